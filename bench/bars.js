@@ -1,0 +1,51 @@
+/**
+ * What each figure must reach, by suite and figure name. A figure without a bar is for information.
+ * @type {Record<string, Record<string, { min: number } | { max: number }>>}
+ */
+export const bars = {
+  memory: {
+    'untouched / bare': { min: 0.97 },
+    'read / bare': { min: 0.85 },
+    'write / bare': { min: 0.75 },
+    'read / @fastify/session': { min: 3.5 },
+    'write / @fastify/session': { min: 3.5 },
+  },
+  redis: {
+    'read / raw GET': { min: 0.9 },
+    'write / raw GET+SET': { min: 0.85 },
+    'read / @fastify/session': { min: 3 },
+    'write / @fastify/session': { min: 2 },
+  },
+  heap: {
+    'heap per session': { max: 400 },
+  },
+  expiry: {
+    'event-loop delay p99': { max: 10 },
+  },
+  scale: {
+    'read cost, most / fewest sessions': { max: 1.3 },
+    'write cost, most / fewest sessions': { max: 1.3 },
+  },
+  neo4j: {
+    'read / by hand': { min: 0.97 },
+    'write / by hand': { min: 0.97 },
+  },
+  ravendb: {
+    'load / by hand': { min: 0.97 },
+    'store / by hand': { min: 0.97 },
+  },
+  'save-restore': {
+    'save peak memory over base': { max: 200 },
+    'restore peak memory over base': { max: 200 },
+  },
+}
+
+/**
+ * @param {string} suite
+ * @param {import('./suites.js').Figure} figure
+ */
+export function judge (suite, { name, value, unit }) {
+  const bar = bars[suite]?.[name] ?? null
+  const met = bar === null ? null : 'min' in bar ? value >= bar.min : value <= bar.max
+  return { suite, name, value, unit, bar, met }
+}

@@ -1,0 +1,82 @@
+/** fastify-request-session, in its default configuration on either store. */
+import { rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setImmediate as turn, setTimeout as wait } from 'node:timers/promises'
+import Fastify from 'fastify'
+import requestSession, { getSession, memoryStore, redisStore, tokenSessions } from 'fastify-request-session'
+import { Redis } from 'ioredis'
+import { watchDelay } from './delay.js'
+import { heapCommands } from './heap.js'
+import { fastifyListener, kind, redisOptions, sample, serve } from './serve.js'
+
+const app = Fastify()
+const store = kind === 'redis' ? redisStore(new Redis(redisOptions)) : memoryStore({ maxSessions: 2_000_000 })
+const sessions = tokenSessions({ store })
+
+await app.register(requestSession, { provider: sessions })
+
+app.get('/login', async (request) => {
+  const session = await request.session
+  session.set('user', sample.user)
+  session.set('items', sample.items)
+  return { ok: true }
+})
+
+app.get('/untouched', async () => ({ user: 'ada' }))
+
+app.get('/read', async (request) => {
+  const session = await request.session
+  return { user: session.get('user') }
+})
+
+app.get('/write', async (request) => {
+  const session = await request.session
+  const count = (session.get('count') ?? 0) + 1
+  session.set('count', count)
+  return { count }
+})
+
+/** Makes sessions as a service would, letting the event loop turn now and then. */
+async function make (count, each) {
+  for (let i = 0; i < count; i++) {
+    await getSession(sessions, null, async (session) => {
+      session.set('user', sample.user)
+      session.set('items', sample.items)
+      each(session, i)
+    })
+    if (i % 1000 === 0) await turn()
+  }
+}
+
+await serve(fastifyListener(app), {
+  ...heapCommands(() => store.size),
+
+  /** Makes `count` sessions and writes the cookies of at most `cookies` of them, spread all over, to a file. */
+  async fill ({ count, cookies }) {
+    const step = Math.max(1, Math.floor(count / cookies))
+    const lines = []
+    await make(count, ({ token }, i) => { if (i % step === 0) lines.push(`session=${token}`) })
+    const file = join(tmpdir(), `bench-cookies-${process.pid}`)
+    writeFileSync(file, lines.join('\n') + '\n')
+    process.once('exit', () => rmSync(file, { force: true }))
+    return file
+  },
+
+  /** Makes `count` sessions that expire in the same second, and gives that moment. */
+  async fillExpiring ({ count }) {
+    const expireAt = Date.now() + 5_000 + count * 0.03
+    await make(count, (session) => session.expire(Math.round((expireAt - Date.now()) / 1000)))
+    if (Date.now() > expireAt - 1_000) throw new Error(`making ${count} sessions took longer than they live`)
+    return expireAt
+  },
+
+  /** Watches the event loop from the moment of expiry until at most `keep` sessions are there. */
+  async watchExpiry ({ expireAt, within, keep }) {
+    await wait(expireAt - 500 - Date.now())
+    return watchDelay(async () => {
+      while (store.size > keep && Date.now() < expireAt + within) await wait(20)
+      return { left: Math.max(0, store.size - keep) }
+    })
+  },
+})

@@ -1,0 +1,33 @@
+/** Token sessions in Redis, against the same routes written by hand and the peers on connect-redis. */
+export default async function redis (bench) {
+  const port = String(await bench.redis())
+  const bare = await bench.server('bare')
+  const cells = []
+  for (const [name, file] of [
+    ['raw', 'raw-redis'],
+    ['ours', 'ours'],
+    ['@fastify/session', 'fastify-session'],
+    ['express-session', 'express-session'],
+  ]) {
+    const server = await bench.server(file, { args: ['redis', port] })
+    const cookie = await bench.login(server)
+    for (const route of ['read', 'write']) cells.push({ name: `${name} ${route}`, server, cookie, path: `/${route}` })
+  }
+
+  const { rate, ratio } = await bench.measure([{ name: 'bare', server: bare, path: '/untouched' }, ...cells])
+
+  return [
+    rate('raw read'),
+    rate('raw write'),
+    ratio('read / raw GET', 'ours read', 'raw read'),
+    ratio('write / raw GET+SET', 'ours write', 'raw write'),
+    ...['@fastify/session', 'express-session'].flatMap((name) => [
+      ratio(`read / ${name}`, 'ours read', `${name} read`),
+      ratio(`write / ${name}`, 'ours write', `${name} write`),
+    ]),
+    ...['raw', 'ours', '@fastify/session', 'express-session'].flatMap((name) => [
+      ratio(`${name} read / bare`, `${name} read`, 'bare'),
+      ratio(`${name} write / bare`, `${name} write`, 'bare'),
+    ]),
+  ]
+}
