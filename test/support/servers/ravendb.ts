@@ -1,0 +1,47 @@
+import { existsSync, realpathSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { cacheFolder } from './cache-folder.js'
+import { findProgram, isExecutable } from './find-program.js'
+import { MissingServer } from './missing-server.js'
+import { OwnServer, type Server } from './own-server.js'
+
+const HOW = 'run test/support/servers/fetch-ravendb.sh, or set RAVENDB_SERVER to its folder, or set RAVENDB_URL'
+const HOW_DOTNET = 'set DOTNET_ROOT to a .NET 10 runtime, or have its dotnet on the PATH, or set RAVENDB_URL'
+
+/**
+ * A real RavenDB of one's own on a free loopback port: the server in the folder `RAVENDB_SERVER`, run by the `dotnet`
+ * of `DOTNET_ROOT` or of the PATH, else both from where `fetch-ravendb.sh` puts them.
+ */
+export async function startRavenDB (): Promise<OwnServer> {
+  const server = process.env['RAVENDB_SERVER'] || cacheFolder('ravendb-7.2.7')
+  if (!existsSync(join(server, 'Raven.Server.dll'))) throw new MissingServer(`RavenDB (looked in ${server})`, HOW)
+  const dotnet = findDotnet()
+  return OwnServer.start({
+    name: 'RavenDB',
+    file: dotnet,
+    args: (port, folder) => [
+      'exec', 'Raven.Server.dll', `--ServerUrl=http://127.0.0.1:${port}`, '--Setup.Mode=None',
+      '--License.Eula.Accepted=true', `--DataDir=${folder}`, `--Logs.Path=${join(folder, 'logs')}`, '--non-interactive',
+    ],
+    url: (port) => `http://127.0.0.1:${port}`,
+    ready: /^Server started/,
+    startWithin: 60_000,
+    cwd: server,
+    env: { ...process.env, DOTNET_ROOT: dirname(dotnet) },
+  })
+}
+
+/** The RavenDB that `RAVENDB_URL` names, else one of one's own. */
+export async function openRavenDB (): Promise<Server> {
+  const url = process.env['RAVENDB_URL']
+  return url ? { url, stop: async () => {} } : startRavenDB()
+}
+
+function findDotnet (): string {
+  const root = process.env['DOTNET_ROOT']
+  const candidates = [root && join(root, 'dotnet'), findProgram('dotnet'), join(cacheFolder('dotnet-10.0.12'), 'dotnet')]
+  const dotnet = candidates.find((path) => path && isExecutable(path))
+  if (!dotnet) throw new MissingServer('dotnet, which RavenDB runs on,', HOW_DOTNET)
+  // On the PATH it is often a link; the runtime lies beside what it points to.
+  return realpathSync(dotnet)
+}

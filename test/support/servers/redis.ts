@@ -1,0 +1,32 @@
+import { findProgram } from './find-program.js'
+import { MissingServer } from './missing-server.js'
+import { OwnServer, type Server } from './own-server.js'
+
+export interface RedisOptions {
+  /** More arguments for redis-server, e.g. `['--maxmemory', '1mb']`. */
+  args?: readonly string[] | undefined
+  /** Whether each write is on the disk before it is answered, so that it survives `kill`. @default false */
+  persistent?: boolean | undefined
+}
+
+/** A real redis-server of one's own on a free loopback port. */
+export async function startRedis ({ args = [], persistent = false }: RedisOptions = {}): Promise<OwnServer> {
+  const file = findProgram('redis-server')
+  if (file === undefined) throw new MissingServer('redis-server', 'apt-get install redis-server, or set REDIS_URL')
+  return OwnServer.start({
+    name: 'redis-server',
+    file,
+    args: (port, folder) => [
+      '--port', String(port), '--bind', '127.0.0.1', '--dir', folder, '--save', '',
+      '--appendonly', persistent ? 'yes' : 'no', '--appendfsync', 'always', ...args,
+    ],
+    url: (port) => `redis://127.0.0.1:${port}`,
+    ready: /Ready to accept connections/,
+  })
+}
+
+/** The Redis that `REDIS_URL` names (it may hold other data: use a prefix of your own), else one of one's own. */
+export async function openRedis (): Promise<Server> {
+  const url = process.env['REDIS_URL']
+  return url ? { url, stop: async () => {} } : startRedis()
+}
