@@ -22,12 +22,12 @@ export function generatorVersion () {
  *   seconds: number,
  *   connections: number,
  * }} options
- * @returns {Promise<number>} requests per second
+ * @returns {Promise<{ requests: number, rate: number }>} how many were answered, and how many per second
  */
 export async function load (options) {
   const { ok, failed, seconds } = await (generator === 'wrk' ? wrk(options) : cannon(options))
   if (failed > 0 || ok === 0) throw new Error(`${failed} of ${ok + failed} requests to ${options.url} failed`)
-  return ok / seconds
+  return { requests: ok, rate: ok / seconds }
 }
 
 async function wrk ({ url, cookie, cookieFile, seconds, connections }) {

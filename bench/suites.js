@@ -22,28 +22,31 @@ export function createBench ({ quick, profileDir, log }) {
   const started = []
   const { rounds, seconds, warmUp } = quick ? { rounds: 2, seconds: 1, warmUp: 1 } : { rounds: 12, seconds: 1, warmUp: 2 }
 
-  /** One burst of load, by default with 32 connections; gives requests per second. */
-  const burst = ({ server, path, cookie, cookieFile, connections = 32 }, duration) =>
-    load({ url: server.url + path, cookie, cookieFile, seconds: duration, connections })
+  const use = (child) => {
+    started.push(child)
+    return child
+  }
+
+  /** One burst of load, by default with 32 connections: its rate, and what a request cost the server. */
+  const burst = async ({ server, path, cookie, cookieFile, connections = 32 }, duration) => {
+    const before = await server.call('cpuTime')
+    const { requests, rate } = await load({ url: server.url + path, cookie, cookieFile, seconds: duration, connections })
+    return { rate, cost: (await server.call('cpuTime') - before) / requests }
+  }
 
   return {
     quick,
     log,
     burst,
 
-    /** Starts `servers/<file>.js`; it is stopped when the suite is over. */
-    async server (file, options) {
-      const server = await startServer(file, { profileDir, ...options })
-      started.push(server)
-      return server
-    },
+    /** Has something that was started (a database, say) stopped when the suite is over. */
+    use,
 
-    /** Starts an empty Redis for this suite and gives its port. */
-    async redis () {
-      const redis = await startRedis()
-      started.push(redis)
-      return redis.port
-    },
+    /** Starts `servers/<file>.js`. */
+    server: async (file, options) => use(await startServer(file, { profileDir, ...options })),
+
+    /** Starts an empty Redis and gives its port. */
+    redis: async () => use(await startRedis()).port,
 
     /** A session with the sample payload, as the cookie that its client holds. */
     login,
@@ -60,15 +63,15 @@ export function createBench ({ quick, profileDir, log }) {
         log(`round ${round} of ${rounds}`)
         for (const cell of cells) samples.get(cell.name).push(await burst(cell, seconds))
       }
+      const ratios = (what, numerator, denominator) => samples.get(numerator)
+        .map((sample, round) => sample[what] / samples.get(denominator)[round][what])
       return {
         /** The median rate of a cell. */
-        rate: (name) => ({ name, value: Math.round(median(samples.get(name))), unit: 'req/s' }),
+        rate: (name, cell) => ({ name, value: Math.round(median(samples.get(cell).map(({ rate }) => rate))), unit: 'req/s' }),
         /** The median of the rounds' ratios of two cells' rates. */
-        ratio: (name, numerator, denominator) => ({
-          name,
-          value: median(samples.get(numerator).map((value, round) => value / samples.get(denominator)[round])),
-          unit: '×',
-        }),
+        ratio: (name, numerator, denominator) => ({ name, value: median(ratios('rate', numerator, denominator)), unit: '×' }),
+        /** The same for the CPU time that a request takes in the server, whatever else the machine does. */
+        costRatio: (name, numerator, denominator) => ({ name, value: median(ratios('cost', numerator, denominator)), unit: '×' }),
       }
     },
 

@@ -1,10 +1,10 @@
 /** Fastify without any session: what a request costs at least. */
 import Fastify from 'fastify'
-import { delayCommands } from './delay.js'
+import { watchDelay } from './delay.js'
 import { fastifyListener, serve } from './serve.js'
 
 const app = Fastify()
 
 app.get('/untouched', async () => ({ user: 'ada' }))
 
-await serve(fastifyListener(app), delayCommands)
+await serve(fastifyListener(app), { watchDelay })

@@ -1,4 +1,7 @@
-/** Commands for servers that run with --expose-gc: what the live sessions hold. */
+/**
+ * A command for servers that run with --expose-gc: what they hold.
+ * @param {() => number} count how many sessions were made
+ */
 export const heapCommands = (count) => ({
   heap () {
     globalThis.gc()

@@ -10,9 +10,10 @@ export const [kind = 'memory', redisPort = ''] = process.argv.slice(2)
  * @param {Record<string, (...params: any[]) => unknown>} [commands]
  */
 export async function serve (listen, commands = {}) {
+  const known = { cpuTime, ...commands }
   process.on('message', async ({ call, command, params }) => {
     try {
-      process.send({ call, result: await commands[command](...params) })
+      process.send({ call, result: await known[command](...params) })
     } catch (error) {
       process.send({ call, error: error.stack })
     }
@@ -21,6 +22,12 @@ export async function serve (listen, commands = {}) {
   process.once('SIGTERM', () => process.exit(0))
   process.once('disconnect', () => process.exit(0))
   process.send({ port: await listen({ port: 0, host: '127.0.0.1' }) })
+}
+
+/** The CPU time of this process so far, in microseconds. */
+function cpuTime () {
+  const { user, system } = process.cpuUsage()
+  return user + system
 }
 
 /** @param {import('fastify').FastifyInstance} app */

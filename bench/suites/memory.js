@@ -16,7 +16,7 @@ export default async function memory (bench) {
     name: `${name} ${route}`, server, cookie, path: `/${route}`,
   }))
 
-  const { rate, ratio } = await bench.measure([
+  const { rate, ratio, costRatio } = await bench.measure([
     { name: 'bare', server: bare, path: '/untouched', cookie: cookies.ours },
     { name: 'untouched', server: ours, path: '/untouched', cookie: cookies.ours },
     { name: 'read', server: ours, path: '/read', cookie: cookies.ours },
@@ -28,10 +28,11 @@ export default async function memory (bench) {
   ])
 
   return [
-    rate('bare'),
+    rate('bare', 'bare'),
     ratio('untouched / bare', 'untouched', 'bare'),
     ratio('read / bare', 'read', 'bare'),
     ratio('write / bare', 'write', 'bare'),
+    ...['untouched', 'read', 'write'].map((route) => costRatio(`bare / ${route}, by CPU time`, 'bare', route)),
     ...['@fastify/session', '@fastify/secure-session', 'express-session'].flatMap((name) => [
       ratio(`read / ${name}`, 'read', `${name} read`),
       ratio(`write / ${name}`, 'write', `${name} write`),

@@ -14,13 +14,15 @@ export default async function redis (bench) {
     for (const route of ['read', 'write']) cells.push({ name: `${name} ${route}`, server, cookie, path: `/${route}` })
   }
 
-  const { rate, ratio } = await bench.measure([{ name: 'bare', server: bare, path: '/untouched' }, ...cells])
+  const { rate, ratio, costRatio } = await bench.measure([{ name: 'bare', server: bare, path: '/untouched' }, ...cells])
 
   return [
-    rate('raw read'),
-    rate('raw write'),
+    rate('raw GET', 'raw read'),
+    rate('raw GET+SET', 'raw write'),
     ratio('read / raw GET', 'ours read', 'raw read'),
     ratio('write / raw GET+SET', 'ours write', 'raw write'),
+    costRatio('raw GET / read, by CPU time', 'raw read', 'ours read'),
+    costRatio('raw GET+SET / write, by CPU time', 'raw write', 'ours write'),
     ...['@fastify/session', 'express-session'].flatMap((name) => [
       ratio(`read / ${name}`, 'ours read', `${name} read`),
       ratio(`write / ${name}`, 'ours write', `${name} write`),

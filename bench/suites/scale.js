@@ -9,11 +9,11 @@ export default async function scale (bench) {
     for (const route of ['read', 'write']) cells.push({ name: `${route} ${count}`, server, cookieFile, path: `/${route}` })
   }
 
-  const { rate, ratio } = await bench.measure(cells)
+  const { rate, costRatio } = await bench.measure(cells)
   const [fewest, most] = counts
   return [
-    ...cells.map(({ name }) => rate(name)),
-    ratio('read cost, most / fewest sessions', `read ${fewest}`, `read ${most}`),
-    ratio('write cost, most / fewest sessions', `write ${fewest}`, `write ${most}`),
+    ...cells.map(({ name }) => rate(name, name)),
+    costRatio('read cost, most / fewest sessions', `read ${most}`, `read ${fewest}`),
+    costRatio('write cost, most / fewest sessions', `write ${most}`, `write ${fewest}`),
   ]
 }
