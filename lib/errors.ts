@@ -1,0 +1,69 @@
+import createError from '@fastify/error'
+
+/** An option of the plugin, a provider, a store, a transport or a route is unknown or has a value that is not allowed. Thrown at boot. */
+export const OptionError = createError<[where: string, problem: string]>(
+  'FST_SESSION_OPTION', '%s: %s', 500, TypeError)
+
+/** The session was used after its end: the reply is out, the client has left, or the handler timed out. */
+export const SessionClosedError = createError<[name: string, route: string]>(
+  'FST_SESSION_CLOSED',
+  '%s of %s was used after its end. Await all work before the handler returns, or use getSession() for work that outlives the reply.')
+
+/** The route's config refuses this session (`config: { session: false }`), yet the route used it. */
+export const SessionRefusedError = createError<[name: string, route: string]>(
+  'FST_SESSION_REFUSED', '%s must not be used by %s: its route config says false.')
+
+/** A hook or route that was defined before the plugin was loaded used the session: nothing would settle it. */
+export const TooEarlyError = createError<[name: string, route: string]>(
+  'FST_SESSION_TOO_EARLY',
+  '%s was used by %s, in a hook or route that was defined before the plugin was loaded. Write `await app.register(requestSession)` first, or define them in a plugin registered after it.')
+
+/** A token session was used synchronously before it was loaded. */
+export const SessionNotLoadedError = createError<[method: string]>(
+  'FST_SESSION_NOT_LOADED',
+  'The session is not loaded yet, so that %s cannot answer. Write `const session = await request.session`, or load it before the handler with `load: \'onRequest\'`.')
+
+/** The session was ended earlier in the same request by `end()`. */
+export const SessionEndedError = createError<[]>(
+  'FST_SESSION_ENDED', 'The session was ended by end() and can be used no more in this request.')
+
+/** At commit the session was no longer in the store: ended by another request, renewed or expired. Nothing was written. */
+export const SessionGoneError = createError<[route: string]>(
+  'FST_SESSION_GONE',
+  'The session of %s was ended, renewed or has expired while the request ran: its changes were not saved.', 409)
+
+/** `update()` met a newer value each time it tried. Nothing was written. */
+export const UpdateConflictError = createError<[key: string, tries: number]>(
+  'FST_SESSION_UPDATE_CONFLICT', 'update() of the session key %s met a newer value in each of %d tries: nothing was saved.', 503)
+
+/** A session key is not a non-empty, well-formed string. */
+export const KeyError = createError<[key: string]>(
+  'FST_SESSION_KEY', 'A session key is a non-empty, well-formed string; got %s.', 500, TypeError)
+
+/** A session value holds something that JSON cannot. Nothing was changed. */
+export const ValueError = createError<[key: string, problem: string]>(
+  'FST_SESSION_VALUE', 'The value for the session key %s cannot be stored: %s', 500, TypeError)
+
+/** `increment()` met a value that is not a whole number, or would leave the range that JavaScript counts exactly. Nothing was changed. */
+export const NotANumberError = createError<[key: string, problem: string]>(
+  'FST_SESSION_NOT_A_NUMBER', 'The session key %s cannot be incremented: %s', 500, TypeError)
+
+/** A shared session's token follows from its name, so that it cannot be renewed. */
+export const SharedTokenError = createError<[]>(
+  'FST_SESSION_SHARED_TOKEN', 'The token of a shared session follows from its name and cannot be renewed.')
+
+/** The store did not answer, refused the command, or answered too late. The cause is kept. */
+export const StoreUnavailableError = createError<[what: string, options?: ErrorOptions]>(
+  'FST_SESSION_STORE_UNAVAILABLE', 'The session store is unavailable: %s', 503)
+
+/** A stored record could not be understood: damaged, or written by another version. It is left as it is. */
+export const RecordError = createError<[problem: string, options?: ErrorOptions]>(
+  'FST_SESSION_RECORD', 'A stored session cannot be read: %s. It was left as it is.', 503)
+
+/** The answer to a commit was lost: it may or may not have been applied. */
+export const OutcomeUnknownError = createError<[what: string, options?: ErrorOptions]>(
+  'FST_SESSION_OUTCOME_UNKNOWN', 'It is unknown whether the changes were saved: %s', 503)
+
+/** The test helper found sessions that are still open. */
+export const OpenSessionsError = createError<[count: number, list: string]>(
+  'FST_SESSION_STILL_OPEN', '%d session(s) are still open: %s')

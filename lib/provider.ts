@@ -1,0 +1,90 @@
+import type { FastifyBaseLogger, FastifyReply, FastifyRequest } from 'fastify'
+import type { MaybePromise } from './maybe-promise.js'
+
+/**
+ * Knows how to open, commit, roll back and close one kind of session. It is made once per application and
+ * given to the plugin, or to `getSession()` outside of Fastify.
+ *
+ * @typeParam Exposed what `request.<name>` is: a native session, or a promise of one
+ * @typeParam RouteOptions what a route may say under the plugin's name
+ * @typeParam CallOptions what a call of `getSession()` may say
+ */
+export interface SessionProvider<Exposed = unknown, RouteOptions = never, CallOptions = RouteOptions> {
+  /** `'token'`, `'graph'`, `'document'`: named in events and warnings. */
+  readonly kind: string
+  /**
+   * `'always'`: every reply commits, an error too (a login-attempt counter on a 401 must stick).
+   * `'success'`: rolled back when the handler failed or timed out, the status is 400 or more, or the client left.
+   */
+  readonly commits: 'always' | 'success'
+  /** Whether an open session may hold something on a server: such a session's opening stack is kept for `warnAfter`. */
+  readonly holds: boolean
+  /**
+   * Checks one route's options, merged over the provider's own. Called once per route at boot.
+   * Throws `OptionError` (`FST_SESSION_OPTION`), with `where` (the route) in its message.
+   */
+  forRoute(options: RouteOptions | undefined, where: string): SessionOpener<Exposed>
+  /** The same for the options of one `getSession()` call. */
+  forCall(options: CallOptions | undefined, where: string): SessionOpener<Exposed>
+}
+
+/** Opens sessions with options that were checked already. */
+export interface SessionOpener<Exposed> {
+  /** Whether the plugin opens the session before the handler, and awaits it. */
+  readonly early: boolean
+  /** Opens a session. What it throws is what `request.<name>` throws, and nothing is left open. */
+  open(context: OpenContext): OpenSession<Exposed>
+}
+
+/** Where a session is opened: in a request, or (`request` and `reply` undefined) in a call of `getSession()`. */
+export interface OpenContext {
+  readonly request: FastifyRequest | undefined
+  readonly reply: FastifyReply | undefined
+  /** Method and pattern of the route (`GET /people/:id`), or the name of the call. */
+  readonly route: string
+  readonly log: FastifyBaseLogger | undefined
+}
+
+/**
+ * One open session. The scope calls `commit` or `rollback` once, then `close` once; a second caller waits for
+ * the first.
+ */
+export interface OpenSession<Exposed> {
+  /** What `request.<name>` is. */
+  readonly session: Exposed
+  /** The reply's headers leave now and the commit comes after them (`commit: 'onResponse'`): the last chance to set a header. */
+  beforeHeaders(): void
+  /**
+   * Keeps the work. A rejection means that nothing was kept; where that is not certain it is an
+   * `OutcomeUnknownError` (`FST_SESSION_OUTCOME_UNKNOWN`).
+   */
+  commit(): MaybePromise<void>
+  /** Drops the work. */
+  rollback(): MaybePromise<void>
+  /** Frees what the session holds, and makes a later use of it fail. Always called, also after a failed commit. */
+  close(): MaybePromise<void>
+}
+
+/** A provider of whatever kind. */
+
+export type AnyProvider = SessionProvider<any, any, any>
+
+/** What `request.<name>` is under a provider: for `declare module 'fastify'`. */
+export type SessionOf<P extends AnyProvider> = P extends SessionProvider<infer Exposed, never, never> ? Exposed : never
+
+/** What a route may say under the plugin's name: for `declare module 'fastify'`. */
+export type RouteOptionsOf<P extends AnyProvider> = P extends SessionProvider<unknown, infer Options, never>
+  ? (Options & CommitOptions) | false
+  : never
+
+/** When a scope is settled, per plugin and per route. */
+export interface CommitOptions {
+  /**
+   * `'onSend'`: before the reply's headers leave, so that a failed commit is the reply's error.
+   * `'onResponse'`: once the reply is out, which takes the commit out of the client's waiting time; a failure is only logged.
+   * @default 'onSend'
+   */
+  commit?: 'onSend' | 'onResponse' | undefined
+  /** Whether this reply commits; replaces the provider's own rule wherever there is a reply to look at. */
+  commitWhen?: ((request: FastifyRequest, reply: FastifyReply) => boolean) | undefined
+}

@@ -1,0 +1,136 @@
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import { TooEarlyError } from './errors.js'
+import { isPromise, type MaybePromise } from './maybe-promise.js'
+import type { Registration } from './registration.js'
+import { Scope, type ScopeSettings } from './scope.js'
+
+/** Where a request keeps its reply until it uses a session, and its scopes from then on. */
+const kScopes = Symbol('fastify-request-session.scopes')
+
+interface Linked { [kScopes]?: FastifyReply | RequestScopes }
+
+/** Remembers the reply, which a Fastify request does not know. All that an untouched request pays, but for empty hooks. */
+export function linkReply (request: FastifyRequest, reply: FastifyReply): void {
+  (request as FastifyRequest & Linked)[kScopes] ??= reply
+}
+
+/** The scopes of a request that used one. */
+export function usedScopes (request: FastifyRequest): RequestScopes | undefined {
+  const scopes = (request as FastifyRequest & Linked)[kScopes]
+  return scopes instanceof RequestScopes ? scopes : undefined
+}
+
+/** The scope of one registration in a request; made on first use, with its session unopened. */
+export function scopeOf (request: FastifyRequest, registration: Registration): Scope {
+  const linked = request as FastifyRequest & Linked
+  let scopes = linked[kScopes]
+  if (!(scopes instanceof RequestScopes)) {
+    if (scopes === undefined) throw tooEarly(request, registration)
+    linked[kScopes] = scopes = new RequestScopes(request, scopes)
+  }
+  return scopes.of(registration)
+}
+
+/** All scopes of one request, in the order of registration: they settle in reverse. */
+class RequestScopes {
+  /** Whether it is a route, which settles its scopes last in its own onSend hooks; the not-found handler cannot. */
+  readonly routed: boolean
+  readonly #request: FastifyRequest
+  readonly #reply: FastifyReply
+  readonly #scopes: Scope[] = []
+  /** The scopes that were open when the handler failed. */
+  #failed: Scope[] | undefined
+
+  constructor (request: FastifyRequest, reply: FastifyReply) {
+    this.routed = !request.is404
+    this.#request = request
+    this.#reply = reply
+    reply.raw.once('close', () => this.#finish(this.#scopes.length - 1, false))
+  }
+
+  of (registration: Registration): Scope {
+    const { tracker } = registration
+    const scopes = this.#scopes
+    let at = scopes.length
+    for (const known of scopes) if (known.tracker === tracker) return known
+    while (at > 0 && (scopes[at - 1] as Scope).tracker.order > tracker.order) at--
+    const scope = new Scope(tracker, settingsOf(this.#request, registration), this.#request, this.#reply)
+    scopes.splice(at, 0, scope)
+    return scope
+  }
+
+  /** The handler has failed: what is open now rolls back, if its provider goes by success. */
+  fail (): void {
+    this.#failed = this.#scopes.filter((scope) => scope.state === 'open')
+  }
+
+  /**
+   * Before the headers leave: commits or rolls back each scope, the last registered first. Once one has failed to
+   * commit, those after it roll back.
+   * @throws what the failed commit threw: it becomes the reply's error
+   */
+  settle (): MaybePromise<void> {
+    return this.#settle(this.#scopes.length - 1)
+  }
+
+  #settle (from: number): MaybePromise<void> {
+    for (let i = from; i >= 0; i--) {
+      const scope = this.#scopes[i] as Scope
+      if (scope.settings.commit === 'onResponse') {
+        scope.beforeHeaders()
+        continue
+      }
+      try {
+        const settled = scope.settle(scope.state === 'open' && this.#commits(scope, !this.#reply.raw.destroyed))
+        if (isPromise(settled)) return settled.then(() => this.#settle(i - 1), (error: unknown) => this.#rollBack(i, error))
+      } catch (error) {
+        return this.#rollBack(i, error)
+      }
+    }
+  }
+
+  async #rollBack (from: number, error: unknown): Promise<never> {
+    for (let i = from; i >= 0; i--) await this.#scopes[i]?.settle(false)
+    throw error
+  }
+
+  /** The reply is over, whole or not: what is unsettled is settled, in the same order, and all is closed. */
+  #finish (from: number, failed: boolean): MaybePromise<void> {
+    for (let i = from; i >= 0; i--) {
+      const scope = this.#scopes[i] as Scope
+      const commit = !failed && scope.state === 'open' && this.#commitsAtEnd(scope)
+      const finished = scope.finish(commit)
+      if (isPromise(finished)) return finished.then(() => this.#finish(i - 1, failed || (commit && scope.outcome !== 'committed')))
+      failed ||= commit && scope.outcome !== 'committed'
+    }
+  }
+
+  #commitsAtEnd (scope: Scope): boolean {
+    try {
+      return this.#commits(scope, this.#reply.raw.writableFinished)
+    } catch (err) {
+      scope.tracker.report('error', { err, route: scope.route }, `commitWhen of ${scope.route} failed`)
+      return false
+    }
+  }
+
+  /** @param replied whether there is a reply to look at: the client has left otherwise */
+  #commits (scope: Scope, replied: boolean): boolean {
+    const { commits, commitWhen } = scope.settings
+    if (scope.failed) return false
+    if (!replied) return commits === 'always'
+    if (commitWhen !== undefined) return commitWhen(this.#request, this.#reply)
+    return commits === 'always' || (this.#reply.statusCode < 400 && !this.#failed?.includes(scope))
+  }
+}
+
+function settingsOf (request: FastifyRequest, registration: Registration): ScopeSettings {
+  const config = request.routeOptions.config as unknown as Record<symbol, ScopeSettings | undefined> | undefined
+  const settings = config?.[registration.key] ?? (request.is404 ? registration.defaults : undefined)
+  if (settings === undefined) throw tooEarly(request, registration)
+  return settings
+}
+
+function tooEarly (request: FastifyRequest, registration: Registration): Error {
+  return new TooEarlyError(`request.${registration.name}`, `${request.method} ${request.routeOptions.url ?? request.url}`)
+}

@@ -1,0 +1,225 @@
+import { NotANumberError } from '../errors.js'
+import { show } from '../check.js'
+import type { SessionChange } from '../stores/store.js'
+import { checkKey, checkValue, parseValue } from './values.js'
+
+type Update = (value: unknown) => unknown
+
+/** What one request knows of one key, and means to do to it. Never changed: each step puts a new one in its place. */
+interface Slot {
+  /** The JSON text in the store, as far as we know; `undefined`: none. */
+  readonly text: string | undefined
+  /** `undefined`: the key is absent. */
+  readonly value: unknown
+  readonly intent: 'read' | 'set' | 'increment' | 'update'
+  /** What to add, for `increment`. */
+  readonly by: number
+  /** What to apply to the newest value, for `update`. */
+  readonly updates: readonly Update[]
+}
+
+/** What a commit sends, and the slots that it was made of. */
+export interface Sent {
+  readonly change: Pick<SessionChange, 'expect' | 'clear' | 'set' | 'remove' | 'increment'>
+  readonly slots: ReadonlyMap<string, Slot>
+  readonly base: Map<string, string>
+}
+
+const emptyMap: ReadonlyMap<string, never> = new Map<string, never>()
+const emptyList: readonly never[] = Object.freeze([])
+
+/** A change that touches no data. */
+export const noChange: Sent['change'] = Object.freeze({ expect: emptyMap, clear: false, set: emptyMap, remove: emptyList, increment: emptyMap })
+
+/**
+ * The data of a session as one request sees it: what the store had, and over it what the request has read and
+ * changed. Texts are parsed when first read. It knows nothing of tokens and expiry.
+ */
+export class Draft {
+  #base: Map<string, string>
+  readonly #slots = new Map<string, Slot>()
+  #cleared = false
+
+  constructor (base: Map<string, string>) {
+    this.#base = base
+  }
+
+  get (key: string): unknown {
+    return (this.#slots.get(key) ?? this.#read(key))?.value
+  }
+
+  has (key: string): boolean {
+    const slot = this.#slots.get(key)
+    return slot === undefined ? this.#base.has(key) : slot.value !== undefined
+  }
+
+  set (key: string, value: unknown): void {
+    checkKey(key)
+    this.#put(key, checkValue(key, value), 'set')
+  }
+
+  delete (key: string): boolean {
+    if (!this.has(key)) return false
+    this.#put(key, undefined, 'set')
+    return true
+  }
+
+  clear (): void {
+    this.#base = new Map()
+    this.#slots.clear()
+    this.#cleared = true
+  }
+
+  increment (key: string, by: number): number {
+    checkKey(key)
+    const current = this.get(key) ?? 0
+    const problem = !Number.isSafeInteger(by)
+      ? `${show(by)} is not a whole number.`
+      : !Number.isSafeInteger(current) ? `its value ${show(current)} is not a whole number.` : undefined
+    const sum = (current as number) + by
+    if (problem !== undefined) throw new NotANumberError(show(key), problem)
+    if (!Number.isSafeInteger(sum)) throw new NotANumberError(show(key), `${sum} is outside ±(2^53 − 1).`)
+    const slot = this.#slots.get(key)
+    if (slot?.intent === 'set') this.#put(key, sum, 'set')
+    else if (slot?.intent === 'update') this.#put(key, sum, 'update', 0, [...slot.updates, adding(by)])
+    else this.#put(key, sum, 'increment', (slot?.by ?? 0) + by)
+    return sum
+  }
+
+  update (key: string, fn: Update): unknown {
+    checkKey(key)
+    const before = this.#slots.get(key)
+    const overwrites = this.#cleared || before?.intent === 'set' || (before !== undefined && isChangedInPlace(before))
+    const updates = before?.intent === 'increment' ? [adding(before.by)] : before?.updates ?? []
+    const next = fn(this.get(key))
+    const value = next === undefined ? undefined : checkValue(key, next)
+    if (overwrites) this.#put(key, value, 'set')
+    else this.#put(key, value, 'update', 0, [...updates, fn])
+    return value
+  }
+
+  * keys (): Generator<string, undefined> {
+    for (const key of this.#base.keys()) if (this.has(key)) yield key
+    for (const [key, slot] of this.#slots) if (slot.value !== undefined && !this.#base.has(key)) yield key
+  }
+
+  get size (): number {
+    let size = this.#base.size
+    for (const [key, slot] of this.#slots) size += Number(slot.value !== undefined) - Number(this.#base.has(key))
+    return size
+  }
+
+  /** Whether a commit would write any data. */
+  get isDirty (): boolean {
+    if (this.#cleared) return true
+    for (const [key, slot] of this.#slots) if (slot.intent === 'read' ? isChangedInPlace(slot) : textOf(key, slot) !== slot.text) return true
+    return false
+  }
+
+  /** All data as JSON texts: what a new session is created with. */
+  texts (): Map<string, string> {
+    const texts = new Map(this.#base)
+    for (const [key, slot] of this.#slots) {
+      const text = textOf(key, slot)
+      if (text === undefined) texts.delete(key)
+      else texts.set(key, text)
+    }
+    return texts
+  }
+
+  /**
+   * What a commit has to send; `undefined` if nothing.
+   * @throws ValueError (`FST_SESSION_VALUE`) for a value that was changed in place into one that JSON cannot hold
+   */
+  toSend (): Sent | undefined {
+    let expect: Map<string, string | undefined> | undefined
+    let set: Map<string, string> | undefined
+    let remove: string[] | undefined
+    let increment: Map<string, number> | undefined
+    for (const [key, slot] of this.#slots) {
+      if (slot.intent === 'read' && !isChangedInPlace(slot)) continue
+      if (slot.intent === 'increment') {
+        (increment ??= new Map()).set(key, slot.by)
+        continue
+      }
+      if (slot.intent === 'update') (expect ??= new Map()).set(key, slot.text)
+      const text = textOf(key, slot)
+      if (text !== undefined) (set ??= new Map()).set(key, text)
+      else if (slot.text !== undefined) (remove ??= []).push(key)
+    }
+    if (!this.#cleared && (expect ?? set ?? remove ?? increment) === undefined) return undefined
+    return {
+      change: { expect: expect ?? emptyMap, clear: this.#cleared, set: set ?? emptyMap, remove: remove ?? emptyList, increment: increment ?? emptyMap },
+      slots: new Map(this.#slots),
+      base: this.#base,
+    }
+  }
+
+  /** The store has applied what was sent. What was done meanwhile stays to be sent. */
+  sent ({ change, slots, base }: Sent, increments: readonly number[]): void {
+    if (base !== this.#base) return // cleared meanwhile: all of this is to be removed
+    if (change.clear) this.#cleared = false
+    for (const [key, text] of change.set) base.set(key, text)
+    for (const key of change.remove) base.delete(key)
+    let i = 0
+    for (const key of change.increment.keys()) base.set(key, String(increments[i++]))
+    for (const [key, sent] of slots) {
+      const now = this.#slots.get(key) as Slot
+      const text = base.get(key)
+      if (sent.intent === 'read' && !change.set.has(key)) continue
+      const done = sent.intent === 'increment' ? 1 : sent.updates.length
+      if (now === sent) this.#slots.set(key, sent.intent === 'increment' ? this.#parsed(key, text) : { ...sent, text, intent: 'read', by: 0, updates: emptyList })
+      else this.#slots.set(key, { ...now, text, by: now.by - sent.by, updates: now.updates.slice(done) })
+    }
+  }
+
+  /** The store has created the session with these texts. */
+  created (sent: Sent, texts: ReadonlyMap<string, string>): void {
+    this.sent({ ...sent, change: { ...noChange, clear: sent.change.clear, set: texts } }, emptyList)
+  }
+
+  /** Others were first: applies the updates to what they have written. */
+  rebase (current: ReadonlyMap<string, string | undefined>): void {
+    for (const [key, text] of current) {
+      if (text === undefined) this.#base.delete(key)
+      else this.#base.set(key, text)
+      const slot = this.#slots.get(key)
+      if (slot?.intent !== 'update') continue
+      let value = text === undefined ? undefined : parseValue(key, text)
+      for (const update of slot.updates) {
+        const next = update(value)
+        value = next === undefined ? undefined : checkValue(key, next)
+      }
+      this.#slots.set(key, { ...slot, text, value })
+    }
+  }
+
+  #read (key: string): Slot | undefined {
+    const text = this.#base.get(key)
+    if (text === undefined) return undefined
+    const slot = this.#parsed(key, text)
+    this.#slots.set(key, slot)
+    return slot
+  }
+
+  #parsed (key: string, text: string | undefined): Slot {
+    return { text, value: text === undefined ? undefined : parseValue(key, text), intent: 'read', by: 0, updates: emptyList }
+  }
+
+  #put (key: string, value: unknown, intent: Slot['intent'], by = 0, updates: readonly Update[] = emptyList): void {
+    const text = this.#slots.get(key)?.text ?? this.#base.get(key)
+    this.#slots.set(key, { text, value, intent, by, updates })
+  }
+}
+
+function adding (by: number): Update {
+  return (value) => (value as number | undefined ?? 0) + by
+}
+
+function isChangedInPlace ({ intent, value, text }: Slot): boolean {
+  return intent === 'read' && typeof value === 'object' && value !== null && JSON.stringify(value) !== text
+}
+
+function textOf (key: string, { value }: Slot): string | undefined {
+  return value === undefined ? undefined : JSON.stringify(checkValue(key, value))
+}

@@ -1,0 +1,152 @@
+import type { FastifyReply } from 'fastify'
+import { SessionNotLoadedError, StoreUnavailableError } from '../errors.js'
+import { channels, type SessionEvent } from '../events.js'
+import { isPromise, type MaybePromise } from '../maybe-promise.js'
+import type { OpenContext, OpenSession } from '../provider.js'
+import type { SessionRecord } from '../stores/store.js'
+import { internals, TokenSession, type Delivery, type SessionHome } from './session.js'
+import { idOf } from './token.js'
+import type { TokenTransport } from './transport.js'
+
+/** How one route (or call) opens token sessions: checked and merged once. */
+export interface OpeningRules {
+  readonly home: Omit<SessionHome, 'where' | 'delivery'>
+  readonly transport: TokenTransport
+  readonly onStoreError: 'fail' | 'anonymous'
+  /** The token to open, where it does not come from a request. */
+  readonly token?: string | undefined
+}
+
+/** A token session within one scope: loaded at first use, saved at commit. It holds nothing between the two. */
+export class OpenTokenSession implements OpenSession<Promise<TokenSession>> {
+  readonly session: Promise<TokenSession>
+  readonly #rules: OpeningRules
+  readonly #context: OpenContext
+  #loaded: TokenSession | undefined
+  #committed = false
+
+  constructor (rules: OpeningRules, context: OpenContext) {
+    this.#rules = rules
+    this.#context = context
+    this.session = asUnloaded(this.#load())
+  }
+
+  beforeHeaders (): void {
+    if (this.#loaded !== undefined) internals.announce(this.#loaded)
+  }
+
+  commit (): MaybePromise<void> {
+    return this.#loaded === undefined ? this.#commitOnceLoaded() : this.#commit(this.#loaded)
+  }
+
+  rollback (): void {}
+
+  close (): void {
+    if (this.#loaded === undefined) return
+    if (this.#committed && internals.isDirty(this.#loaded)) {
+      this.#warn('the session was changed after it was saved: that was not kept. Call commit() after the last change.')
+    }
+    internals.close(this.#loaded)
+  }
+
+  #load (): Promise<TokenSession> {
+    const { transport, home } = this.#rules
+    const { request } = this.#context
+    const token = request === undefined ? this.#rules.token : transport.read(request)
+    if (token === undefined || !home.tokens.valid(token)) return Promise.resolve(this.#opened())
+    try {
+      const record = home.store.load(idOf(home.tokens, token))
+      if (!isPromise(record)) return Promise.resolve(this.#found(token, record))
+      const loading = record.then((record) => this.#found(token, record), (error: unknown) => this.#storeFailed(error))
+      loading.catch(nothing) // a handler that did not wait for it has not failed
+      return loading
+    } catch (error) {
+      return Promise.resolve(error).then((error: unknown) => this.#storeFailed(error))
+    }
+  }
+
+  #found (token: string, record: SessionRecord | undefined): TokenSession {
+    if (record !== undefined) return this.#opened(token, record)
+    if (channels.expire.hasSubscribers) channels.expire.publish({ name: 'session', kind: 'token', route: this.#context.route } satisfies SessionEvent)
+    return this.#opened()
+  }
+
+  #opened (token?: string, record?: SessionRecord): TokenSession {
+    const { reply, route: where } = this.#context
+    this.#loaded = new TokenSession({ ...this.#rules.home, where, delivery: reply && this.#delivery(reply) }, token, record)
+    return this.#loaded
+  }
+
+  /** @throws what the store failed with, unless the route says that its visitors are anonymous then */
+  #storeFailed (error: unknown): TokenSession {
+    const failure = storeFailure(error)
+    if (this.#rules.onStoreError === 'fail') throw failure
+    this.#context.log?.error({ err: failure, route: this.#context.route }, 'the session could not be loaded: the visitor is anonymous')
+    return this.#opened()
+  }
+
+  async #commitOnceLoaded (): Promise<void> {
+    let session: TokenSession
+    try {
+      session = await this.session
+    } catch {
+      return // whoever used the session has been told
+    }
+    await this.#commit(session)
+  }
+
+  #commit (session: TokenSession): MaybePromise<void> {
+    this.#committed = true
+    try {
+      const saved = internals.save(session)
+      return isPromise(saved) ? saved.catch((error: unknown) => this.#saveFailed(session, error)) : undefined
+    } catch (error) {
+      this.#saveFailed(session, error)
+    }
+  }
+
+  /** A mere use that could not be noted is no failure where visitors may be anonymous. */
+  #saveFailed (session: TokenSession, error: unknown): void {
+    const failure = storeFailure(error)
+    if (this.#rules.onStoreError === 'fail' || internals.isDirty(session)) throw failure
+    this.#context.log?.error({ err: failure, route: this.#context.route }, 'the expiry of the session could not be written')
+  }
+
+  #delivery (reply: FastifyReply): Delivery {
+    const { transport } = this.#rules
+    return {
+      get possible () { return !reply.raw.headersSent },
+      write (token, expiresAt) { transport.write(reply, token, expiresAt) },
+      clear () { if (!reply.raw.headersSent) transport.write(reply, undefined, null) },
+      warn: (problem) => this.#warn(problem),
+    }
+  }
+
+  #warn (problem: string): void {
+    const { log, route } = this.#context
+    if (log !== undefined) log.warn({ route }, `${route}: ${problem}`)
+    else process.emitWarning(`${route}: ${problem}`, 'FastifyRequestSessionWarning')
+  }
+}
+
+const nothing = (): void => {}
+
+/** Errors of ours say what happened; what a store throws by itself is told apart from the app's own errors. */
+function storeFailure (error: unknown): Error {
+  const { code, message } = error as { code?: unknown, message?: unknown }
+  if (typeof code === 'string' && code.startsWith('FST_SESSION_')) return error as Error
+  return new StoreUnavailableError(String(message), { cause: error })
+}
+
+/** A promise whose session methods say what is missing: it is still a promise, and awaits as fast as any. */
+const unloadedPrototype = Object.create(Promise.prototype, Object.fromEntries(
+  Object.entries(Object.getOwnPropertyDescriptors(TokenSession.prototype))
+    .filter(([name]) => name !== 'constructor')
+    .map(([name, { value }]) => {
+      const refuse = (): never => { throw new SessionNotLoadedError(typeof value === 'function' ? `${name}()` : name) }
+      return [name, typeof value === 'function' ? { value: refuse } : { get: refuse }]
+    }))) as object
+
+function asUnloaded (promise: Promise<TokenSession>): Promise<TokenSession> {
+  return Object.setPrototypeOf(promise, unloadedPrototype) as Promise<TokenSession>
+}

@@ -1,0 +1,418 @@
+import { rules, show } from '../check.js'
+import { OptionError, SessionClosedError, SessionEndedError, SessionGoneError, NotANumberError, UpdateConflictError } from '../errors.js'
+import { andThen, isPromise, type MaybePromise } from '../maybe-promise.js'
+import type { CommitResult, SessionChange, SessionRecord, SessionStore } from '../stores/store.js'
+import { Draft, noChange, type Sent } from './draft.js'
+import { deadline, isWorthWriting, type Lifetime } from './expiry.js'
+import { idOf, type TokenKind } from './token.js'
+
+/** The data of a session whose user gave no type for it. */
+export type SessionData = Record<string, unknown>
+
+type Key<Data> = keyof Data & string
+type Value<Data, K extends keyof Data> = Exclude<Data[K], undefined>
+/** The keys whose values can be incremented. */
+type NumberKey<Data> = { [K in Key<Data>]: unknown extends Data[K] ? K : Value<Data, K> extends number ? K : never }[Key<Data>]
+
+/** What a session needs of where it lives. */
+export interface SessionHome {
+  readonly store: SessionStore
+  readonly tokens: TokenKind
+  readonly lifetime: Lifetime
+  /** Whether the session outlives its data. */
+  readonly keep: boolean
+  /** For errors: the route, or the call. */
+  readonly where: string
+  /** How the client learns of its token; `undefined` outside of a request. */
+  readonly delivery: Delivery | undefined
+}
+
+/** How the client learns of its token. */
+export interface Delivery {
+  /** Whether headers can still be set. */
+  readonly possible: boolean
+  /** @param expiresAt milliseconds since the epoch; `null`: never */
+  write (token: string, expiresAt: number | null): void
+  clear (): void
+  /** Changes were not kept, or the client cannot learn of its token. */
+  warn (problem: string): void
+}
+
+/** A session that the store has. */
+interface Identity {
+  readonly token: string
+  readonly id: string
+}
+
+/** An update that is beaten this often gives up. */
+const maxTries = 1000
+
+/** What only the provider may do with a session. */
+export let internals: {
+  /** Saves; answers at once if the store does. */
+  readonly save: (session: TokenSession) => MaybePromise<void>
+  /** Tells the client now what `save` will make of the session after the headers. */
+  readonly announce: (session: TokenSession) => void
+  readonly close: (session: TokenSession) => void
+  readonly isDirty: (session: TokenSession) => boolean
+}
+
+/**
+ * A user's session: a map of keys to JSON values, with a token. It is read and changed in memory; what changed is
+ * saved at commit, in one atomic step. Values changed in place are noticed.
+ *
+ * Two requests that change different keys both win. `set` and `delete` of one key: the last one wins. `increment`
+ * adds up, `update` is applied to the newest value.
+ *
+ * Every method throws `FST_SESSION_CLOSED` after the request's end and `FST_SESSION_ENDED` after `end()`.
+ */
+export class TokenSession<Data extends object = SessionData> {
+  readonly #home: SessionHome
+  #draft: Draft
+  #record: SessionRecord | undefined
+  #identity: Identity | undefined
+  /** The token that the session gets at commit. */
+  #next: string | undefined
+  #ttl: number | null | undefined
+  #mustSlide = false
+  #ttlChanged = false
+  #announced = false
+  #state: 'live' | 'ended' | 'closed' = 'live'
+  #saving: Promise<void> | undefined
+
+  static {
+    internals = {
+      save: (session) => session.#save(),
+      announce: (session) => session.#announce(),
+      close: (session) => { session.#state = 'closed' },
+      isDirty: (session) => session.#isDirty,
+    }
+  }
+
+  /** @internal Sessions come from a provider. */
+  constructor (home: SessionHome, token?: string, record?: SessionRecord) {
+    this.#home = home
+    this.#draft = new Draft(record?.fields ?? new Map())
+    if (token !== undefined && record !== undefined) this.#adopt(token, record)
+  }
+
+  /** What the client holds. A new session has one from the start, which counts once it is saved. */
+  get token (): string {
+    this.#use()
+    return this.#next ?? this.#identity?.token ?? (this.#next = this.#home.tokens.create())
+  }
+
+  /** What the session was named at its creation. */
+  get name (): string | undefined {
+    this.#use()
+    return this.#record?.name
+  }
+
+  /** Whether the store does not have this session: nothing was ever saved in it. */
+  get isNew (): boolean {
+    this.#use()
+    return this.#identity === undefined
+  }
+
+  /** When the session was saved first; now, for a new one. */
+  get createdAt (): Date {
+    this.#use()
+    return new Date(this.#record?.createdAt ?? Date.now())
+  }
+
+  /** When the session expires unless it is used before; `null`: never. For a new one, when it would. */
+  get expiresAt (): Date | null {
+    this.#use()
+    const stored = this.#record?.expiresAt
+    const expiresAt = stored === undefined || this.#mustSlide ? this.#target(Date.now()) : stored
+    return expiresAt === null ? null : new Date(expiresAt)
+  }
+
+  /** The idle time that counts, in seconds: the session's own, else the route's, else the plugin's; `null`: never. */
+  get ttl (): number | null {
+    this.#use()
+    return this.#lifetime.ttl
+  }
+
+  /** How many keys there are. */
+  get size (): number {
+    this.#use()
+    return this.#draft.size
+  }
+
+  get<K extends Key<Data>> (key: K): Data[K] | undefined {
+    this.#use()
+    return this.#draft.get(key) as Data[K] | undefined
+  }
+
+  has (key: Key<Data>): boolean {
+    this.#use()
+    return this.#draft.has(key)
+  }
+
+  /**
+   * Sets a key; `undefined` deletes it.
+   * @throws KeyError (`FST_SESSION_KEY`), ValueError (`FST_SESSION_VALUE`); nothing is changed then
+   */
+  set<K extends Key<Data>> (key: K, value: Data[K] | undefined): this {
+    this.#use()
+    if (value === undefined) this.#draft.delete(key)
+    else this.#draft.set(key, value)
+    return this
+  }
+
+  /** Sets a key only if it is absent, also at commit. Whether it was, as far as this request knows. */
+  add<K extends Key<Data>> (key: K, value: Value<Data, K>): boolean {
+    if (this.has(key)) return false
+    this.update(key, (current) => current ?? value)
+    return true
+  }
+
+  /** Whether the key was there. */
+  delete (key: Key<Data>): boolean {
+    this.#use()
+    return this.#draft.delete(key)
+  }
+
+  /** Deletes all keys, also those that other requests add before the commit. */
+  clear (): void {
+    this.#use()
+    this.#draft.clear()
+  }
+
+  * keys (): Generator<Key<Data>, undefined> {
+    this.#use()
+    yield * this.#draft.keys() as Generator<Key<Data>, undefined>
+  }
+
+  * entries (): Generator<{ [K in Key<Data>]: [K, Value<Data, K>] }[Key<Data>], undefined> {
+    for (const key of this.keys()) yield [key, this.get(key)] as [Key<Data>, Value<Data, Key<Data>>]
+  }
+
+  /** A copy of all data, as a plain object. */
+  data (): Partial<Data> {
+    return structuredClone(Object.fromEntries(this.entries())) as Partial<Data>
+  }
+
+  /**
+   * Adds a whole number; an absent key counts as 0. Increments of parallel requests add up.
+   * @returns the sum, as far as this request knows
+   * @throws NotANumberError (`FST_SESSION_NOT_A_NUMBER`)
+   */
+  increment (key: NumberKey<Data>, by = 1): number {
+    this.#use()
+    return this.#draft.increment(key, by)
+  }
+
+  /**
+   * Changes a value by a function of the present one. Applied at once, and again at commit to whatever others have
+   * written meanwhile: the function may run more than once and must depend on its argument alone. `undefined`
+   * deletes the key.
+   * @returns the new value, as far as this request knows
+   */
+  update<K extends Key<Data>> (key: K, fn: (value: Value<Data, K> | undefined) => Value<Data, K> | undefined): Value<Data, K> | undefined {
+    this.#use()
+    return this.#draft.update(key, fn as (value: unknown) => unknown) as Value<Data, K> | undefined
+  }
+
+  /** Reads a key and deletes it: for what is shown once. */
+  take<K extends Key<Data>> (key: K): Data[K] | undefined {
+    const value = this.get(key)
+    this.delete(key)
+    return value
+  }
+
+  /**
+   * Gives this session an idle time of its own, from now on, in seconds; `null`: never.
+   * @throws OptionError (`FST_SESSION_OPTION`) unless it is a whole number from 1 to 2147483647, or null
+   */
+  expire (ttl: number | null): void {
+    this.#use()
+    if (!rules.seconds.test(ttl)) throw new OptionError('expire()', `ttl must be ${rules.seconds.allowed}; got ${show(ttl)}`)
+    this.#ttl = ttl
+    this.#ttlChanged = this.#mustSlide = true
+  }
+
+  /** Slides the expiry at commit, however little time has passed; use alone slides it at most once per tenth of the ttl. */
+  touch (): void {
+    this.#use()
+    this.#mustSlide = true
+  }
+
+  /** Gives the session a new token at commit, with the same data; the old one is unknown from then on. Do this at login. */
+  renew (): void {
+    this.#use()
+    if (this.#home.delivery?.possible === false) throw new SessionClosedError('renew()', this.#home.where)
+    if (this.#identity !== undefined) this.#next = this.#home.tokens.renew(this.#identity.token)
+    this.#mustSlide = true
+  }
+
+  /** Ends the session at commit: it and its data are deleted, and the client's token is cleared. */
+  end (): void {
+    this.#use()
+    this.#state = 'ended'
+  }
+
+  /**
+   * Saves now, and tells the client of its token if the headers are not out yet: before a reply is hijacked.
+   * @throws SessionGoneError (`FST_SESSION_GONE`) if the session was ended, renewed or has expired meanwhile
+   */
+  async commit (): Promise<void> {
+    if (this.#state === 'closed') this.#use()
+    await this.#save()
+  }
+
+  /**
+   * Drops what was changed and reads the session anew.
+   * @throws SessionGoneError (`FST_SESSION_GONE`) if it was ended, renewed or has expired meanwhile
+   */
+  async reload (): Promise<void> {
+    this.#use()
+    if (this.#identity === undefined) {
+      this.#draft = new Draft(new Map())
+      return
+    }
+    const record = await this.#home.store.load(this.#identity.id)
+    if (record === undefined) throw new SessionGoneError(this.#home.where)
+    this.#draft = new Draft(record.fields)
+    this.#adopt(this.#identity.token, record)
+    this.#next = undefined
+    this.#ttlChanged = this.#mustSlide = false
+  }
+
+  #use (): void {
+    if (this.#state === 'ended') throw new SessionEndedError()
+    if (this.#state === 'closed') throw new SessionClosedError('The session', this.#home.where)
+  }
+
+  #adopt (token: string, record: SessionRecord): void {
+    this.#identity = { token, id: idOf(this.#home.tokens, token) }
+    this.#record = record
+    this.#ttl = record.ttl
+  }
+
+  get #lifetime (): Lifetime {
+    const { lifetime } = this.#home
+    return this.#ttl === undefined ? lifetime : { ttl: this.#ttl, maxAge: lifetime.maxAge }
+  }
+
+  get #isDirty (): boolean {
+    if (this.#state === 'ended') return this.#identity !== undefined
+    return this.#draft.isDirty || (this.#identity !== undefined && (this.#next !== undefined || this.#ttlChanged))
+  }
+
+  /** Where a use at this moment puts the expiry. */
+  #target (now: number): number | null {
+    const target = deadline(now, this.#record?.createdAt ?? now, this.#lifetime)
+    // What outlives its data begins its life anew once the data has expired.
+    return target !== null && target <= now && this.#record?.keep ? deadline(now, now, this.#lifetime) : target
+  }
+
+  /** The new expiry; `undefined` if it stays as it is. */
+  #slide (now: number, changes: boolean): number | null | undefined {
+    const record = this.#record as SessionRecord
+    const target = this.#target(now)
+    // An emptied session has no expiry, and needs none until it has data.
+    if (record.keep && record.expiresAt === null && !changes) return undefined
+    const forced = this.#mustSlide || (record.keep && changes)
+    return forced || isWorthWriting(record.expiresAt, target, this.#lifetime.ttl) ? target : undefined
+  }
+
+  /** One after the other: what an earlier save has sent must not be sent again. */
+  #save (): MaybePromise<void> {
+    if (this.#saving !== undefined) return this.#saving.then(() => this.#save())
+    const saved = this.#saveNow(0)
+    if (!isPromise(saved)) return saved
+    this.#saving = saved.then(() => { this.#saving = undefined }, () => { this.#saving = undefined })
+    return saved
+  }
+
+  #saveNow (tries: number): MaybePromise<void> {
+    if (this.#identity === undefined) return this.#state === 'ended' ? this.#ended() : this.#create()
+    const { id } = this.#identity
+    if (this.#state === 'ended') return andThen(this.#home.store.end(id), () => this.#ended())
+    const now = Date.now()
+    const sent = this.#draft.toSend()
+    const expiresAt = this.#slide(now, sent !== undefined)
+    if (sent === undefined && expiresAt === undefined && this.#next === undefined) return
+    const change: SessionChange = { ...sent?.change ?? noChange, expiresAt, ttl: this.#ttlChanged ? this.#ttl : undefined }
+    const token = this.#next
+    const result = token === undefined
+      ? this.#home.store.commit(id, change)
+      : this.#home.store.renew(id, idOf(this.#home.tokens, token), change)
+    return andThen(result, (result) => this.#saved(result, change, sent, token, tries))
+  }
+
+  #create (): MaybePromise<void> {
+    const { delivery, store, tokens, keep, where } = this.#home
+    const sent = this.#draft.toSend()
+    const fields = this.#draft.texts()
+    if (sent === undefined || fields.size === 0) return
+    if (delivery?.possible === false && !this.#announced) {
+      delivery.warn('a new session was changed after the headers were sent, so that the client cannot learn of its token: it was not saved. Call commit() before the headers leave.')
+      return
+    }
+    const now = Date.now()
+    const record: SessionRecord = { fields, createdAt: now, expiresAt: this.#target(now), ttl: this.#ttl, keep, name: undefined }
+    const { token } = this
+    return andThen(store.create(idOf(tokens, token), record), (created) => {
+      if (!created) throw new SessionGoneError(where)
+      this.#draft.created(sent, fields)
+      this.#adopt(token, record)
+      this.#tell(token, record.expiresAt)
+      this.#next = undefined
+      this.#ttlChanged = this.#mustSlide = false
+    })
+  }
+
+  #saved (result: CommitResult, change: SessionChange, sent: Sent | undefined, token: string | undefined, tries: number): MaybePromise<void> {
+    switch (result.status) {
+      case 'not-a-number':
+        throw new NotANumberError(show(result.key), 'another request has put something else there than a whole number.')
+      case 'missing':
+        return this.#gone(sent !== undefined || token !== undefined || this.#ttlChanged)
+      case 'conflict':
+        if (tries === maxTries) throw new UpdateConflictError([...result.current.keys()].map(show).join(', '), tries)
+        this.#draft.rebase(result.current)
+        return this.#saveNow(tries + 1)
+      case 'committed': {
+        const record = this.#record as SessionRecord
+        if (sent !== undefined) this.#draft.sent(sent, result.increments)
+        if (change.expiresAt !== undefined) record.expiresAt = change.expiresAt
+        this.#adopt(token ?? (this.#identity as Identity).token, { ...record, ttl: change.ttl === undefined ? record.ttl : change.ttl })
+        if (token !== undefined || change.expiresAt !== undefined) this.#tell((this.#identity as Identity).token, record.expiresAt)
+        if (this.#next === token) this.#next = undefined
+        this.#ttlChanged = this.#mustSlide = false
+      }
+    }
+  }
+
+  /** The session is no longer in the store. That matters only if there was something to save. */
+  #gone (changed: boolean): void {
+    if (changed) throw new SessionGoneError(this.#home.where)
+  }
+
+  #ended (): void {
+    this.#identity = undefined
+    if (!this.#announced) this.#home.delivery?.clear()
+  }
+
+  #tell (token: string, expiresAt: number | null): void {
+    const { delivery } = this.#home
+    // A session that outlives its data keeps its token too.
+    if (delivery?.possible && !this.#announced) delivery.write(token, this.#home.keep || this.#record?.keep ? null : expiresAt)
+  }
+
+  #announce (): void {
+    if (this.#state === 'ended') {
+      this.#home.delivery?.clear()
+    } else if (this.#identity === undefined) {
+      if (this.#draft.isDirty) this.#tell(this.token, this.#target(Date.now()))
+    } else {
+      const expiresAt = this.#slide(Date.now(), this.#draft.isDirty)
+      const stored = this.#record?.expiresAt ?? null
+      if (this.#next !== undefined || expiresAt !== undefined) this.#tell(this.token, expiresAt === undefined ? stored : expiresAt)
+    }
+    this.#announced = true
+  }
+}

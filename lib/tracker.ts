@@ -1,0 +1,75 @@
+import type { FastifyBaseLogger } from 'fastify'
+import type { Scope } from './scope.js'
+
+/** How the sessions of one registration fare: `app.sessionStats()[name]`. */
+export interface SessionStats {
+  readonly kind: string
+  /** Sessions that are open now. */
+  readonly open: number
+  /** Sessions opened since the start. */
+  readonly opened: number
+  readonly committed: number
+  readonly rolledBack: number
+  /** Commits whose answer was lost. */
+  readonly unknown: number
+  /** Uses of a session after its end. */
+  readonly lateAccesses: number
+}
+
+/** Keeps count of the scopes of one registration, and warns of those held for too long. */
+export class Tracker {
+  readonly open = new Set<Scope>()
+  readonly name: string
+  readonly kind: string
+  readonly log: FastifyBaseLogger | undefined
+  /** The place in the order of registration: the scopes of a request settle from the highest to the lowest. */
+  readonly order: number
+  opened = 0
+  committed = 0
+  rolledBack = 0
+  unknown = 0
+  lateAccesses = 0
+  #watch: NodeJS.Timeout | undefined
+
+  constructor (name: string, kind: string, log?: FastifyBaseLogger, order = 0) {
+    this.name = name
+    this.kind = kind
+    this.log = log
+    this.order = order
+  }
+
+  /** @param warnAfter milliseconds that a scope may stay open */
+  watch (warnAfter: number): void {
+    this.#watch = setInterval(() => this.#warn(warnAfter), Math.max(1, Math.floor(warnAfter / 4)))
+    this.#watch.unref()
+  }
+
+  unwatch (): void {
+    clearInterval(this.#watch)
+  }
+
+  stats (): SessionStats {
+    const { kind, opened, committed, rolledBack, unknown, lateAccesses } = this
+    return { kind, open: this.open.size, opened, committed, rolledBack, unknown, lateAccesses }
+  }
+
+  #warn (warnAfter: number): void {
+    const now = performance.now()
+    for (const scope of this.open) {
+      const held = now - scope.openedAt
+      if (held < warnAfter) return // the set is in order of opening
+      if (scope.warned) continue
+      scope.warned = true
+      scope.settings.traced = true
+      const where = scope.trace ?? 'not recorded; it will be for the next session of this route'
+      this.report('warn', { session: this.name, route: scope.route, held: Math.round(held), stack: where },
+        `${this.name} of ${scope.route} has been open for ${Math.round(held)} milliseconds`)
+    }
+  }
+
+  /** Says what nobody is waiting for any more: in the app's log, or as a process warning where there is none. */
+  report (level: 'warn' | 'error', details: Record<string, unknown>, message: string): void {
+    if (this.log !== undefined) this.log[level](details, message)
+    else process.emitWarning(details['err'] instanceof Error ? `${message}: ${details['err'].message}` : message, 'FastifyRequestSessionWarning')
+  }
+}
