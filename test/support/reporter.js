@@ -32,6 +32,7 @@ export default class Reporter extends Transform {
       assert: (result) => { this.#printLoose(result) },
     })
     this.#parser.on('complete', () => {
+      for (const text of said) this.#print(text.trimEnd())
       for (const file of open.values()) this.#printFile({ ...file, result: { ok: file.ok, name: file.path[0] } })
     })
     this.#parser.on('bailout', (reason) => { this.#print(`BAIL OUT ${reason}`) })
