@@ -1,16 +1,15 @@
-import type { FastifyReply } from 'fastify'
 import { SessionNotLoadedError, StoreUnavailableError } from '../errors.js'
 import { channels, type SessionEvent } from '../events.js'
 import { isPromise, type MaybePromise } from '../maybe-promise.js'
 import type { OpenContext, OpenSession } from '../provider.js'
 import type { SessionRecord } from '../stores/store.js'
-import { internals, TokenSession, type Delivery, type SessionHome } from './session.js'
+import { internals, TokenSession, type SessionHome, type SessionOwner } from './session.js'
 import { idOf } from './token.js'
 import type { TokenTransport } from './transport.js'
 
 /** How one route (or call) opens token sessions: checked and merged once. */
 export interface OpeningRules {
-  readonly home: Omit<SessionHome, 'where' | 'delivery'>
+  readonly home: SessionHome
   readonly transport: TokenTransport
   readonly onStoreError: 'fail' | 'anonymous'
   /** The token to open, where it does not come from a request. */
@@ -18,7 +17,7 @@ export interface OpeningRules {
 }
 
 /** A token session within one scope: loaded at first use, saved at commit. It holds nothing between the two. */
-export class OpenTokenSession implements OpenSession<Promise<TokenSession>> {
+export class OpenTokenSession implements OpenSession<Promise<TokenSession>>, SessionOwner {
   readonly session: Promise<TokenSession>
   readonly #rules: OpeningRules
   readonly #context: OpenContext
@@ -44,9 +43,29 @@ export class OpenTokenSession implements OpenSession<Promise<TokenSession>> {
   close (): void {
     if (this.#loaded === undefined) return
     if (this.#committed && internals.isDirty(this.#loaded)) {
-      this.#warn('the session was changed after it was saved: that was not kept. Call commit() after the last change.')
+      this.warn('the session was changed after it was saved: that was not kept. Call commit() after the last change.')
     }
     internals.close(this.#loaded)
+  }
+
+  get route (): string { return this.#context.route }
+
+  get reachable (): boolean { return this.#context.reply?.raw.headersSent !== true }
+
+  tell (token: string, expiresAt: number | null): void {
+    const { reply } = this.#context
+    if (reply !== undefined) this.#rules.transport.write(reply, token, expiresAt)
+  }
+
+  forget (): void {
+    const { reply } = this.#context
+    if (reply !== undefined && this.reachable) this.#rules.transport.write(reply, undefined, null)
+  }
+
+  warn (problem: string): void {
+    const { log, route } = this.#context
+    if (log !== undefined) log.warn({ route }, `${route}: ${problem}`)
+    else process.emitWarning(`${route}: ${problem}`, 'FastifyRequestSessionWarning')
   }
 
   #load (): Promise<TokenSession> {
@@ -72,8 +91,7 @@ export class OpenTokenSession implements OpenSession<Promise<TokenSession>> {
   }
 
   #opened (token?: string, record?: SessionRecord): TokenSession {
-    const { reply, route: where } = this.#context
-    this.#loaded = new TokenSession({ ...this.#rules.home, where, delivery: reply && this.#delivery(reply) }, token, record)
+    this.#loaded = new TokenSession(this.#rules.home, this, token, record)
     return this.#loaded
   }
 
@@ -110,22 +128,6 @@ export class OpenTokenSession implements OpenSession<Promise<TokenSession>> {
     const failure = storeFailure(error)
     if (this.#rules.onStoreError === 'fail' || internals.isDirty(session)) throw failure
     this.#context.log?.error({ err: failure, route: this.#context.route }, 'the expiry of the session could not be written')
-  }
-
-  #delivery (reply: FastifyReply): Delivery {
-    const { transport } = this.#rules
-    return {
-      get possible () { return !reply.raw.headersSent },
-      write (token, expiresAt) { transport.write(reply, token, expiresAt) },
-      clear () { if (!reply.raw.headersSent) transport.write(reply, undefined, null) },
-      warn: (problem) => this.#warn(problem),
-    }
-  }
-
-  #warn (problem: string): void {
-    const { log, route } = this.#context
-    if (log !== undefined) log.warn({ route }, `${route}: ${problem}`)
-    else process.emitWarning(`${route}: ${problem}`, 'FastifyRequestSessionWarning')
   }
 }
 

@@ -14,26 +14,25 @@ type Value<Data, K extends keyof Data> = Exclude<Data[K], undefined>
 /** The keys whose values can be incremented. */
 type NumberKey<Data> = { [K in Key<Data>]: unknown extends Data[K] ? K : Value<Data, K> extends number ? K : never }[Key<Data>]
 
-/** What a session needs of where it lives. */
+/** Where a provider's sessions live, and how long. */
 export interface SessionHome {
   readonly store: SessionStore
   readonly tokens: TokenKind
   readonly lifetime: Lifetime
   /** Whether the session outlives its data. */
   readonly keep: boolean
-  /** For errors: the route, or the call. */
-  readonly where: string
-  /** How the client learns of its token; `undefined` outside of a request. */
-  readonly delivery: Delivery | undefined
 }
 
-/** How the client learns of its token. */
-export interface Delivery {
-  /** Whether headers can still be set. */
-  readonly possible: boolean
+/** Whom a session belongs to: the client of a request, who has to learn of its token, or a piece of code. */
+export interface SessionOwner {
+  /** For errors: the route, or the call. */
+  readonly route: string
+  /** Whether the token can still be told: the headers are not out yet. */
+  readonly reachable: boolean
   /** @param expiresAt milliseconds since the epoch; `null`: never */
-  write (token: string, expiresAt: number | null): void
-  clear (): void
+  tell (token: string, expiresAt: number | null): void
+  /** Takes the token away. */
+  forget (): void
   /** Changes were not kept, or the client cannot learn of its token. */
   warn (problem: string): void
 }
@@ -68,6 +67,7 @@ export let internals: {
  */
 export class TokenSession<Data extends object = SessionData> {
   readonly #home: SessionHome
+  readonly #owner: SessionOwner
   #draft: Draft
   #record: SessionRecord | undefined
   #identity: Identity | undefined
@@ -90,8 +90,9 @@ export class TokenSession<Data extends object = SessionData> {
   }
 
   /** @internal Sessions come from a provider. */
-  constructor (home: SessionHome, token?: string, record?: SessionRecord) {
+  constructor (home: SessionHome, owner: SessionOwner, token?: string, record?: SessionRecord) {
     this.#home = home
+    this.#owner = owner
     this.#draft = new Draft(record?.fields ?? new Map())
     if (token !== undefined && record !== undefined) this.#adopt(token, record)
   }
@@ -242,7 +243,7 @@ export class TokenSession<Data extends object = SessionData> {
   /** Gives the session a new token at commit, with the same data; the old one is unknown from then on. Do this at login. */
   renew (): void {
     this.#use()
-    if (this.#home.delivery?.possible === false) throw new SessionClosedError('renew()', this.#home.where)
+    if (!this.#owner.reachable) throw new SessionClosedError('renew()', this.#owner.route)
     if (this.#identity !== undefined) this.#next = this.#home.tokens.renew(this.#identity.token)
     this.#mustSlide = true
   }
@@ -273,7 +274,7 @@ export class TokenSession<Data extends object = SessionData> {
       return
     }
     const record = await this.#home.store.load(this.#identity.id)
-    if (record === undefined) throw new SessionGoneError(this.#home.where)
+    if (record === undefined) throw new SessionGoneError(this.#owner.route)
     this.#draft = new Draft(record.fields)
     this.#adopt(this.#identity.token, record)
     this.#next = undefined
@@ -282,7 +283,7 @@ export class TokenSession<Data extends object = SessionData> {
 
   #use (): void {
     if (this.#state === 'ended') throw new SessionEndedError()
-    if (this.#state === 'closed') throw new SessionClosedError('The session', this.#home.where)
+    if (this.#state === 'closed') throw new SessionClosedError('The session', this.#owner.route)
   }
 
   #adopt (token: string, record: SessionRecord): void {
@@ -344,19 +345,19 @@ export class TokenSession<Data extends object = SessionData> {
   }
 
   #create (): MaybePromise<void> {
-    const { delivery, store, tokens, keep, where } = this.#home
+    const { store, tokens, keep } = this.#home
     const sent = this.#draft.toSend()
     const fields = this.#draft.texts()
     if (sent === undefined || fields.size === 0) return
-    if (delivery?.possible === false && !this.#announced) {
-      delivery.warn('a new session was changed after the headers were sent, so that the client cannot learn of its token: it was not saved. Call commit() before the headers leave.')
+    if (!this.#owner.reachable && !this.#announced) {
+      this.#owner.warn('a new session was changed after the headers were sent, so that the client cannot learn of its token: it was not saved. Call commit() before the headers leave.')
       return
     }
     const now = Date.now()
     const record: SessionRecord = { fields, createdAt: now, expiresAt: this.#target(now), ttl: this.#ttl, keep, name: undefined }
     const { token } = this
     return andThen(store.create(idOf(tokens, token), record), (created) => {
-      if (!created) throw new SessionGoneError(where)
+      if (!created) throw new SessionGoneError(this.#owner.route)
       this.#draft.created(sent, fields)
       this.#adopt(token, record)
       this.#tell(token, record.expiresAt)
@@ -389,23 +390,22 @@ export class TokenSession<Data extends object = SessionData> {
 
   /** The session is no longer in the store. That matters only if there was something to save. */
   #gone (changed: boolean): void {
-    if (changed) throw new SessionGoneError(this.#home.where)
+    if (changed) throw new SessionGoneError(this.#owner.route)
   }
 
   #ended (): void {
     this.#identity = undefined
-    if (!this.#announced) this.#home.delivery?.clear()
+    if (!this.#announced) this.#owner.forget()
   }
 
   #tell (token: string, expiresAt: number | null): void {
-    const { delivery } = this.#home
     // A session that outlives its data keeps its token too.
-    if (delivery?.possible && !this.#announced) delivery.write(token, this.#home.keep || this.#record?.keep ? null : expiresAt)
+    if (this.#owner.reachable && !this.#announced) this.#owner.tell(token, this.#home.keep || this.#record?.keep ? null : expiresAt)
   }
 
   #announce (): void {
     if (this.#state === 'ended') {
-      this.#home.delivery?.clear()
+      this.#owner.forget()
     } else if (this.#identity === undefined) {
       if (this.#draft.isDirty) this.#tell(this.token, this.#target(Date.now()))
     } else {
