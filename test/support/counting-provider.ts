@@ -1,0 +1,112 @@
+import type { MaybePromise } from '../../lib/maybe-promise.js'
+import type { AnyProvider, OpenContext, OpenSession, SessionOpener, SessionProvider } from '../../lib/provider.js'
+import { barrier, type Barrier } from './barrier.js'
+
+export type Step = 'open' | 'commit' | 'rollback' | 'close'
+
+/** What was done to one session that was opened. */
+export interface CountedSession {
+  readonly route: string
+  commits: number
+  rollbacks: number
+  closes: number
+  /** Whether the reply's headers were out when the commit or rollback was done; `undefined` until then. */
+  settledAfterHeaders: boolean | undefined
+  /** Whether the reply was over (its `close` had come) when the session was closed; `undefined` until then. */
+  closedAfterReply: boolean | undefined
+}
+
+/**
+ * Wraps a provider of whatever kind: counts what is asked of it, in order, and lets any step fail or wait. What it
+ * wraps answers at once or later, as it likes; nothing is changed about that.
+ */
+export class CountingProvider implements SessionProvider<unknown, never, never> {
+  readonly kind: string
+  readonly commits: 'always' | 'success'
+  readonly holds: boolean
+  /** All sessions, in the order of opening. */
+  readonly sessions: CountedSession[] = []
+  /** Every step, as it begins: `['open', 'commit', 'close']`. */
+  readonly steps: Step[] = []
+  /** What comes before a step: throw or reject to let it fail (the wrapped provider is not asked then), or wait. */
+  readonly before: Partial<Record<Exclude<Step, 'open'>, () => MaybePromise<void>>> & { open?: () => void } = {}
+  readonly #inner: AnyProvider
+  readonly #waiting: Barrier[] = []
+
+  constructor (inner: AnyProvider) {
+    this.#inner = inner
+    this.kind = inner.kind
+    this.commits = inner.commits
+    this.holds = inner.holds
+  }
+
+  get opened (): number { return this.sessions.length }
+  get open (): number { return this.sessions.filter(({ closes }) => closes === 0).length }
+
+  /** Resolves once a session was opened and none is open. */
+  async allClosed (): Promise<void> {
+    while (this.opened === 0 || this.open > 0) {
+      const waiting = barrier()
+      this.#waiting.push(waiting)
+      await waiting.opened
+    }
+  }
+
+  forRoute (options: undefined, where: string): SessionOpener<unknown> {
+    return this.#counted(this.#inner.forRoute(options, where) as SessionOpener<unknown>)
+  }
+
+  forCall (options: undefined, where: string): SessionOpener<unknown> {
+    return this.#counted(this.#inner.forCall(options, where) as SessionOpener<unknown>)
+  }
+
+  #counted (opener: SessionOpener<unknown>): SessionOpener<unknown> {
+    return { early: opener.early, open: (context) => this.#open(opener, context) }
+  }
+
+  #open (opener: SessionOpener<unknown>, context: OpenContext): OpenSession<unknown> {
+    this.steps.push('open')
+    this.before.open?.()
+    const inner = opener.open(context)
+    const raw = context.reply?.raw
+    const counted: CountedSession = {
+      route: context.route, commits: 0, rollbacks: 0, closes: 0, settledAfterHeaders: undefined, closedAfterReply: undefined,
+    }
+    this.sessions.push(counted)
+    let replyOver = false
+    raw?.prependOnceListener('close', () => { replyOver = true })
+    const settled = (): void => { counted.settledAfterHeaders = raw?.headersSent }
+    return {
+      session: inner.session,
+      beforeHeaders: () => { inner.beforeHeaders() },
+      commit: () => {
+        counted.commits++
+        return this.#step('commit', () => inner.commit(), settled)
+      },
+      rollback: () => {
+        counted.rollbacks++
+        return this.#step('rollback', () => inner.rollback(), settled)
+      },
+      close: () => this.#step('close', () => inner.close(), () => {
+        counted.closes++
+        counted.closedAfterReply = replyOver
+        for (const waiting of this.#waiting.splice(0)) waiting.open()
+      }),
+    }
+  }
+
+  /** @param over called once the step is done, well or not */
+  #step (step: Exclude<Step, 'open'>, run: () => MaybePromise<void>, over: () => void): MaybePromise<void> {
+    this.steps.push(step)
+    let result: MaybePromise<void>
+    try {
+      const waited = this.before[step]?.()
+      result = waited === undefined ? run() : waited.then(run)
+    } catch (error) {
+      over()
+      throw error
+    }
+    if (result === undefined) return over()
+    return result.finally(over)
+  }
+}
