@@ -1,0 +1,27 @@
+import { fileURLToPath } from 'node:url'
+import fastifyStatic from '@fastify/static'
+import type { FastifyInstance } from 'fastify'
+
+/** What the pages may load: this server's own files, and nothing from anywhere else. */
+const contentSecurityPolicy = "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+
+/**
+ * Serves an example's own pages at `/`, and what all examples share (`base.css`) at `/shared/`.
+ * @param options `folder` is the example's: `new URL('public/', import.meta.url)`
+ */
+export async function pages (app: FastifyInstance, { folder }: { folder: URL }): Promise<void> {
+  const files = { cacheControl: false, setHeaders } as const
+  await app.register(fastifyStatic, { ...files, root: fileURLToPath(folder) })
+  await app.register(fastifyStatic, {
+    ...files,
+    root: fileURLToPath(new URL('public/', import.meta.url)),
+    prefix: '/shared/',
+    decorateReply: false,
+  })
+}
+
+function setHeaders (response: { setHeader (name: string, value: string): unknown }): void {
+  response.setHeader('cache-control', 'no-cache')
+  response.setHeader('content-security-policy', contentSecurityPolicy)
+  response.setHeader('x-content-type-options', 'nosniff')
+}
