@@ -228,23 +228,26 @@ class Entry {
 
   /** Replaces texts in place; the list is laid out anew only when keys come or go. */
   #write (change: SessionChange, increments: readonly number[]): void {
-    const added = new Map<string, string>()
     if (change.clear) this.fields = noFields
-    for (const [key, text] of change.set) this.#put(key, text, added)
+    let added: Array<readonly [string, string]> | undefined
+    for (const entry of change.set) if (!this.#replace(entry[0], entry[1])) (added ??= []).push(entry)
     let i = 0
-    for (const key of change.increment.keys()) this.#put(key, String(increments[i++]), added)
-    if (added.size === 0 && change.remove.length === 0) return
+    for (const key of change.increment.keys()) {
+      const text = String(increments[i++])
+      if (!this.#replace(key, text)) (added ??= []).push([key, text])
+    }
+    if (added === undefined && change.remove.length === 0) return
     const all = new Map<string, string>()
     for (let i = 0; i < this.fields.length; i += 2) all.set(this.fields[i] as string, this.fields[i + 1] as string)
     for (const key of change.remove) all.delete(key)
-    for (const [key, text] of added) all.set(key, text)
+    for (const [key, text] of added ?? []) all.set(key, text)
     this.fields = flatten(all)
   }
 
-  #put (key: string, text: string, added: Map<string, string>): void {
+  #replace (key: string, text: string): boolean {
     const at = this.#find(key)
-    if (at < 0) added.set(key, text)
-    else this.fields[at + 1] = text
+    if (at >= 0) this.fields[at + 1] = text
+    return at >= 0
   }
 
   #get (key: string): string | undefined {

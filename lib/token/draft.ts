@@ -21,7 +21,7 @@ interface Slot {
 /** What a commit sends, and the slots that it was made of. */
 export interface Sent {
   readonly change: Pick<SessionChange, 'expect' | 'clear' | 'set' | 'remove' | 'increment'>
-  readonly slots: ReadonlyMap<string, Slot>
+  readonly slots: ReadonlyArray<readonly [key: string, slot: Slot]>
   readonly base: Map<string, string>
 }
 
@@ -136,8 +136,11 @@ export class Draft {
     let set: Map<string, string> | undefined
     let remove: string[] | undefined
     let increment: Map<string, number> | undefined
-    for (const [key, slot] of this.#slots) {
+    const slots: Array<[string, Slot]> = []
+    for (const entry of this.#slots) {
+      const [key, slot] = entry
       if (slot.intent === 'read' && !isChangedInPlace(slot)) continue
+      slots.push(entry)
       if (slot.intent === 'increment') {
         (increment ??= new Map()).set(key, slot.by)
         continue
@@ -150,7 +153,7 @@ export class Draft {
     if (!this.#cleared && (expect ?? set ?? remove ?? increment) === undefined) return undefined
     return {
       change: { expect: expect ?? emptyMap, clear: this.#cleared, set: set ?? emptyMap, remove: remove ?? emptyList, increment: increment ?? emptyMap },
-      slots: new Map(this.#slots),
+      slots,
       base: this.#base,
     }
   }
@@ -166,10 +169,9 @@ export class Draft {
     for (const [key, sent] of slots) {
       const now = this.#slots.get(key) as Slot
       const text = base.get(key)
-      if (sent.intent === 'read' && !change.set.has(key)) continue
       const done = sent.intent === 'increment' ? 1 : sent.updates.length
-      if (now === sent) this.#slots.set(key, sent.intent === 'increment' ? this.#parsed(key, text) : { ...sent, text, intent: 'read', by: 0, updates: emptyList })
-      else this.#slots.set(key, { ...now, text, by: now.by - sent.by, updates: now.updates.slice(done) })
+      if (now === sent) this.#slots.set(key, sent.intent === 'increment' ? this.#parsed(key, text) : slot(text, sent.value))
+      else this.#slots.set(key, slot(text, now.value, now.intent, now.by - sent.by, now.updates.slice(done)))
     }
   }
 
@@ -183,14 +185,14 @@ export class Draft {
     for (const [key, text] of current) {
       if (text === undefined) this.#base.delete(key)
       else this.#base.set(key, text)
-      const slot = this.#slots.get(key)
-      if (slot?.intent !== 'update') continue
+      const before = this.#slots.get(key)
+      if (before?.intent !== 'update') continue
       let value = text === undefined ? undefined : parseValue(key, text)
-      for (const update of slot.updates) {
+      for (const update of before.updates) {
         const next = update(value)
         value = next === undefined ? undefined : checkValue(key, next)
       }
-      this.#slots.set(key, { ...slot, text, value })
+      this.#slots.set(key, slot(text, value, 'update', 0, before.updates))
     }
   }
 
@@ -203,13 +205,17 @@ export class Draft {
   }
 
   #parsed (key: string, text: string | undefined): Slot {
-    return { text, value: text === undefined ? undefined : parseValue(key, text), intent: 'read', by: 0, updates: emptyList }
+    return slot(text, text === undefined ? undefined : parseValue(key, text))
   }
 
   #put (key: string, value: unknown, intent: Slot['intent'], by = 0, updates: readonly Update[] = emptyList): void {
     const text = this.#slots.get(key)?.text ?? this.#base.get(key)
-    this.#slots.set(key, { text, value, intent, by, updates })
+    this.#slots.set(key, slot(text, value, intent, by, updates))
   }
+}
+
+function slot (text: Slot['text'], value: unknown, intent: Slot['intent'] = 'read', by = 0, updates: readonly Update[] = emptyList): Slot {
+  return { text, value, intent, by, updates }
 }
 
 function adding (by: number): Update {

@@ -3,7 +3,7 @@ import { channels, type SessionEvent } from '../events.js'
 import { isPromise, type MaybePromise } from '../maybe-promise.js'
 import type { OpenContext, OpenSession } from '../provider.js'
 import type { SessionRecord } from '../stores/store.js'
-import { internals, TokenSession, type SessionHome, type SessionOwner } from './session.js'
+import { internals, TokenSession, type Identity, type SessionHome, type SessionOwner } from './session.js'
 import { idOf } from './token.js'
 import type { TokenTransport } from './transport.js'
 
@@ -73,10 +73,11 @@ export class OpenTokenSession implements OpenSession<Promise<TokenSession>>, Ses
     const { request } = this.#context
     const token = request === undefined ? this.#rules.token : transport.read(request)
     if (token === undefined || !home.tokens.valid(token)) return Promise.resolve(this.#opened())
+    const identity = { token, id: idOf(home.tokens, token) }
     try {
-      const record = home.store.load(idOf(home.tokens, token))
-      if (!isPromise(record)) return Promise.resolve(this.#found(token, record))
-      const loading = record.then((record) => this.#found(token, record), (error: unknown) => this.#storeFailed(error))
+      const record = home.store.load(identity.id)
+      if (!isPromise(record)) return Promise.resolve(this.#found(identity, record))
+      const loading = record.then((record) => this.#found(identity, record), (error: unknown) => this.#storeFailed(error))
       loading.catch(nothing) // a handler that did not wait for it has not failed
       return loading
     } catch (error) {
@@ -84,14 +85,14 @@ export class OpenTokenSession implements OpenSession<Promise<TokenSession>>, Ses
     }
   }
 
-  #found (token: string, record: SessionRecord | undefined): TokenSession {
-    if (record !== undefined) return this.#opened(token, record)
+  #found (identity: Identity, record: SessionRecord | undefined): TokenSession {
+    if (record !== undefined) return this.#opened(identity, record)
     if (channels.expire.hasSubscribers) channels.expire.publish({ name: 'session', kind: 'token', route: this.#context.route } satisfies SessionEvent)
     return this.#opened()
   }
 
-  #opened (token?: string, record?: SessionRecord): TokenSession {
-    this.#loaded = new TokenSession(this.#rules.home, this, token, record)
+  #opened (identity?: Identity, record?: SessionRecord): TokenSession {
+    this.#loaded = new TokenSession(this.#rules.home, this, identity, record)
     return this.#loaded
   }
 

@@ -37,8 +37,8 @@ export interface SessionOwner {
   warn (problem: string): void
 }
 
-/** A session that the store has. */
-interface Identity {
+/** What a session that the store has is known by: to the client, and to the store. */
+export interface Identity {
   readonly token: string
   readonly id: string
 }
@@ -90,11 +90,13 @@ export class TokenSession<Data extends object = SessionData> {
   }
 
   /** @internal Sessions come from a provider. */
-  constructor (home: SessionHome, owner: SessionOwner, token?: string, record?: SessionRecord) {
+  constructor (home: SessionHome, owner: SessionOwner, identity?: Identity, record?: SessionRecord) {
     this.#home = home
     this.#owner = owner
+    this.#identity = identity
+    this.#record = record
+    this.#ttl = record?.ttl
     this.#draft = new Draft(record?.fields ?? new Map())
-    if (token !== undefined && record !== undefined) this.#adopt(token, record)
   }
 
   /** What the client holds. A new session has one from the start, which counts once it is saved. */
@@ -276,7 +278,8 @@ export class TokenSession<Data extends object = SessionData> {
     const record = await this.#home.store.load(this.#identity.id)
     if (record === undefined) throw new SessionGoneError(this.#owner.route)
     this.#draft = new Draft(record.fields)
-    this.#adopt(this.#identity.token, record)
+    this.#record = record
+    this.#ttl = record.ttl
     this.#next = undefined
     this.#ttlChanged = this.#mustSlide = false
   }
@@ -286,10 +289,8 @@ export class TokenSession<Data extends object = SessionData> {
     if (this.#state === 'closed') throw new SessionClosedError('The session', this.#owner.route)
   }
 
-  #adopt (token: string, record: SessionRecord): void {
-    this.#identity = { token, id: idOf(this.#home.tokens, token) }
-    this.#record = record
-    this.#ttl = record.ttl
+  #identify (token: string): Identity {
+    return { token, id: idOf(this.#home.tokens, token) }
   }
 
   get #lifetime (): Lifetime {
@@ -336,16 +337,18 @@ export class TokenSession<Data extends object = SessionData> {
     const sent = this.#draft.toSend()
     const expiresAt = this.#slide(now, sent !== undefined)
     if (sent === undefined && expiresAt === undefined && this.#next === undefined) return
-    const change: SessionChange = { ...sent?.change ?? noChange, expiresAt, ttl: this.#ttlChanged ? this.#ttl : undefined }
-    const token = this.#next
-    const result = token === undefined
+    const { expect, clear, set, remove, increment } = sent?.change ?? noChange
+    const ttl = this.#ttlChanged ? this.#ttl : undefined
+    const change: SessionChange = { expect, clear, set, remove, increment, expiresAt, ttl }
+    const renewed = this.#next === undefined ? undefined : this.#identify(this.#next)
+    const result = renewed === undefined
       ? this.#home.store.commit(id, change)
-      : this.#home.store.renew(id, idOf(this.#home.tokens, token), change)
-    return andThen(result, (result) => this.#saved(result, change, sent, token, tries))
+      : this.#home.store.renew(id, renewed.id, change)
+    return andThen(result, (result) => this.#saved(result, change, sent, renewed, tries))
   }
 
   #create (): MaybePromise<void> {
-    const { store, tokens, keep } = this.#home
+    const { store, keep } = this.#home
     const sent = this.#draft.toSend()
     const fields = this.#draft.texts()
     if (sent === undefined || fields.size === 0) return
@@ -355,34 +358,37 @@ export class TokenSession<Data extends object = SessionData> {
     }
     const now = Date.now()
     const record: SessionRecord = { fields, createdAt: now, expiresAt: this.#target(now), ttl: this.#ttl, keep, name: undefined }
-    const { token } = this
-    return andThen(store.create(idOf(tokens, token), record), (created) => {
+    const identity = this.#identify(this.token)
+    return andThen(store.create(identity.id, record), (created) => {
       if (!created) throw new SessionGoneError(this.#owner.route)
       this.#draft.created(sent, fields)
-      this.#adopt(token, record)
-      this.#tell(token, record.expiresAt)
+      this.#identity = identity
+      this.#record = record
+      this.#tell(identity.token, record.expiresAt)
       this.#next = undefined
       this.#ttlChanged = this.#mustSlide = false
     })
   }
 
-  #saved (result: CommitResult, change: SessionChange, sent: Sent | undefined, token: string | undefined, tries: number): MaybePromise<void> {
+  #saved (result: CommitResult, change: SessionChange, sent: Sent | undefined, renewed: Identity | undefined, tries: number): MaybePromise<void> {
     switch (result.status) {
       case 'not-a-number':
         throw new NotANumberError(show(result.key), 'another request has put something else there than a whole number.')
       case 'missing':
-        return this.#gone(sent !== undefined || token !== undefined || this.#ttlChanged)
+        return this.#gone(sent !== undefined || renewed !== undefined || this.#ttlChanged)
       case 'conflict':
         if (tries === maxTries) throw new UpdateConflictError([...result.current.keys()].map(show).join(', '), tries)
         this.#draft.rebase(result.current)
         return this.#saveNow(tries + 1)
       case 'committed': {
         const record = this.#record as SessionRecord
+        const identity = renewed ?? this.#identity as Identity
         if (sent !== undefined) this.#draft.sent(sent, result.increments)
         if (change.expiresAt !== undefined) record.expiresAt = change.expiresAt
-        this.#adopt(token ?? (this.#identity as Identity).token, { ...record, ttl: change.ttl === undefined ? record.ttl : change.ttl })
-        if (token !== undefined || change.expiresAt !== undefined) this.#tell((this.#identity as Identity).token, record.expiresAt)
-        if (this.#next === token) this.#next = undefined
+        if (change.ttl !== undefined) record.ttl = change.ttl
+        this.#identity = identity
+        if (renewed !== undefined || change.expiresAt !== undefined) this.#tell(identity.token, record.expiresAt)
+        if (this.#next === renewed?.token) this.#next = undefined
         this.#ttlChanged = this.#mustSlide = false
       }
     }
