@@ -46,7 +46,7 @@ page.leave.onclick = async () => {
   page.basket.focus()
 }
 // The bar leads to the basket: it is of no use while that is to be seen.
-new IntersectionObserver(([entry]) => { page.bar.hidden = entry.isIntersecting }, { threshold: 0.25 }).observe(page.basket)
+new window.IntersectionObserver(([entry]) => { page.bar.hidden = entry.isIntersecting }, { threshold: 0.25 }).observe(page.basket)
 // Another tab may have used the basket meanwhile.
 document.addEventListener('visibilitychange', () => { if (!document.hidden) look() })
 
