@@ -1,0 +1,7 @@
+import t from 'tap'
+import { memoryStore } from '../../lib/index.js'
+import { fakeClock } from '../support/clock.js'
+import { conforms } from '../support/conformance.js'
+
+const tick = fakeClock(t)
+await conforms(t, { create: () => memoryStore(), advance: tick })

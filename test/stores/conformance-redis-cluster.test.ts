@@ -1,0 +1,32 @@
+import { Cluster } from 'ioredis'
+import t from 'tap'
+import { redisStore } from '../../lib/index.js'
+import { fakeClock } from '../support/clock.js'
+import { conforms } from '../support/conformance.js'
+import { passTime } from '../support/redis-time.js'
+import { startRedisCluster } from '../support/servers/redis-cluster.js'
+import { withServer } from '../support/servers/require.js'
+
+const cluster = await withServer(t, startRedisCluster)
+if (cluster) {
+  const tick = fakeClock(t, ['Date'])
+  const client = new Cluster([...cluster.startupNodes], { enableAutoPipelining: true })
+  t.teardown(() => { client.disconnect() })
+  await conforms(t, {
+    create: () => redisStore(client, { timeout: 30_000 }),
+    async advance (ms) {
+      tick(ms)
+      await passTime(client.nodes('master'), 'session:', ms)
+    },
+    async damage (_store, id) {
+      const found = await Promise.all(client.nodes('master').map((node) => node.keys(`session:*${id.slice(2)}`)))
+      for (const key of found.flat()) await client.hset(key, '', '2 of a later version')
+    },
+  })
+
+  await t.test('the sessions are spread over all masters', async (t) => {
+    const sizes = await Promise.all(client.nodes('master').map((node) => node.dbsize()))
+    t.equal(sizes.length, 3)
+    t.ok(sizes.every((size) => size > 5), `keys on each master: ${sizes.join(', ')}`)
+  })
+}
