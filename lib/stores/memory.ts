@@ -180,6 +180,7 @@ class Entry {
     this.createdAt = createdAt
     this.expiresAt = expiresAt
     this.extra = extra
+    this.#freeIfEmpty()
   }
 
   expired (now: number): boolean {
@@ -188,7 +189,12 @@ class Entry {
 
   empty (): void {
     this.fields = noFields
-    this.expiresAt = Infinity
+    this.#freeIfEmpty()
+  }
+
+  /** What outlives its data has no expiry without data. */
+  #freeIfEmpty (): void {
+    if (this.extra?.keep && this.fields.length === 0) this.expiresAt = Infinity
   }
 
   record (): SessionRecord {
@@ -223,6 +229,7 @@ class Entry {
     this.#write(change, increments)
     if (change.expiresAt !== undefined) this.expiresAt = change.expiresAt ?? Infinity
     if (change.ttl !== undefined) this.extra = { keep: false, name: undefined, ...this.extra, ttl: change.ttl }
+    this.#freeIfEmpty()
     return increments === noIncrements ? committed : { status: 'committed', increments }
   }
 

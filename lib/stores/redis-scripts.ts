@@ -15,7 +15,8 @@ function script (text: string): Script {
  *   version createdAt expiresAt ttl keep name
  * with times in milliseconds since the epoch, `-` for never and `=` for "the route's or the plugin's". The other
  * fields are its data. A session that outlives its data (keep is 1) has the data in a second hash at KEYS[2], so
- * that Redis expires it alone.
+ * that Redis expires it alone. That hash, and its expiry, are gone with its last field: `left` puts the expiry back
+ * if others follow at once, and `emptied` says that there was no data, and so no expiry.
  *
  * The first line makes Redis 7 refuse a script as a whole, before its first write, when memory is full.
  */
@@ -80,6 +81,7 @@ if KEYS[3] then
   if keep == '1' and redis.call('EXISTS', data) == 1 then redis.call('RENAME', data, KEYS[4]) end
   session, data = KEYS[3], keep == '1' and KEYS[4] or KEYS[3]
 end
+local left = keep == '1' and redis.call('PTTL', data)
 if clear then
   for _, key in ipairs(redis.call('HKEYS', data)) do
     if key ~= '' then redis.call('HDEL', data, key) end
@@ -87,8 +89,9 @@ if clear then
 end
 for i = 1, #removed do redis.call('HDEL', data, removed[i]) end
 for i = 1, #written, 2 do redis.call('HSET', data, written[i], written[i + 1]) end
-if ARGV[1] ~= '' or ARGV[3] ~= '' then
-  if ARGV[1] ~= '' then expires = ARGV[1] end
+local emptied = left == -2 and ARGV[1] == ''
+if ARGV[1] ~= '' or ARGV[3] ~= '' or emptied then
+  if ARGV[1] ~= '' then expires = ARGV[1] elseif emptied then expires = '-' end
   if ARGV[3] ~= '' then ttl = ARGV[3] end
   redis.call('HSET', session, '', table.concat({ '1', created, expires, ttl, keep, name }, ' '))
 end
@@ -96,6 +99,8 @@ if ARGV[1] == '-' then
   redis.call('PERSIST', data)
 elseif ARGV[1] ~= '' then
   redis.call('PEXPIRE', data, ARGV[2])
+elseif left and left >= 0 then
+  redis.call('PEXPIRE', data, left)
 end
 return sums
 `)
