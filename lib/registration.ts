@@ -53,7 +53,7 @@ export class Registration {
   /** Settles and closes whatever is still open, when the app closes. */
   async drain (): Promise<void> {
     this.tracker.unwatch()
-    await Promise.all([...this.tracker.open].map(async (scope) => {
+    await Promise.all([...this.tracker.open()].map(async (scope) => {
       await scope.finish(scope.settings.commits === 'always' && !scope.failed)
     }))
   }

@@ -45,7 +45,7 @@ class RequestScopes {
     this.routed = !request.is404
     this.#request = request
     this.#reply = reply
-    reply.raw.once('close', () => this.#finish(this.#scopes.length - 1, false))
+    reply.raw.on('close', () => this.#finish(this.#scopes.length - 1, false))
   }
 
   of (registration: Registration): Scope {
@@ -60,8 +60,15 @@ class RequestScopes {
   }
 
   /** The handler has failed: what is open now rolls back, if its provider goes by success. */
-  fail (): void {
+  fail (error: unknown): void {
     this.#failed = this.#scopes.filter((scope) => scope.state === 'open')
+    if (this.#reply.sent || this.#reply.statusCode >= 400 || hasStatus(error)) return
+    for (const scope of this.#failed) {
+      const reply = scope.replyTo(error)
+      if (reply === undefined) continue
+      this.#reply.code(reply.statusCode).headers({ ...reply.headers })
+      return
+    }
   }
 
   /**
@@ -122,6 +129,12 @@ class RequestScopes {
     if (commitWhen !== undefined) return commitWhen(this.#request, this.#reply)
     return commits === 'always' || (this.#reply.statusCode < 400 && !this.#failed?.includes(scope))
   }
+}
+
+/** Whether an error says what its reply's status is, as Fastify understands it. */
+function hasStatus (error: unknown): boolean {
+  const { statusCode, status } = (error ?? {}) as { statusCode?: unknown, status?: unknown }
+  return statusCode !== undefined || status !== undefined
 }
 
 function settingsOf (request: FastifyRequest, registration: Registration): ScopeSettings {

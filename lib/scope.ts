@@ -2,7 +2,7 @@ import type { FastifyBaseLogger, FastifyReply, FastifyRequest } from 'fastify'
 import { SessionRefusedError, SessionClosedError } from './errors.js'
 import { channels, type SessionEvent } from './events.js'
 import { isPromise, type MaybePromise } from './maybe-promise.js'
-import type { CommitOptions, OpenContext, OpenSession, SessionOpener } from './provider.js'
+import type { CommitOptions, ErrorReplies, ErrorReply, OpenContext, OpenSession, SessionOpener } from './provider.js'
 import type { Tracker } from './tracker.js'
 
 export type ScopeState = 'unopened' | 'open' | 'committing' | 'rolling-back' | 'committed' | 'rolled-back' | 'unknown' | 'closed'
@@ -48,6 +48,9 @@ export class Scope implements SessionScope, OpenContext {
   trace: string | undefined = undefined
   /** What failed while rolling back and closing: logged, and never in the way of the app's own error. */
   cleanUpErrors: readonly unknown[] = none
+  /** Its neighbours among the open scopes: the tracker's own. */
+  older: Scope | undefined = undefined
+  newer: Scope | undefined = undefined
   readonly tracker: Tracker
   readonly settings: ScopeSettings
   readonly request: FastifyRequest | undefined
@@ -93,6 +96,12 @@ export class Scope implements SessionScope, OpenContext {
     this.#loaded = await this.session
   }
 
+  /** What the reply to an error of the session's driver says; `undefined` for any other error. */
+  replyTo (error: unknown): ErrorReply | undefined {
+    const session: OpenSession<unknown> & Partial<ErrorReplies> | undefined = this.#session
+    return this.state === 'open' ? session?.replyTo?.(error) : undefined
+  }
+
   /** The reply's headers leave before the commit. */
   beforeHeaders (): void {
     if (this.state === 'open' && !this.#rollbackOnly) this.#session?.beforeHeaders()
@@ -133,8 +142,7 @@ export class Scope implements SessionScope, OpenContext {
     this.#session = opener.open(this)
     this.state = 'open'
     this.openedAt = performance.now()
-    this.tracker.opened++
-    this.tracker.open.add(this)
+    this.tracker.add(this)
     if (channels.open.hasSubscribers) channels.open.publish(this.#event())
     return this.#session.session
   }
@@ -201,7 +209,7 @@ export class Scope implements SessionScope, OpenContext {
   }
 
   #closed (error?: unknown): void {
-    this.tracker.open.delete(this)
+    this.tracker.remove(this)
     if (error !== undefined) this.#cleanUpFailed('closing', error)
     if (channels.close.hasSubscribers) channels.close.publish(this.#event(error))
   }

@@ -18,7 +18,6 @@ export interface SessionStats {
 
 /** Keeps count of the scopes of one registration, and warns of those held for too long. */
 export class Tracker {
-  readonly open = new Set<Scope>()
   readonly name: string
   readonly kind: string
   readonly log: FastifyBaseLogger | undefined
@@ -29,6 +28,10 @@ export class Tracker {
   rolledBack = 0
   unknown = 0
   lateAccesses = 0
+  /** Open scopes know their neighbours, in order of opening: each request joins and leaves, and a Set would cost it more. */
+  #oldest: Scope | undefined
+  #newest: Scope | undefined
+  #size = 0
   #watch: NodeJS.Timeout | undefined
 
   constructor (name: string, kind: string, log?: FastifyBaseLogger, order = 0) {
@@ -48,16 +51,44 @@ export class Tracker {
     clearInterval(this.#watch)
   }
 
+  add (scope: Scope): void {
+    scope.older = this.#newest
+    if (this.#newest === undefined) this.#oldest = scope
+    else this.#newest.newer = scope
+    this.#newest = scope
+    this.#size++
+    this.opened++
+  }
+
+  remove (scope: Scope): void {
+    const { older, newer } = scope
+    if (older === undefined) this.#oldest = newer
+    else older.newer = newer
+    if (newer === undefined) this.#newest = older
+    else newer.older = older
+    this.#size--
+  }
+
+  /** The open scopes, the oldest first. */
+  * open (): Generator<Scope, undefined> {
+    let scope = this.#oldest
+    while (scope !== undefined) {
+      const { newer } = scope
+      yield scope
+      scope = newer
+    }
+  }
+
   stats (): SessionStats {
     const { kind, opened, committed, rolledBack, unknown, lateAccesses } = this
-    return { kind, open: this.open.size, opened, committed, rolledBack, unknown, lateAccesses }
+    return { kind, open: this.#size, opened, committed, rolledBack, unknown, lateAccesses }
   }
 
   #warn (warnAfter: number): void {
     const now = performance.now()
-    for (const scope of this.open) {
+    for (const scope of this.open()) {
       const held = now - scope.openedAt
-      if (held < warnAfter) return // the set is in order of opening
+      if (held < warnAfter) return
       if (scope.warned) continue
       scope.warned = true
       scope.settings.traced = true

@@ -1,7 +1,7 @@
 import { checkOptions, rules, wholeNumber, withMethods } from '../check.js'
 import { OptionError, OutcomeUnknownError, RecordError, StoreUnavailableError } from '../errors.js'
 import { commitScript, createScript, type Script } from './redis-scripts.js'
-import type { CommitResult, SessionChange, SessionRecord, SessionStore } from './store.js'
+import { slotOf, type CommitResult, type SessionChange, type SessionRecord, type SessionStore } from './store.js'
 
 /** What the store needs of a client: an ioredis `Redis` or `Cluster` has it. */
 export interface RedisClient {
@@ -107,7 +107,7 @@ class RedisStore implements SessionStore {
 
   /** The braces are a hash tag: the keys of a session, and those of its renewal, are in one slot of a cluster. */
   #key (id: string): string {
-    return `${this.#prefix}{${id.slice(0, 2)}}${id.slice(2)}`
+    return `${this.#prefix}{${slotOf(id)}}${id}`
   }
 
   #dataKey (id: string): string {

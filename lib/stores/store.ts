@@ -29,7 +29,7 @@ export interface SessionStore {
 
   /**
    * Gives a session a new id and applies a change, both in the same atomic step; the old id is unknown from then
-   * on. Both ids begin with the same two characters, so that a clustered store can keep them in one place.
+   * on. Both ids have the same `slotOf`, so that a clustered store can keep them in one place.
    */
   renew (id: string, newId: string, change: SessionChange): MaybePromise<CommitResult>
 
@@ -38,6 +38,14 @@ export interface SessionStore {
 
   /** Frees what the store itself holds (timers), when the app closes. A client that it was given stays open. */
   close (): MaybePromise<void>
+}
+
+/**
+ * The slot of an id, one of 256: a session keeps its slot when it is renewed, so that a clustered store that keeps
+ * a slot on one server can renew in one atomic step.
+ */
+export function slotOf (id: string): string {
+  return id.charAt(0) + (id.charCodeAt(1) & 3)
 }
 
 /** A session as a store keeps it. The reader may keep and change the map: it is the reader's own. */
@@ -51,8 +59,9 @@ export interface SessionRecord {
   /** The idle time in seconds that the session has of its own; `null`: never; `undefined`: the route's or the plugin's counts. */
   ttl: number | null | undefined
   /**
-   * `false`: when it expires, the session is deleted. `true`: its data is deleted, and the session stays, empty
-   * and without an expiry (`expiresAt` is `null`) until the next change sets one.
+   * `false`: when it expires, the session is deleted. `true`: its data is deleted, and the session stays. Without
+   * data, by expiry or by removal, such a session has no expiry (`expiresAt` is `null`): the change that brings new
+   * data sets one, or there is none.
    */
   keep: boolean
   /** What the session was named at its creation. */

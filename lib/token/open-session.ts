@@ -73,7 +73,7 @@ export class OpenTokenSession implements OpenSession<Promise<TokenSession>>, Ses
     const { request } = this.#context
     const token = request === undefined ? this.#rules.token : transport.read(request)
     if (token === undefined || !home.tokens.valid(token)) return Promise.resolve(this.#opened())
-    const identity = { token, id: idOf(home.tokens, token) }
+    const identity = { token, id: idOf(token) }
     try {
       const record = home.store.load(identity.id)
       if (!isPromise(record)) return Promise.resolve(this.#found(identity, record))

@@ -4,7 +4,7 @@ import { andThen, isPromise, type MaybePromise } from '../maybe-promise.js'
 import type { CommitResult, SessionChange, SessionRecord, SessionStore } from '../stores/store.js'
 import { Draft, noChange, type Sent } from './draft.js'
 import { deadline, isWorthWriting, type Lifetime } from './expiry.js'
-import { idOf, type TokenKind } from './token.js'
+import { idOf, renewedToken, type TokenKind } from './token.js'
 
 /** The data of a session whose user gave no type for it. */
 export type SessionData = Record<string, unknown>
@@ -246,7 +246,7 @@ export class TokenSession<Data extends object = SessionData> {
   renew (): void {
     this.#use()
     if (!this.#owner.reachable) throw new SessionClosedError('renew()', this.#owner.route)
-    if (this.#identity !== undefined) this.#next = this.#home.tokens.renew(this.#identity.token)
+    if (this.#identity !== undefined) this.#next = renewedToken(this.#home.tokens, this.#identity.token)
     this.#mustSlide = true
   }
 
@@ -290,7 +290,7 @@ export class TokenSession<Data extends object = SessionData> {
   }
 
   #identify (token: string): Identity {
-    return { token, id: idOf(this.#home.tokens, token) }
+    return { token, id: idOf(token) }
   }
 
   get #lifetime (): Lifetime {

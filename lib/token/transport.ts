@@ -83,8 +83,10 @@ export function cookieTransport (options?: CookieOptions): TokenTransport {
   return {
     read (request) {
       const header = request.headers.cookie
-      if (header === undefined || !header.includes(pair)) return undefined
-      return isRepeated(header, pair) ? undefined : parseCookie(header)[name]
+      const first = header?.indexOf(pair) ?? -1
+      if (header === undefined || first < 0) return undefined
+      const repeated = header.includes(pair, first + pair.length) && isRepeated(header, pair)
+      return repeated ? undefined : parseCookie(header)[name]
     },
     write (reply, token, expiresAt) {
       if (secure && !warned && reply.request.protocol === 'http') warnOnce(reply)
@@ -97,7 +99,6 @@ export function cookieTransport (options?: CookieOptions): TokenTransport {
 
 /** Two cookies of one name: somebody else may have set one of them, and which is ours cannot be told. */
 function isRepeated (header: string, pair: string): boolean {
-  if (header.indexOf(pair) === header.lastIndexOf(pair)) return false
   return header.split(';').filter((part) => part.trimStart().startsWith(pair)).length > 1
 }
 
