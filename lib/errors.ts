@@ -64,6 +64,42 @@ export const RecordError = createError<[problem: string, options?: ErrorOptions]
 export const OutcomeUnknownError = createError<[what: string, options?: ErrorOptions]>(
   'FST_SESSION_OUTCOME_UNKNOWN', 'It is unknown whether the changes were saved: %s', 503)
 
+/** At commit a document or compare-exchange value had been changed by another request meanwhile. Nothing was saved. The cause is kept. */
+export const ConflictError = createError<[route: string, options?: ErrorOptions]>(
+  'FST_SESSION_CONFLICT',
+  'The changes of %s conflict with what was saved meanwhile, and were not saved. Load it again, and try again or let the user choose.', 409)
+
+/** The database does not exist on the server. The cause is kept. */
+export const DatabaseMissingError = createError<[database: string, route: string, options?: ErrorOptions]>(
+  'FST_SESSION_DATABASE_MISSING', 'There is no database \'%s\' on the server, which %s uses. Create it, or correct its name in the options.')
+
+/**
+ * The database is down, restarting, has no connection to spare, or met a transient conflict. Nothing was saved, and the
+ * same request may work in a moment: the reply says so with `Retry-After`. The cause is kept.
+ */
+export class DatabaseUnavailableError extends createError<[what: string, options?: ErrorOptions]>(
+  'FST_SESSION_DATABASE_UNAVAILABLE', 'The database is unavailable: %s', 503) {
+  /** Fastify sends them with the error. `retry-after` is in seconds. */
+  readonly headers = { 'retry-after': '1' }
+}
+
+/** The session made more requests to the server than its client allows. The cause is kept. */
+export const RequestLimitError = createError<[route: string, limit: number, options?: ErrorOptions]>(
+  'FST_SESSION_REQUEST_LIMIT',
+  '%s makes more than %d requests to the database in one session. Load several documents at once, or raise conventions.maxNumberOfRequestsPerSession.')
+
+/** The database refused to open the session: it does not exist, the credentials are wrong. The cause is kept. */
+export const OpenError = createError<[what: string, options?: ErrorOptions]>(
+  'FST_SESSION_OPEN', 'The session could not be opened: %s', 500)
+
+/** The commit was refused. Nothing was kept. The cause is kept. */
+export const CommitError = createError<[what: string, options?: ErrorOptions]>(
+  'FST_SESSION_COMMIT', 'The changes were not saved: %s', 500)
+
+/** The handler committed by itself what is to be rolled back now: that is kept. */
+export const AlreadyCommittedError = createError<[]>(
+  'FST_SESSION_ALREADY_COMMITTED', 'The handler has committed the transaction itself: it cannot be rolled back.')
+
 /** The test helper found sessions that are still open. */
 export const OpenSessionsError = createError<[count: number, list: string]>(
   'FST_SESSION_STILL_OPEN', '%d session(s) are still open: %s')

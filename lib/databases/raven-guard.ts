@@ -1,0 +1,100 @@
+import type { IDocumentSession, RavenCommand, RequestExecutor, SessionInfo } from 'ravendb'
+import { OutcomeUnknownError, SessionClosedError } from '../errors.js'
+import { limitError, readError, saveError, type Place } from './raven-errors.js'
+import type { Until } from './raven-members.js'
+
+type ExecuteOptions = Parameters<RequestExecutor['execute']>[2]
+
+/** Keeps one session within its request: refuses what comes after its end, and gives its errors their names. */
+export class SessionGuard {
+  /** The executor to open the session with. */
+  readonly executor: RequestExecutor
+  readonly place: Place
+  /** Milliseconds that a save may take. */
+  readonly #timeout: number
+  #state: 'open' | 'settled' | 'closed' = 'open'
+  /** A save that is putting its command together, to be told from a read. */
+  #save: { sent: boolean } | undefined
+
+  constructor (executor: RequestExecutor, place: Place, timeout: number) {
+    this.place = place
+    this.#timeout = timeout
+    this.executor = this.guardExecutor(executor)
+  }
+
+  /** From now on what would prepare a save is refused. */
+  settle (): void {
+    if (this.#state === 'open') this.#state = 'settled'
+  }
+
+  close (): void {
+    this.#state = 'closed'
+  }
+
+  /** @throws SessionClosedError (`FST_SESSION_CLOSED`) */
+  admit (until: Until): void {
+    if (until === 'ever' || this.#state === 'open') return
+    if (this.#state === 'closed' || until === 'settled') throw new SessionClosedError('The document session', this.place.route)
+  }
+
+  /**
+   * An executor that does what the given one does, for this session only. The sessions of other requests, and the
+   * client's own business, go on with the given one.
+   */
+  guardExecutor (executor: RequestExecutor): RequestExecutor {
+    const execute = <Result> (command: RavenCommand<Result>, sessionInfo?: SessionInfo, options?: ExecuteOptions): Promise<void> =>
+      this.#execute(executor, command, sessionInfo, options)
+    return Object.create(executor, { execute: { value: execute } }) as RequestExecutor
+  }
+
+  /** Runs the client's `saveChanges()`, and waits for it no longer than the deadline. */
+  async save (saveChanges: () => Promise<void>): Promise<void> {
+    const save = this.#save = { sent: false }
+    let saved: Promise<void>
+    try {
+      saved = saveChanges()
+    } finally {
+      this.#save = undefined
+    }
+    return save.sent ? this.#withDeadline(saved) : saved
+  }
+
+  readError (error: unknown): unknown {
+    return readError(error, this.place)
+  }
+
+  limitError (error: unknown, { maxNumberOfRequestsPerSession }: IDocumentSession['advanced']): unknown {
+    return limitError(error, this.place, maxNumberOfRequestsPerSession)
+  }
+
+  async #execute (executor: RequestExecutor, command: RavenCommand<unknown>, sessionInfo?: SessionInfo, options?: ExecuteOptions): Promise<void> {
+    this.admit('closed')
+    const saves = this.#save !== undefined
+    if (this.#save !== undefined) {
+      this.#save.sent = true
+      // The client then gives up the connection too, instead of keeping it for an answer that nobody waits for.
+      command.timeout = Math.min(this.#timeout, command.timeout || executor.defaultTimeout || Infinity)
+    }
+    try {
+      await executor.execute(command, sessionInfo, options)
+    } catch (error) {
+      throw saves ? saveError(error, this.place, command) : readError(error, this.place, command.statusCode)
+    }
+  }
+
+  async #withDeadline (saved: Promise<void>): Promise<void> {
+    const { database, route } = this.place
+    let timer: NodeJS.Timeout | undefined
+    const late = new Promise<never>((_resolve, reject) => {
+      timer = setTimeout(() => {
+        reject(new OutcomeUnknownError(`the database '${database}' did not answer ${route} within ${this.#timeout} milliseconds.`))
+      }, this.#timeout)
+    })
+    try {
+      // The race also takes care of a rejection that comes after the deadline.
+      await Promise.race([saved, late])
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+}

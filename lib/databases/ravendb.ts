@@ -1,0 +1,94 @@
+import type { FastifyRequest } from 'fastify'
+import type { IDocumentSession, IDocumentStore } from 'ravendb'
+import { withMethods, show } from '../check.js'
+import { OptionError } from '../errors.js'
+import type { OpenContext, OpenSession, SessionOpener, SessionProvider } from '../provider.js'
+import { SessionGuard } from './raven-guard.js'
+import { mergeOptions, overConventions, type CheckedOptions, type RavenSessionOptions } from './raven-options.js'
+import { protectSession } from './raven-protect.js'
+
+/** The name of a database, or session options. */
+export type RavenCallOptions = string | RavenSessionOptions
+
+/** Session options that depend on the request: a database for each tenant. Checked on each request, before anything is opened. */
+export type RavenOptionsOf = (request: FastifyRequest) => RavenCallOptions | undefined
+
+/** Gives each request a document session of RavenDB. */
+export interface RavenProvider extends SessionProvider<IDocumentSession, RavenSessionOptions, RavenCallOptions> {
+  readonly kind: 'document'
+}
+
+const storeRule = withMethods('an initialised DocumentStore of RavenDB', 'openSession', 'getRequestExecutor')
+const defaults = Object.freeze({ commitTimeout: 15_000 })
+
+/**
+ * Document sessions: `request.<name>` is RavenDB's own session, opened at first use. `saveChanges()` is called before
+ * the reply's headers leave, and nothing is sent where the request fails.
+ *
+ * @param documentStore stays the caller's, who disposes it
+ * @param options a database, session options, or a function of the request that gives either; a route's own options
+ * go over them
+ * @throws OptionError (`FST_SESSION_OPTION`)
+ */
+export function ravenSessions (documentStore: IDocumentStore, options?: RavenCallOptions | RavenOptionsOf): RavenProvider {
+  const name = 'ravenSessions()'
+  if (!storeRule.test(documentStore)) throw new OptionError(name, `the first argument must be ${storeRule.allowed}; got ${show(documentStore)}`)
+  const optionsOf = typeof options === 'function' ? options : undefined
+  const base = mergeOptions(defaults, optionsOf === undefined ? options : undefined, name)
+
+  function opener (own: CheckedOptions, route?: RavenSessionOptions): SessionOpener<IDocumentSession> {
+    return {
+      early: false,
+      open ({ request, route: where }) {
+        if (optionsOf === undefined || request === undefined) return new OpenDocumentSession(documentStore, own, where)
+        const asked = mergeOptions(base, optionsOf(request), `the options that ${name} got for ${where}`)
+        return new OpenDocumentSession(documentStore, mergeOptions(asked, route, where), where)
+      },
+    }
+  }
+
+  return {
+    kind: 'document',
+    commits: 'success',
+    holds: false,
+    forRoute: (routeOptions, where) => opener(mergeOptions(base, routeOptions, where), routeOptions),
+    forCall: (callOptions, where) => opener(mergeOptions(base, callOptions, where)),
+  }
+}
+
+class OpenDocumentSession implements OpenSession<IDocumentSession> {
+  readonly session: IDocumentSession
+  readonly #guard: SessionGuard
+
+  constructor (store: IDocumentStore, options: CheckedOptions, route: OpenContext['route']) {
+    const database = options.database ?? store.database
+    if (!database) throw new OptionError(route, 'no database: name one in the session\'s options, or give the DocumentStore a default one')
+    const executor = options.requestExecutor ?? store.getRequestExecutor(database)
+    this.#guard = new SessionGuard(executor, { database, route }, options.commitTimeout ?? defaults.commitTimeout)
+    this.session = store.openSession({ ...overConventions(options, store.conventions), requestExecutor: this.#guard.executor })
+    protectSession(this.session, this.#guard)
+  }
+
+  beforeHeaders (): void {}
+
+  /** Always saves: what `hasChanges()` says knows nothing of compare-exchange values, and an empty save sends nothing. */
+  commit (): Promise<void> {
+    const saved = this.session.saveChanges()
+    this.#guard.settle()
+    return saved
+  }
+
+  rollback (): void {
+    this.session.advanced.clear()
+    this.#guard.settle()
+  }
+
+  close (): void {
+    try {
+      this.session.dispose()
+      this.session.advanced.clear()
+    } finally {
+      this.#guard.close()
+    }
+  }
+}
