@@ -45,7 +45,8 @@ export function sessionCaller (registration: Registration, name: string): GetSes
     : run(registration.tracker, provider, provider.forCall(options, name), callback, name)
 }
 
-async function run<R> (
+/** Opens a session, runs a callback in it, and commits or rolls back, and closes. */
+export async function run<R> (
   tracker: Tracker,
   provider: AnyProvider,
   opener: SessionOpener<unknown>,

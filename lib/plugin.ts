@@ -1,8 +1,10 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest, HookHandlerDoneFunction, RouteOptions } from 'fastify'
 import fp from 'fastify-plugin'
 import { sessionCaller } from './get-session.js'
+import { transactionCaller } from './get-transaction.js'
 import { isPromise } from './maybe-promise.js'
 import { pluginOptions, type RequestSessionOptions } from './options.js'
+import { checksAtBoot, hasTransactions } from './provider.js'
 import { Registration } from './registration.js'
 import { linkReply, scopeOf, usedScopes } from './request-scopes.js'
 import { tokenSessions } from './token/provider.js'
@@ -23,6 +25,10 @@ async function requestSession (app: FastifyInstance & Registered, options: Reque
   app.decorateRequest(`${name}Scope`, { getter (this: FastifyRequest) { return scopeOf(this, registration) } })
   const getName = `get${name[0]?.toUpperCase()}${name.slice(1)}`
   app.decorate(getName, sessionCaller(registration, `app.${getName}()`))
+
+  const { provider } = registration.options
+  if (checksAtBoot(provider)) await provider.checkAtBoot()
+  if (hasTransactions(provider)) app.decorate(`${getName}Transaction`, transactionCaller(registration, `app.${getName}Transaction()`))
 
   const early = earlyLoader(registration)
   app.addHook('onRoute', function configureRoute (route: RouteOptions) {
@@ -62,8 +68,8 @@ function earlyLoader (registration: Registration) {
   }
 }
 
-function markFailed (request: FastifyRequest, _reply: FastifyReply, _error: Error, done: () => void): void {
-  usedScopes(request)?.fail()
+function markFailed (request: FastifyRequest, _reply: FastifyReply, error: Error, done: () => void): void {
+  usedScopes(request)?.fail(error)
   done()
 }
 

@@ -43,6 +43,8 @@ export interface OpenContext {
   /** Method and pattern of the route (`GET /people/:id`), or the name of the call. */
   readonly route: string
   readonly log: FastifyBaseLogger | undefined
+  /** The session is known to be rolled back, by whoever used it: `commit` is not called any more. */
+  rollbackOnly (): void
 }
 
 /**
@@ -63,6 +65,43 @@ export interface OpenSession<Exposed> {
   rollback(): MaybePromise<void>
   /** Frees what the session holds, and makes a later use of it fail. Always called, also after a failed commit. */
   close(): MaybePromise<void>
+}
+
+/** A provider that finds out when the app boots whether what it stands on can be used at all. */
+export interface BootCheck {
+  /** Rejects to stop the boot; an unreachable server is no reason to. */
+  checkAtBoot (): Promise<void>
+}
+
+/** A provider whose sessions hold transactions: `getTransaction()` joins one, or opens one. */
+export interface TransactionProvider<Session = unknown, Transaction = unknown, Options = never> {
+  /**
+   * Whether what a caller has is a transaction, to be joined, and not a session, to open one in.
+   * Throws `OptionError` (`FST_SESSION_OPTION`) if it is neither.
+   */
+  isTransaction (existing: Session | Transaction, where: string): existing is Transaction
+  /** Opens transactions: in a given session, which stays open, or each in a session of its own. Checks options as `forCall()` does. */
+  forTransaction (session: Session | undefined, options: Options | undefined, where: string): SessionOpener<Transaction | PromiseLike<Transaction>>
+}
+
+/** An open session that knows the errors of its driver: one that the app lets through gets a fitting reply. */
+export interface ErrorReplies {
+  /** `undefined`: that error is none of its own, and says nothing of the database's state. */
+  replyTo (error: unknown): ErrorReply | undefined
+}
+
+/** What the reply to an error that has no status of its own says. */
+export interface ErrorReply {
+  readonly statusCode: number
+  readonly headers?: Readonly<Record<string, string>> | undefined
+}
+
+export function checksAtBoot (provider: object): provider is BootCheck {
+  return 'checkAtBoot' in provider
+}
+
+export function hasTransactions (provider: object): provider is TransactionProvider {
+  return 'forTransaction' in provider
 }
 
 /** A provider of whatever kind. */
