@@ -20,7 +20,7 @@ export const suiteNames = readdirSync(new URL('suites/', import.meta.url))
  */
 export function createBench ({ quick, profileDir, log }) {
   const started = []
-  const { rounds, seconds, warmUp } = quick ? { rounds: 2, seconds: 1, warmUp: 1 } : { rounds: 12, seconds: 1, warmUp: 2 }
+  const rounds = quick ? 2 : 3
 
   const use = (child) => {
     started.push(child)
@@ -52,16 +52,22 @@ export function createBench ({ quick, profileDir, log }) {
     login,
 
     /**
-     * Measures all cells in turns (A B C A B C …), so that what disturbs the machine disturbs all alike.
-     * @param {Cell[]} cells
-     * @param {{ warmUp?: number }} [options] seconds of load before the first round, per cell
+     * Measures all cells in turns of one second (A B C A B C …), so that what disturbs the machine disturbs all
+     * alike; then does it again with fresh processes, since two runs of one program differ by what V8 makes of it.
+     * @param {() => Promise<Cell[]>} start starts the servers of one batch
+     * @param {{ warmUp?: number, batches?: number }} [options] `warmUp`: seconds of load per cell before the first round
      */
-    async measure (cells, options = {}) {
-      const samples = new Map(cells.map(({ name }) => [name, []]))
-      for (const cell of cells) await burst(cell, options.warmUp ?? warmUp)
-      for (let round = 1; round <= rounds; round++) {
-        log(`round ${round} of ${rounds}`)
-        for (const cell of cells) samples.get(cell.name).push(await burst(cell, seconds))
+    async measure (start, { warmUp = 1, batches = quick ? 1 : 3 } = {}) {
+      const samples = new Map()
+      for (let batch = 1; batch <= batches; batch++) {
+        const outer = started.length
+        const cells = await start()
+        for (const cell of cells) await burst(cell, warmUp)
+        for (let round = 1; round <= rounds; round++) {
+          log(`batch ${batch} of ${batches}, round ${round} of ${rounds}`)
+          for (const cell of cells) samples.set(cell.name, [...samples.get(cell.name) ?? [], await burst(cell, 1)])
+        }
+        await stopAll(started.splice(outer))
       }
       const ratios = (what, numerator, denominator) => samples.get(numerator)
         .map((sample, round) => sample[what] / samples.get(denominator)[round][what])
@@ -75,10 +81,12 @@ export function createBench ({ quick, profileDir, log }) {
       }
     },
 
-    async stop () {
-      for (const child of started.splice(0).reverse()) await child.stop()
-    },
+    stop: () => stopAll(started.splice(0)),
   }
+}
+
+async function stopAll (started) {
+  for (const { stop } of started.reverse()) await stop()
 }
 
 /** @param {Server} server */
