@@ -91,8 +91,7 @@ export class Draft {
     const before = this.#slots.get(key)
     const overwrites = this.#cleared || before?.intent === 'set' || (before !== undefined && isChangedInPlace(before))
     const updates = before?.intent === 'increment' ? [adding(before.by)] : before?.updates ?? []
-    const next = fn(this.get(key))
-    const value = next === undefined ? undefined : checkValue(key, next)
+    const value = apply(key, fn, this.get(key))
     if (overwrites) this.#put(key, value, 'set')
     else this.#put(key, value, 'update', 0, [...updates, fn])
     return value
@@ -112,7 +111,7 @@ export class Draft {
   /** Whether a commit would write any data. */
   get isDirty (): boolean {
     if (this.#cleared) return true
-    for (const [key, slot] of this.#slots) if (slot.intent === 'read' ? isChangedInPlace(slot) : textOf(key, slot) !== slot.text) return true
+    for (const [key, slot] of this.#slots) if (slot.intent === 'read' ? isChangedInPlace(slot) : isChanged(key, slot)) return true
     return false
   }
 
@@ -169,9 +168,8 @@ export class Draft {
     for (const [key, sent] of slots) {
       const now = this.#slots.get(key) as Slot
       const text = base.get(key)
-      const done = sent.intent === 'increment' ? 1 : sent.updates.length
       if (now === sent) this.#slots.set(key, sent.intent === 'increment' ? this.#parsed(key, text) : slot(text, sent.value))
-      else this.#slots.set(key, slot(text, now.value, now.intent, now.by - sent.by, now.updates.slice(done)))
+      else this.#slots.set(key, remaining(now, sent, text))
     }
   }
 
@@ -187,11 +185,7 @@ export class Draft {
       else this.#base.set(key, text)
       const before = this.#slots.get(key)
       if (before?.intent !== 'update') continue
-      let value = text === undefined ? undefined : parseValue(key, text)
-      for (const update of before.updates) {
-        const next = update(value)
-        value = next === undefined ? undefined : checkValue(key, next)
-      }
+      const value = before.updates.reduce((value, update) => apply(key, update, value), this.#parsed(key, text).value)
       this.#slots.set(key, slot(text, value, 'update', 0, before.updates))
     }
   }
@@ -218,12 +212,43 @@ function slot (text: Slot['text'], value: unknown, intent: Slot['intent'] = 'rea
   return { text, value, intent, by, updates }
 }
 
+/** What was done to a slot after it was sent. */
+function remaining (now: Slot, sent: Slot, text: string | undefined): Slot {
+  if (now.intent === 'increment') return slot(text, Number(text) + now.by - sent.by, 'increment', now.by - sent.by)
+  if (now.intent !== 'update') return slot(text, now.value, now.intent)
+  // It was worked out from the sum as this request knew it: if others have added to that, the next commit finds out.
+  return sent.intent === 'increment'
+    ? slot(String(sent.value), now.value, 'update', 0, now.updates.slice(1))
+    : slot(text, now.value, 'update', 0, now.updates.slice(sent.updates.length))
+}
+
+/** Works on a copy: an update that fails half way has changed nothing. */
+function apply (key: string, update: Update, value: unknown): unknown {
+  const next = update(typeof value === 'object' && value !== null ? JSON.parse(JSON.stringify(checkValue(key, value))) : value)
+  return next === undefined ? undefined : checkValue(key, next)
+}
+
 function adding (by: number): Update {
   return (value) => (value as number | undefined ?? 0) + by
 }
 
 function isChangedInPlace ({ intent, value, text }: Slot): boolean {
-  return intent === 'read' && typeof value === 'object' && value !== null && JSON.stringify(value) !== text
+  if (intent !== 'read' || typeof value !== 'object' || value === null) return false
+  try {
+    const now = JSON.stringify(value)
+    // Another writer's text may have other spaces.
+    return now !== text && (text === undefined || now !== JSON.stringify(JSON.parse(text)))
+  } catch {
+    return true // it now holds what JSON cannot: the commit says so
+  }
+}
+
+function isChanged (key: string, slot: Slot): boolean {
+  try {
+    return textOf(key, slot) !== slot.text
+  } catch {
+    return true
+  }
 }
 
 function textOf (key: string, { value }: Slot): string | undefined {

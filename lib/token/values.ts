@@ -52,13 +52,18 @@ function walk (key: string, value: unknown, path: string, parents: object[]): bo
   }
   const prototype: unknown = Object.getPrototypeOf(value)
   if (prototype !== null && prototype !== Object.prototype && Object.getPrototypeOf(prototype) !== null) {
-    throw new ValueError(show(key), `${at} is a ${value.constructor.name}, which JSON cannot hold: store plain objects and arrays.`)
+    throw new ValueError(show(key), `${at} is ${nameOf(value)}, which JSON cannot hold: store plain objects and arrays.`)
   }
   for (const name of Object.keys(value)) {
     converted = walk(key, (value as Record<string, unknown>)[name], path === '' ? name : `${path}.${name}`, parents) || converted
   }
   parents.pop()
   return converted
+}
+
+function nameOf (value: object): string {
+  const { constructor } = value as { constructor?: unknown }
+  return typeof constructor === 'function' ? `a ${constructor.name}` : 'an object with a prototype of its own'
 }
 
 /** @throws RecordError (`FST_SESSION_RECORD`) */
