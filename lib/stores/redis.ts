@@ -53,42 +53,45 @@ class RedisStore implements SessionStore {
     this.#timeout = timeout
   }
 
-  async load (id: string): Promise<SessionRecord | undefined> {
-    const hash = await this.#read(this.#key(id))
-    const { '': description, ...fields } = hash
-    if (description === undefined) {
-      if (Object.keys(hash).length > 0) throw new RecordError('its description is missing')
-      return undefined
-    }
-    const record = parseDescription(description)
-    if (!record.keep) return { ...record, fields: new Map(Object.entries(fields)) }
-    const data = Object.entries(await this.#read(this.#dataKey(id)))
-    return { ...record, fields: new Map(data), expiresAt: data.length > 0 ? record.expiresAt : null }
+  load (id: string): Promise<SessionRecord | undefined> {
+    return this.#deadline(this.#client.hgetall(this.#key(id)), false, (hash) => {
+      const record = parseRecord(hash)
+      return record?.keep ? this.#loadData(id, record) : record
+    })
   }
 
-  async create (id: string, record: SessionRecord): Promise<boolean> {
+  create (id: string, record: SessionRecord): Promise<boolean> {
     const { createdAt, expiresAt, ttl, keep, name } = record
     const description = `1 ${createdAt} ${expiresAt ?? '-'} ${formatTtl(ttl)} ${keep ? 1 : 0} ${name ?? ''}`
     const args = [description, timeLeft(expiresAt), keep ? '1' : '0']
     for (const [key, text] of record.fields) args.push(key, text)
-    return await this.#write(createScript, [this.#key(id), this.#dataKey(id)], args) === 1
+    return this.#write(createScript, [this.#key(id), this.#dataKey(id)], args, (created) => created === 1)
   }
 
-  async commit (id: string, change: SessionChange): Promise<CommitResult> {
+  commit (id: string, change: SessionChange): Promise<CommitResult> {
     return this.#commit([this.#key(id), this.#dataKey(id)], change)
   }
 
-  async renew (id: string, newId: string, change: SessionChange): Promise<CommitResult> {
+  renew (id: string, newId: string, change: SessionChange): Promise<CommitResult> {
     return this.#commit([this.#key(id), this.#dataKey(id), this.#key(newId), this.#dataKey(newId)], change)
   }
 
-  async end (id: string): Promise<boolean> {
-    return await this.#deadline(this.#client.unlink(this.#key(id), this.#dataKey(id)), true) > 0
+  end (id: string): Promise<boolean> {
+    return this.#deadline(this.#client.unlink(this.#key(id), this.#dataKey(id)), true, (count) => count > 0)
   }
 
   close (): void {}
 
-  async #commit (keys: string[], change: SessionChange): Promise<CommitResult> {
+  /** The data of a session that outlives it. */
+  #loadData (id: string, record: SessionRecord): Promise<SessionRecord> {
+    return this.#deadline(this.#client.hgetall(this.#dataKey(id)), false, (data) => {
+      record.fields = new Map(Object.entries(data))
+      if (record.fields.size === 0) record.expiresAt = null
+      return record
+    })
+  }
+
+  #commit (keys: string[], change: SessionChange): Promise<CommitResult> {
     const { expiresAt } = change
     const args = [
       expiresAt === undefined ? '' : String(expiresAt ?? '-'),
@@ -102,7 +105,7 @@ class RedisStore implements SessionStore {
     for (const [key, text] of change.set) args.push(key, text)
     args.push(String(change.increment.size))
     for (const [key, by] of change.increment) args.push(key, String(by))
-    return parseResult(await this.#write(commitScript, keys, args) as string[], change)
+    return this.#write(commitScript, keys, args, (reply) => parseResult(reply as string[], change))
   }
 
   /** The braces are a hash tag: the keys of a session, and those of its renewal, are in one slot of a cluster. */
@@ -114,26 +117,29 @@ class RedisStore implements SessionStore {
     return `${this.#key(id)}:data`
   }
 
-  #read (key: string): Promise<Record<string, string>> {
-    return this.#deadline(this.#client.hgetall(key), false)
-  }
-
-  #write (script: Script, keys: string[], args: string[]): Promise<unknown> {
+  #write<R> (script: Script, keys: string[], args: string[], read: (reply: unknown) => R): Promise<R> {
     const answer = this.#client.evalsha(script.sha, keys.length, ...keys, ...args).catch((error: unknown) => {
       if (!isReply(error, 'NOSCRIPT')) throw error
       return this.#client.eval(script.text, keys.length, ...keys, ...args)
     })
-    return this.#deadline(answer, true)
+    return this.#deadline(answer, true, read)
   }
 
-  /** @throws StoreUnavailableError, or OutcomeUnknownError for a write that may have been applied */
-  #deadline<T> (answer: Promise<T>, write: boolean): Promise<T> {
+  /**
+   * Waits for an answer and reads it, for as long as a call may take.
+   * @throws StoreUnavailableError, or OutcomeUnknownError for a write that may have been applied
+   */
+  #deadline<T, R> (answer: Promise<T>, write: boolean, read: (answer: T) => R | Promise<R>): Promise<R> {
     return new Promise((resolve, reject) => {
       const Lost = write ? OutcomeUnknownError : StoreUnavailableError
       const timer = setTimeout(() => reject(new Lost(`Redis did not answer within ${this.#timeout} milliseconds`)), this.#timeout)
-      answer.then((value) => {
+      answer.then((answer) => {
         clearTimeout(timer)
-        resolve(value)
+        try {
+          resolve(read(answer))
+        } catch (error) {
+          reject(error)
+        }
       }, (cause: unknown) => {
         clearTimeout(timer)
         reject(storeError(cause, Lost))
@@ -155,18 +161,35 @@ function isReply (error: unknown, code: string): boolean {
   return name === 'ReplyError' && message.startsWith(`${code} `)
 }
 
-function parseDescription (description: string): Omit<SessionRecord, 'fields'> {
-  const [, version, rest = ''] = /^(\d+) (.*)$/s.exec(description) ?? []
-  if (version !== undefined && version !== '1') throw new RecordError(`it is of version ${version}, and this is version 1`)
-  const [matched, createdAt, expiresAt, ttl, keep, name] = /^(\d+) (-|\d+) (=|-|\d+) ([01]) (.*)$/s.exec(rest) ?? []
-  if (matched === undefined) throw new RecordError('its description is damaged')
+function parseRecord (hash: Record<string, string>): SessionRecord | undefined {
+  const fields = new Map<string, string>()
+  let description: string | undefined
+  for (const key in hash) {
+    if (key === '') description = hash[key]
+    else fields.set(key, hash[key] as string)
+  }
+  if (description !== undefined) return parseDescription(description, fields)
+  if (fields.size > 0) throw new RecordError('its description is missing')
+  return undefined
+}
+
+function parseDescription (description: string, fields: Map<string, string>): SessionRecord {
+  const parts = /^1 (\d+) (-|\d+) (=|-|\d+) ([01]) (.*)$/s.exec(description)
+  if (parts === null) throw new RecordError(problemOf(description))
+  const [, createdAt, expiresAt, ttl, keep, name] = parts
   return {
+    fields,
     createdAt: Number(createdAt),
     expiresAt: expiresAt === '-' ? null : Number(expiresAt),
     ttl: ttl === '=' ? undefined : ttl === '-' ? null : Number(ttl),
     keep: keep === '1',
     name: name === '' ? undefined : name,
   }
+}
+
+function problemOf (description: string): string {
+  const version = /^\d+(?= )/.exec(description)?.[0]
+  return version === undefined || version === '1' ? 'its description is damaged' : `it is of version ${version}, and this is version 1`
 }
 
 function parseResult ([status, ...rest]: string[], change: SessionChange): CommitResult {

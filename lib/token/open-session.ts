@@ -77,9 +77,7 @@ export class OpenTokenSession implements OpenSession<Promise<TokenSession>>, Ses
     try {
       const record = home.store.load(identity.id)
       if (!isPromise(record)) return Promise.resolve(this.#found(identity, record))
-      const loading = record.then((record) => this.#found(identity, record), (error: unknown) => this.#storeFailed(error))
-      loading.catch(nothing) // a handler that did not wait for it has not failed
-      return loading
+      return record.then((record) => this.#found(identity, record), (error: unknown) => this.#storeFailed(error))
     } catch (error) {
       return Promise.resolve(error).then((error: unknown) => this.#storeFailed(error))
     }
@@ -99,7 +97,10 @@ export class OpenTokenSession implements OpenSession<Promise<TokenSession>>, Ses
   /** @throws what the store failed with, unless the route says that its visitors are anonymous then */
   #storeFailed (error: unknown): TokenSession {
     const failure = storeFailure(error)
-    if (this.#rules.onStoreError === 'fail') throw failure
+    if (this.#rules.onStoreError === 'fail') {
+      this.session.catch(nothing) // a handler that does not wait for it has not failed
+      throw failure
+    }
     this.#context.log?.error({ err: failure, route: this.#context.route }, 'the session could not be loaded: the visitor is anonymous')
     return this.#opened()
   }
