@@ -1,0 +1,247 @@
+import { once } from 'node:events'
+import { redisStore } from 'fastify-request-session'
+import { Redis } from 'ioredis'
+import type { Browser, BrowserContextOptions, Page } from 'playwright-core'
+import t, { type Test } from 'tap'
+import { buildApp, type ShopOptions } from '../../examples/basket/main.js'
+import { startRedis } from '../support/servers/redis.js'
+import { chromiumForTest, withServer } from '../support/servers/require.js'
+
+/** Seconds: long enough to be seen running out, short enough to be waited for. */
+const short = 2
+const lifetimes = [short, 30, 1800] as const
+
+async function serve (t: Test, options: ShopOptions): Promise<string> {
+  const app = await buildApp(options)
+  t.teardown(() => app.close())
+  return app.listen({ port: 0, host: '127.0.0.1' })
+}
+
+/** A browser of its own, at the shop; whatever goes wrong in the page fails the test, unless it is expected to. */
+async function visit (t: Test, browser: Browser, url: string, options?: BrowserContextOptions): Promise<Shopper> {
+  const context = await browser.newContext({ reducedMotion: 'reduce', ...options })
+  t.teardown(() => context.close())
+  return new Shopper(await context.newPage()).open(t, url)
+}
+
+class Shopper {
+  readonly page: Page
+  readonly troubles: string[] = []
+
+  constructor (page: Page) {
+    this.page = page
+    page.on('pageerror', (error) => this.troubles.push(error.message))
+    page.on('console', (message) => { if (message.type() === 'error') this.troubles.push(message.text()) })
+  }
+
+  async open (t: Test, url: string): Promise<this> {
+    await this.page.goto(url)
+    await this.idle()
+    t.strictSame(this.troubles, [], 'the page opens without an error')
+    return this
+  }
+
+  /** Once the page has asked for its products and its basket. */
+  async idle (): Promise<void> {
+    await this.page.locator('#lifetimes input:checked').waitFor({ state: 'attached' })
+  }
+
+  async reload (): Promise<void> {
+    await this.page.reload()
+    await this.idle()
+  }
+
+  async add (name: string): Promise<void> {
+    await this.click(`Add ${name} to the basket`)
+  }
+
+  /** Presses a button, and waits for the answer that it brings. */
+  async click (name: string): Promise<void> {
+    const answer = this.page.waitForResponse((response) => response.request().method() !== 'GET')
+    await this.page.getByRole('button', { name, exact: true }).click()
+    await (await answer).finished()
+  }
+
+  async choose (lifetime: string): Promise<void> {
+    const answer = this.page.waitForResponse((response) => response.request().method() === 'PUT')
+    await this.page.locator('#lifetimes label', { hasText: lifetime }).first().click()
+    await (await answer).finished()
+  }
+
+  /** Waits until the basket is this: `2 Figs €10.80`. */
+  async sees (...lines: string[]): Promise<void> {
+    await this.page.waitForFunction((wanted) => {
+      const text = (line: Element, part: string): string | undefined => line.querySelector(part)?.textContent ?? undefined
+      const seen = [...document.querySelectorAll('#lines .line')]
+        .map((line) => `${text(line, 'output')} ${text(line, '.line-name')} ${text(line, '.line-sum')}`)
+      return JSON.stringify(seen) === JSON.stringify(wanted)
+    }, lines, { timeout: 5000 })
+  }
+
+  async shows (selector: string, text?: string): Promise<void> {
+    await this.page.locator(selector, text === undefined ? {} : { hasText: text }).waitFor({ timeout: 10_000 })
+  }
+
+  async token (): Promise<string | undefined> {
+    return (await this.page.context().cookies()).find(({ name }) => name === 'session')?.value
+  }
+
+  /** How many pixels of the page are to the right of the window. */
+  async overflow (): Promise<number> {
+    return this.page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth)
+  }
+}
+
+t.test('the page of the basket', async (t) => {
+  const browser = await chromiumForTest(t)
+  if (!browser) return
+
+  t.test('on the embedded store', async (t) => {
+    const url = await serve(t, { lifetimes })
+
+    t.test('two browsers have two baskets, and each keeps its own over a reload', async (t) => {
+      const [ann, bob] = [await visit(t, browser, url), await visit(t, browser, url)]
+      await ann.shows('#empty', 'There is nothing in it yet.')
+      t.equal(await ann.token(), undefined, 'who only looks gets no cookie')
+      await ann.add('Figs')
+      await ann.add('Figs')
+      await bob.add('Coffee')
+      await ann.sees('2 Figs €10.80')
+      await bob.sees('1 Coffee €9.20')
+      await ann.reload()
+      await ann.sees('2 Figs €10.80')
+      await ann.shows('#total', '€10.80')
+      t.not(await ann.token(), await bob.token())
+      t.equal((await ann.page.context().cookies())[0]?.httpOnly, true)
+      t.strictSame([...ann.troubles, ...bob.troubles], [])
+    })
+
+    t.test('quantities change, and the pressed button keeps the focus', async (t) => {
+      const shopper = await visit(t, browser, url)
+      await shopper.add('Lemons')
+      await shopper.add('Figs')
+      await shopper.page.getByRole('button', { name: 'One more: Lemons' }).focus()
+      await shopper.page.keyboard.press('Enter')
+      await shopper.page.keyboard.press('Space')
+      await shopper.sees('3 Lemons €8.70', '1 Figs €5.40')
+      t.equal(await shopper.page.evaluate(() => document.activeElement?.getAttribute('aria-label')), 'One more: Lemons')
+      await shopper.click('One less: Figs')
+      await shopper.sees('3 Lemons €8.70')
+      await shopper.click('Remove Lemons')
+      await shopper.shows('#empty', 'There is nothing in it at the moment.')
+      t.strictSame(shopper.troubles, [])
+    })
+
+    t.test('a checkout renews the token and shows a receipt; the end of the session clears both', async (t) => {
+      const shopper = await visit(t, browser, url)
+      await shopper.add('Olive oil')
+      await shopper.add('Figs')
+      const before = await shopper.token()
+      await shopper.click('Check out')
+      await shopper.shows('#receipt', '€18.90')
+      const after = await shopper.token()
+      t.type(after, 'string')
+      t.not(after, before)
+      t.equal(await shopper.page.evaluate(() => document.activeElement?.id), 'receipt', 'the receipt has the focus')
+      const number = await shopper.page.locator('#receipt-number').textContent()
+      await shopper.reload()
+      await shopper.shows('#receipt-number', number ?? '')
+      await shopper.click('Done: end my session')
+      await shopper.shows('#empty', 'There is nothing in it yet.')
+      t.equal(await shopper.token(), undefined)
+      await shopper.reload()
+      await shopper.shows('#empty', 'There is nothing in it yet.')
+      t.strictSame(shopper.troubles, [])
+    })
+
+    t.test('a basket that is not used is seen to expire; a use begins its time anew', async (t) => {
+      const shopper = await visit(t, browser, url)
+      await shopper.add('Figs')
+      await shopper.choose(`${short} s`)
+      await shopper.shows('#clock.soon')
+      await shopper.add('Figs')
+      await shopper.shows('#clock:not(.soon)')
+      await shopper.shows('#expired', `It was not used for ${short} seconds`)
+      await shopper.shows('#said:has-text("Your basket has expired.")')
+      await shopper.page.locator('#lines .line').waitFor({ state: 'detached' })
+      t.notOk(await shopper.page.locator('#clock').isVisible())
+      await shopper.add('Coffee')
+      await shopper.sees('1 Coffee €9.20')
+      t.notOk(await shopper.page.locator('#expired').isVisible())
+      t.strictSame(shopper.troubles, [])
+    })
+
+    t.test('a basket whose time seems to be up is looked at before it is given up', async (t) => {
+      const shopper = await visit(t, browser, url)
+      await shopper.page.clock.install()
+      await shopper.add('Figs')
+      const look = shopper.page.waitForResponse((response) => response.url().endsWith('/api/basket/look'))
+      await shopper.page.clock.fastForward('30:01')
+      await look
+      await shopper.shows('#left', '30:00')
+      await shopper.sees('1 Figs €5.40')
+      t.notOk(await shopper.page.locator('#expired').isVisible())
+    })
+
+    t.test('what another tab has paid for in the meantime is not paid for twice', async (t) => {
+      const shopper = await visit(t, browser, url)
+      await shopper.add('Figs')
+      const other = await new Shopper(await shopper.page.context().newPage()).open(t, url)
+      await other.add('Figs')
+      await shopper.click('Check out')
+      await shopper.shows('#problem', 'The basket has changed meanwhile')
+      await shopper.sees('2 Figs €10.80')
+      await shopper.click('Check out')
+      await shopper.shows('#receipt', '€10.80')
+    })
+
+    for (const [width, height] of [[1280, 900], [861, 900], [390, 844], [320, 640]] as const) {
+      t.test(`nothing sticks out of a window of ${width} × ${height}`, async (t) => {
+        const shopper = await visit(t, browser, url, { viewport: { width, height } })
+        t.equal(await shopper.overflow(), 0, 'empty')
+        for (const name of ['Lemons', 'Sourdough', 'Olive oil', 'Coffee', 'Tomatoes', 'Figs']) await shopper.add(name)
+        await shopper.shows('#total', '€39.40')
+        t.equal(await shopper.overflow(), 0, 'with all products')
+        await shopper.click('Check out')
+        await shopper.shows('#receipt')
+        t.equal(await shopper.overflow(), 0, 'with a receipt')
+      })
+    }
+  })
+
+  t.test('on Redis: two servers have one basket, and it is there again after Redis was away', async (t) => {
+    const server = await withServer(t, () => startRedis({ persistent: true }))
+    if (!server) return
+    const redis = new Redis(server.url)
+    redis.on('error', () => {})
+    t.teardown(() => redis.disconnect())
+    const store = redisStore(redis)
+    const [url, otherUrl] = [await serve(t, { store, lifetimes }), await serve(t, { store, lifetimes })]
+
+    const shopper = await visit(t, browser, url)
+    await shopper.add('Figs')
+    await shopper.page.goto(otherUrl)
+    await shopper.sees('1 Figs €5.40')
+    await shopper.add('Coffee')
+    await shopper.page.goto(url)
+    await shopper.sees('1 Figs €5.40', '1 Coffee €9.20')
+    const token = await shopper.token()
+
+    await server.kill()
+    await shopper.add('Lemons')
+    await shopper.shows('#problem', 'The shop cannot get at the baskets right now.')
+    await shopper.sees('1 Figs €5.40', '1 Coffee €9.20')
+    t.equal(await shopper.token(), token, 'the cookie is as it was')
+
+    const ready = once(redis, 'ready')
+    await server.restart()
+    await ready
+    await shopper.add('Lemons')
+    await shopper.sees('1 Figs €5.40', '1 Coffee €9.20', '1 Lemons €2.90')
+    await shopper.page.locator('#problem').waitFor({ state: 'hidden' })
+
+    await shopper.choose(`${short} s`)
+    await shopper.shows('#expired')
+    t.strictSame(await redis.keys('*'), [], 'Redis has forgotten it too')
+  })
+})
