@@ -1,6 +1,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { TooEarlyError } from './errors.js'
 import { isPromise, type MaybePromise } from './maybe-promise.js'
+import { isGone, isWhole } from './raw-reply.js'
 import type { Registration } from './registration.js'
 import { Scope, type ScopeSettings } from './scope.js'
 
@@ -88,7 +89,7 @@ class RequestScopes {
         continue
       }
       try {
-        const settled = scope.settle(scope.state === 'open' && this.#commits(scope, !this.#reply.raw.destroyed))
+        const settled = scope.settle(scope.state === 'open' && this.#commits(scope, !isGone(this.#reply.raw)))
         if (isPromise(settled)) return settled.then(() => this.#settle(i - 1), (error: unknown) => this.#rollBack(i, error))
       } catch (error) {
         return this.#rollBack(i, error)
@@ -114,7 +115,7 @@ class RequestScopes {
 
   #commitsAtEnd (scope: Scope): boolean {
     try {
-      return this.#commits(scope, this.#reply.raw.writableFinished)
+      return this.#commits(scope, isWhole(this.#reply.raw))
     } catch (err) {
       scope.tracker.report('error', { err, route: scope.route }, `commitWhen of ${scope.route} failed`)
       return false

@@ -3,6 +3,7 @@ import { SessionRefusedError, SessionClosedError } from './errors.js'
 import { channels, type SessionEvent } from './events.js'
 import { isPromise, type MaybePromise } from './maybe-promise.js'
 import type { CommitOptions, ErrorReplies, ErrorReply, OpenContext, OpenSession, SessionOpener } from './provider.js'
+import { isGone } from './raw-reply.js'
 import type { Tracker } from './tracker.js'
 
 export type ScopeState = 'unopened' | 'open' | 'committing' | 'rolling-back' | 'committed' | 'rolled-back' | 'unknown' | 'closed'
@@ -137,7 +138,7 @@ export class Scope implements SessionScope, OpenContext {
   #open (): unknown {
     const { opener, route, traced } = this.settings
     if (opener === undefined) throw new SessionRefusedError(this.#called, route)
-    if (this.state === 'closed' || isGone(this.reply)) this.#refuseLateAccess()
+    if (this.state === 'closed' || (this.reply !== undefined && isGone(this.reply.raw))) this.#refuseLateAccess()
     if (traced) this.trace = new Error('opened here').stack
     this.#session = opener.open(this)
     this.state = 'open'
@@ -247,9 +248,4 @@ export class Scope implements SessionScope, OpenContext {
       error,
     }
   }
-}
-
-/** Whether the reply can no longer be watched: its `close` event has come, so that a listener would never fire. */
-function isGone (reply: FastifyReply | undefined): boolean {
-  return reply !== undefined && (reply.raw.destroyed || reply.raw.closed)
 }
