@@ -1,5 +1,5 @@
 import type { MaybePromise } from '../../lib/maybe-promise.js'
-import type { AnyProvider, OpenContext, OpenSession, SessionOpener, SessionProvider } from '../../lib/provider.js'
+import type { AnyProvider, ErrorReplies, OpenContext, OpenSession, SessionOpener, SessionProvider } from '../../lib/provider.js'
 import { barrier, type Barrier } from './barrier.js'
 
 export type Step = 'open' | 'commit' | 'rollback' | 'close'
@@ -64,10 +64,10 @@ export class CountingProvider implements SessionProvider<unknown, never, never> 
     return { early: opener.early, open: (context) => this.#open(opener, context) }
   }
 
-  #open (opener: SessionOpener<unknown>, context: OpenContext): OpenSession<unknown> {
+  #open (opener: SessionOpener<unknown>, context: OpenContext): OpenSession<unknown> & ErrorReplies {
     this.steps.push('open')
     this.before.open?.()
-    const inner = opener.open(context)
+    const inner: OpenSession<unknown> & Partial<ErrorReplies> = opener.open(context)
     const raw = context.reply?.raw
     const counted: CountedSession = {
       route: context.route, commits: 0, rollbacks: 0, closes: 0, settledAfterHeaders: undefined, closedAfterReply: undefined,
@@ -78,6 +78,7 @@ export class CountingProvider implements SessionProvider<unknown, never, never> 
     const settled = (): void => { counted.settledAfterHeaders = raw?.headersSent }
     return {
       session: inner.session,
+      replyTo: (error) => inner.replyTo?.(error),
       beforeHeaders: () => { inner.beforeHeaders() },
       commit: () => {
         counted.commits++
