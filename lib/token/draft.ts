@@ -37,11 +37,15 @@ export const noChange: Sent['change'] = Object.freeze({ expect: emptyMap, clear:
  */
 export class Draft {
   #base: Map<string, string>
+  /** Whether the store has this session, so that there is something to clear. */
+  #stored: boolean
   readonly #slots = new Map<string, Slot>()
   #cleared = false
 
-  constructor (base: Map<string, string>) {
-    this.#base = base
+  /** @param base what the store has; `undefined` for a new session */
+  constructor (base?: Map<string, string>) {
+    this.#base = base ?? new Map()
+    this.#stored = base !== undefined
   }
 
   get (key: string): unknown {
@@ -67,7 +71,7 @@ export class Draft {
   clear (): void {
     this.#base = new Map()
     this.#slots.clear()
-    this.#cleared = true
+    this.#cleared = this.#stored
   }
 
   increment (key: string, by: number): number {
@@ -175,7 +179,9 @@ export class Draft {
 
   /** The store has created the session with these texts. */
   created (sent: Sent, texts: ReadonlyMap<string, string>): void {
-    this.sent({ ...sent, change: { ...noChange, clear: sent.change.clear, set: texts } }, emptyList)
+    this.#stored = true
+    if (sent.base !== this.#base) this.#cleared = true
+    this.sent({ ...sent, change: { ...noChange, set: texts } }, emptyList)
   }
 
   /** Others were first: applies the updates to what they have written. */

@@ -14,6 +14,11 @@ export function deadline (now: number, createdAt: number, { ttl, maxAge }: Lifet
   return first === Infinity ? null : first
 }
 
+/** Whether a session is older than it may become here: it may have been opened where there is more time. */
+export function isTooOld (now: number, createdAt: number, { maxAge }: Lifetime): boolean {
+  return maxAge !== null && createdAt + maxAge * 1000 <= now
+}
+
 /**
  * Whether the stored expiry is far enough from where this use puts it to be written: by a tenth of the ttl, so
  * that a busy session is not written at each request.

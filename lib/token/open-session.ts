@@ -1,9 +1,11 @@
-import { SessionNotLoadedError, StoreUnavailableError } from '../errors.js'
+import { SessionNotLoadedError } from '../errors.js'
 import { channels, type SessionEvent } from '../events.js'
 import { isPromise, type MaybePromise } from '../maybe-promise.js'
 import type { OpenContext, OpenSession } from '../provider.js'
 import type { SessionRecord } from '../stores/store.js'
+import { isTooOld } from './expiry.js'
 import { internals, TokenSession, type Identity, type SessionHome, type SessionOwner } from './session.js'
+import { storeFailure } from './store-failure.js'
 import { idOf } from './token.js'
 import type { TokenTransport } from './transport.js'
 
@@ -23,6 +25,7 @@ export class OpenTokenSession implements OpenSession<Promise<TokenSession>>, Ses
   readonly #context: OpenContext
   #loaded: TokenSession | undefined
   #committed = false
+  #cutOff = false
 
   constructor (rules: OpeningRules, context: OpenContext) {
     this.#rules = rules
@@ -42,7 +45,7 @@ export class OpenTokenSession implements OpenSession<Promise<TokenSession>>, Ses
 
   close (): void {
     if (this.#loaded === undefined) return
-    if (this.#committed && internals.isDirty(this.#loaded)) {
+    if (this.#committed && !this.#cutOff && internals.isDirty(this.#loaded)) {
       this.warn('the session was changed after it was saved: that was not kept. Call commit() after the last change.')
     }
     internals.close(this.#loaded)
@@ -50,16 +53,18 @@ export class OpenTokenSession implements OpenSession<Promise<TokenSession>>, Ses
 
   get route (): string { return this.#context.route }
 
+  get cutOff (): boolean { return this.#cutOff }
+
   get reachable (): boolean { return this.#context.reply?.raw.headersSent !== true }
 
   tell (token: string, expiresAt: number | null): void {
     const { reply } = this.#context
-    if (reply !== undefined) this.#rules.transport.write(reply, token, expiresAt)
+    if (reply !== undefined && !this.#cutOff) this.#rules.transport.write(reply, token, expiresAt)
   }
 
   forget (): void {
     const { reply } = this.#context
-    if (reply !== undefined && this.reachable) this.#rules.transport.write(reply, undefined, null)
+    if (reply !== undefined && this.reachable && !this.#cutOff) this.#rules.transport.write(reply, undefined, null)
   }
 
   warn (problem: string): void {
@@ -68,11 +73,17 @@ export class OpenTokenSession implements OpenSession<Promise<TokenSession>>, Ses
     else process.emitWarning(`${route}: ${problem}`, 'FastifyRequestSessionWarning')
   }
 
+  cutOffFor (error: unknown): void {
+    if (this.#rules.onStoreError === 'fail') throw error
+    this.#cutOff = true
+    this.#context.log?.error({ err: error, route: this.route }, 'the session cannot be read: the visitor is anonymous')
+  }
+
   #load (): Promise<TokenSession> {
     const { transport, home } = this.#rules
     const { request } = this.#context
     const token = request === undefined ? this.#rules.token : transport.read(request)
-    if (token === undefined || !home.tokens.valid(token)) return Promise.resolve(this.#opened())
+    if (typeof token !== 'string' || !home.tokens.valid(token)) return Promise.resolve(this.#opened())
     const identity = { token, id: idOf(token) }
     try {
       const record = home.store.load(identity.id)
@@ -84,7 +95,8 @@ export class OpenTokenSession implements OpenSession<Promise<TokenSession>>, Ses
   }
 
   #found (identity: Identity, record: SessionRecord | undefined): TokenSession {
-    if (record !== undefined) return this.#opened(identity, record)
+    const { lifetime } = this.#rules.home
+    if (record !== undefined && (record.keep || !isTooOld(Date.now(), record.createdAt, lifetime))) return this.#opened(identity, record)
     if (channels.expire.hasSubscribers) channels.expire.publish({ name: 'session', kind: 'token', route: this.#context.route } satisfies SessionEvent)
     return this.#opened()
   }
@@ -96,12 +108,8 @@ export class OpenTokenSession implements OpenSession<Promise<TokenSession>>, Ses
 
   /** @throws what the store failed with, unless the route says that its visitors are anonymous then */
   #storeFailed (error: unknown): TokenSession {
-    const failure = storeFailure(error)
-    if (this.#rules.onStoreError === 'fail') {
-      this.session.catch(nothing) // a handler that does not wait for it has not failed
-      throw failure
-    }
-    this.#context.log?.error({ err: failure, route: this.#context.route }, 'the session could not be loaded: the visitor is anonymous')
+    this.session.catch(nothing) // a handler that does not wait for it has not failed
+    this.cutOffFor(storeFailure(error))
     return this.#opened()
   }
 
@@ -116,10 +124,10 @@ export class OpenTokenSession implements OpenSession<Promise<TokenSession>>, Ses
   }
 
   #commit (session: TokenSession): MaybePromise<void> {
-    this.#committed = true
     try {
       const saved = internals.save(session)
-      return isPromise(saved) ? saved.catch((error: unknown) => this.#saveFailed(session, error)) : undefined
+      if (isPromise(saved)) return saved.then(() => { this.#committed = true }, (error: unknown) => this.#saveFailed(session, error))
+      this.#committed = true
     } catch (error) {
       this.#saveFailed(session, error)
     }
@@ -127,20 +135,12 @@ export class OpenTokenSession implements OpenSession<Promise<TokenSession>>, Ses
 
   /** A mere use that could not be noted is no failure where visitors may be anonymous. */
   #saveFailed (session: TokenSession, error: unknown): void {
-    const failure = storeFailure(error)
-    if (this.#rules.onStoreError === 'fail' || internals.isDirty(session)) throw failure
-    this.#context.log?.error({ err: failure, route: this.#context.route }, 'the expiry of the session could not be written')
+    if (this.#rules.onStoreError === 'fail' || internals.isDirty(session)) throw error
+    this.#context.log?.error({ err: error, route: this.#context.route }, 'the expiry of the session could not be written')
   }
 }
 
 const nothing = (): void => {}
-
-/** Errors of ours say what happened; what a store throws by itself is told apart from the app's own errors. */
-function storeFailure (error: unknown): Error {
-  const { code, message } = error as { code?: unknown, message?: unknown }
-  if (typeof code === 'string' && code.startsWith('FST_SESSION_')) return error as Error
-  return new StoreUnavailableError(String(message), { cause: error })
-}
 
 /** A promise whose session methods say what is missing: it is still a promise, and awaits as fast as any. */
 const unloadedPrototype = Object.create(Promise.prototype, Object.fromEntries(

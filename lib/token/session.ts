@@ -1,9 +1,13 @@
 import { rules, show } from '../check.js'
-import { OptionError, SessionClosedError, SessionEndedError, SessionGoneError, NotANumberError, UpdateConflictError } from '../errors.js'
-import { andThen, isPromise, type MaybePromise } from '../maybe-promise.js'
+import {
+  NotANumberError, OptionError, OutcomeUnknownError, RecordError, SessionClosedError, SessionEndedError, SessionGoneError, StoreUnavailableError,
+  UpdateConflictError,
+} from '../errors.js'
+import { isPromise, type MaybePromise } from '../maybe-promise.js'
 import type { CommitResult, SessionChange, SessionRecord, SessionStore } from '../stores/store.js'
 import { Draft, noChange, type Sent } from './draft.js'
 import { deadline, isWorthWriting, type Lifetime } from './expiry.js'
+import { ask } from './store-failure.js'
 import { idOf, renewedToken, type TokenKind } from './token.js'
 
 /** The data of a session whose user gave no type for it. */
@@ -27,6 +31,8 @@ export interface SessionHome {
 export interface SessionOwner {
   /** For errors: the route, or the call. */
   readonly route: string
+  /** Whether the store failed and the visitor is anonymous for it: nothing is saved, and the client keeps what it has. */
+  readonly cutOff: boolean
   /** Whether the token can still be told: the headers are not out yet. */
   readonly reachable: boolean
   /** @param expiresAt milliseconds since the epoch; `null`: never */
@@ -35,6 +41,8 @@ export interface SessionOwner {
   forget (): void
   /** Changes were not kept, or the client cannot learn of its token. */
   warn (problem: string): void
+  /** A value turned out to be damaged. Throws the error again, or says from now on that the visitor is cut off. */
+  cutOffFor (error: unknown): void
 }
 
 /** What a session that the store has is known by: to the client, and to the store. */
@@ -45,6 +53,8 @@ export interface Identity {
 
 /** An update that is beaten this often gives up. */
 const maxTries = 1000
+/** So many new tokens that are taken are no coincidence. */
+const maxTokens = 3
 
 /** What only the provider may do with a session. */
 export let internals: {
@@ -77,6 +87,8 @@ export class TokenSession<Data extends object = SessionData> {
   #mustSlide = false
   #ttlChanged = false
   #announced = false
+  /** The save whose answer was lost: whether it was applied is unknown, and it must not be applied twice. */
+  #lost: unknown
   #state: 'live' | 'ended' | 'closed' = 'live'
   #saving: Promise<void> | undefined
 
@@ -96,7 +108,7 @@ export class TokenSession<Data extends object = SessionData> {
     this.#identity = identity
     this.#record = record
     this.#ttl = record?.ttl
-    this.#draft = new Draft(record?.fields ?? new Map())
+    this.#draft = new Draft(record?.fields)
   }
 
   /** What the client holds. A new session has one from the start, which counts once it is saved. */
@@ -145,7 +157,12 @@ export class TokenSession<Data extends object = SessionData> {
 
   get<K extends Key<Data>> (key: K): Data[K] | undefined {
     this.#use()
-    return this.#draft.get(key) as Data[K] | undefined
+    try {
+      return this.#draft.get(key) as Data[K] | undefined
+    } catch (error) {
+      this.#unreadable(error)
+      return undefined
+    }
   }
 
   has (key: Key<Data>): boolean {
@@ -167,7 +184,7 @@ export class TokenSession<Data extends object = SessionData> {
   /** Sets a key only if it is absent, also at commit. Whether it was, as far as this request knows. */
   add<K extends Key<Data>> (key: K, value: Value<Data, K>): boolean {
     if (this.has(key)) return false
-    this.update(key, (current) => current ?? value)
+    this.update(key, (current) => current === undefined ? value : current)
     return true
   }
 
@@ -204,7 +221,12 @@ export class TokenSession<Data extends object = SessionData> {
    */
   increment (key: NumberKey<Data>, by = 1): number {
     this.#use()
-    return this.#draft.increment(key, by)
+    try {
+      return this.#draft.increment(key, by)
+    } catch (error) {
+      this.#unreadable(error)
+      return this.#draft.increment(key, by)
+    }
   }
 
   /**
@@ -215,7 +237,13 @@ export class TokenSession<Data extends object = SessionData> {
    */
   update<K extends Key<Data>> (key: K, fn: (value: Value<Data, K> | undefined) => Value<Data, K> | undefined): Value<Data, K> | undefined {
     this.#use()
-    return this.#draft.update(key, fn as (value: unknown) => unknown) as Value<Data, K> | undefined
+    const update = fn as (value: unknown) => unknown
+    try {
+      return this.#draft.update(key, update) as Value<Data, K> | undefined
+    } catch (error) {
+      this.#unreadable(error)
+      return this.#draft.update(key, update) as Value<Data, K> | undefined
+    }
   }
 
   /** Reads a key and deletes it: for what is shown once. */
@@ -258,7 +286,8 @@ export class TokenSession<Data extends object = SessionData> {
 
   /**
    * Saves now, and tells the client of its token if the headers are not out yet: before a reply is hijacked.
-   * @throws SessionGoneError (`FST_SESSION_GONE`) if the session was ended, renewed or has expired meanwhile
+   * @throws SessionGoneError (`FST_SESSION_GONE`) if the session was ended, renewed or has expired meanwhile;
+   * OutcomeUnknownError (`FST_SESSION_OUTCOME_UNKNOWN`) if the answer was lost, and again each time until `reload()`
    */
   async commit (): Promise<void> {
     if (this.#state === 'closed') this.#use()
@@ -271,17 +300,28 @@ export class TokenSession<Data extends object = SessionData> {
    */
   async reload (): Promise<void> {
     this.#use()
-    if (this.#identity === undefined) {
-      this.#draft = new Draft(new Map())
-      return
-    }
-    const record = await this.#home.store.load(this.#identity.id)
-    if (record === undefined) throw new SessionGoneError(this.#owner.route)
-    this.#draft = new Draft(record.fields)
+    await this.#saving
+    const { store } = this.#home
+    const id = this.#identity?.id
+    const record = id === undefined ? undefined : await ask(() => store.load(id), (record) => record)
+    if (id !== undefined && record === undefined) throw new SessionGoneError(this.#owner.route)
+    this.#restart(record)
+  }
+
+  #restart (record: SessionRecord | undefined): void {
+    this.#draft = new Draft(record?.fields)
     this.#record = record
-    this.#ttl = record.ttl
-    this.#next = undefined
+    this.#ttl = record?.ttl
+    this.#next = this.#lost = undefined
     this.#ttlChanged = this.#mustSlide = false
+  }
+
+  /** A text that was parsed at its first use may turn out to be damaged. Goes on without a session where that is allowed. */
+  #unreadable (error: unknown): void {
+    if (!(error instanceof RecordError)) throw error
+    this.#owner.cutOffFor(error)
+    this.#identity = undefined
+    this.#restart(undefined)
   }
 
   #use (): void {
@@ -316,23 +356,33 @@ export class TokenSession<Data extends object = SessionData> {
     const target = this.#target(now)
     // An emptied session has no expiry, and needs none until it has data.
     if (record.keep && record.expiresAt === null && !changes) return undefined
-    const forced = this.#mustSlide || (record.keep && changes)
+    const forced = this.#mustSlide || this.#ttlChanged || (record.keep && changes)
     return forced || isWorthWriting(record.expiresAt, target, this.#lifetime.ttl) ? target : undefined
   }
 
   /** One after the other: what an earlier save has sent must not be sent again. */
   #save (): MaybePromise<void> {
     if (this.#saving !== undefined) return this.#saving.then(() => this.#save())
+    if (this.#owner.cutOff) return this.#drop()
+    if (this.#lost !== undefined && this.#state !== 'ended') throw this.#lost
     const saved = this.#saveNow(0)
     if (!isPromise(saved)) return saved
-    this.#saving = saved.then(() => { this.#saving = undefined }, () => { this.#saving = undefined })
+    this.#saving = saved.then(() => { this.#saving = undefined }, (error: unknown) => {
+      this.#saving = undefined
+      if (error instanceof OutcomeUnknownError) this.#lost = error
+    })
     return saved
+  }
+
+  #drop (): void {
+    if (this.#isDirty) this.#owner.warn('the session was changed, and not saved: its store had failed, and the visitor is anonymous.')
   }
 
   #saveNow (tries: number): MaybePromise<void> {
     if (this.#identity === undefined) return this.#state === 'ended' ? this.#ended() : this.#create()
     const { id } = this.#identity
-    if (this.#state === 'ended') return andThen(this.#home.store.end(id), () => this.#ended())
+    const { store } = this.#home
+    if (this.#state === 'ended') return ask(() => store.end(id), () => this.#ended())
     const now = Date.now()
     const sent = this.#draft.toSend()
     const expiresAt = this.#slide(now, sent !== undefined)
@@ -341,13 +391,11 @@ export class TokenSession<Data extends object = SessionData> {
     const ttl = this.#ttlChanged ? this.#ttl : undefined
     const change: SessionChange = { expect, clear, set, remove, increment, expiresAt, ttl }
     const renewed = this.#next === undefined ? undefined : this.#identify(this.#next)
-    const result = renewed === undefined
-      ? this.#home.store.commit(id, change)
-      : this.#home.store.renew(id, renewed.id, change)
-    return andThen(result, (result) => this.#saved(result, change, sent, renewed, tries))
+    return ask(() => renewed === undefined ? store.commit(id, change) : store.renew(id, renewed.id, change),
+      (result) => this.#saved(result, change, sent, renewed, tries))
   }
 
-  #create (): MaybePromise<void> {
+  #create (tokens = 1): MaybePromise<void> {
     const { store, keep } = this.#home
     const sent = this.#draft.toSend()
     const fields = this.#draft.texts()
@@ -359,15 +407,27 @@ export class TokenSession<Data extends object = SessionData> {
     const now = Date.now()
     const record: SessionRecord = { fields, createdAt: now, expiresAt: this.#target(now), ttl: this.#ttl, keep, name: undefined }
     const identity = this.#identify(this.token)
-    return andThen(store.create(identity.id, record), (created) => {
-      if (!created) throw new SessionGoneError(this.#owner.route)
+    return ask(() => store.create(identity.id, record), (created) => {
+      this.#next = undefined
+      if (!created) return this.#createElsewhere(tokens)
       this.#draft.created(sent, fields)
       this.#identity = identity
       this.#record = record
       this.#tell(identity.token, record.expiresAt)
-      this.#next = undefined
-      this.#ttlChanged = this.#mustSlide = false
+      this.#saidTtl(record.ttl)
     })
+  }
+
+  /** The id is taken: by a rare chance, or by this very session, if a client library sent the command a second time. */
+  #createElsewhere (tokens: number): MaybePromise<void> {
+    if (this.#announced || tokens === maxTokens) throw new StoreUnavailableError('the id of a new session is taken')
+    return this.#create(tokens + 1)
+  }
+
+  /** What `expire()` was told while this was being saved stays to be saved. */
+  #saidTtl (ttl: number | null | undefined): void {
+    this.#mustSlide = false
+    if (this.#ttl === ttl) this.#ttlChanged = false
   }
 
   #saved (result: CommitResult, change: SessionChange, sent: Sent | undefined, renewed: Identity | undefined, tries: number): MaybePromise<void> {
@@ -389,7 +449,7 @@ export class TokenSession<Data extends object = SessionData> {
         this.#identity = identity
         if (renewed !== undefined || change.expiresAt !== undefined) this.#tell(identity.token, record.expiresAt)
         if (this.#next === renewed?.token) this.#next = undefined
-        this.#ttlChanged = this.#mustSlide = false
+        this.#saidTtl(change.ttl)
       }
     }
   }
@@ -413,7 +473,8 @@ export class TokenSession<Data extends object = SessionData> {
     if (this.#state === 'ended') {
       this.#owner.forget()
     } else if (this.#identity === undefined) {
-      if (this.#draft.isDirty) this.#tell(this.token, this.#target(Date.now()))
+      if (!this.#draft.isDirty) return // what is changed later cannot be told, and is not saved
+      this.#tell(this.token, this.#target(Date.now()))
     } else {
       const expiresAt = this.#slide(Date.now(), this.#draft.isDirty)
       const stored = this.#record?.expiresAt ?? null
