@@ -1,0 +1,215 @@
+import t, { type Test } from 'tap'
+import { errors, memoryStore, type TokenSessionOptions } from '../../lib/index.js'
+import { SpyStore } from '../support/spy-store.js'
+import { setCookies, tokenApp, Visitor, type TokenApp } from '../support/token-app.js'
+
+interface Stage extends TokenApp { store: SpyStore, visitor: Visitor, token: string }
+
+/** An app and a visitor who has a session with `n` 1. */
+async function stage (t: Test, options: TokenSessionOptions = {}): Promise<Stage> {
+  const store = new SpyStore(memoryStore())
+  const { app, log } = await tokenApp(t, { store, ...options }, (app) => {
+    app.get('/read', async (request) => ({ n: (await request.session).get('n') ?? null, size: (await request.session).size }))
+    app.get('/count', async (request) => ({ n: (await request.session).increment('n') }))
+    app.get('/untouched', async () => 'ok')
+    app.get('/unawaited', async (request) => {
+      const unawaited = request.session
+      return typeof unawaited
+    })
+    app.get('/end', async (request) => { (await request.session).end(); return 'ended' })
+    app.get('/renew', async (request) => { (await request.session).renew(); return 'renewed' })
+    app.get('/touch', async (request) => { (await request.session).touch(); return 'touched' })
+    app.get('/commit', async (request) => {
+      const session = await request.session
+      session.increment('n')
+      await session.commit()
+      return 'committed'
+    })
+    app.get('/caught', async (request) => {
+      const session = await request.session
+      session.increment('n')
+      const failed = await session.commit().then(() => undefined, (error: { code: string }) => error.code)
+      return { failed }
+    })
+    app.get('/buy', async (request) => {
+      const session = await request.session
+      session.update('n', (n) => {
+        if (n === 'sold out') throw Object.assign(new Error('sold out'), { statusCode: 410 })
+        return n
+      })
+      return 'bought'
+    })
+  })
+  const visitor = new Visitor(app)
+  await visitor.get('/count')
+  store.take()
+  return { app, log, store, visitor, token: visitor.token as string }
+}
+
+const down = new Error('connect ECONNREFUSED')
+
+t.test('onStoreError: fail: a store that cannot be read is a 503 with a named error, and the cookie stays', async (t) => {
+  for (const sync of [false, true]) {
+    const { store, visitor, token } = await stage(t)
+    store.failing = { error: down, sync }
+    const reply = await visitor.get('/read')
+    t.equal(reply.statusCode, 503)
+    t.match(reply.json(), { code: 'FST_SESSION_STORE_UNAVAILABLE', message: /ECONNREFUSED/ })
+    t.strictSame(setCookies(reply), [])
+    t.equal((await visitor.get('/untouched')).statusCode, 200, 'other routes do not notice')
+    t.equal((await visitor.get('/unawaited')).statusCode, 200, 'a handler that does not wait for it has not failed')
+    store.failing = undefined
+    t.equal(visitor.token, token)
+    t.strictSame((await visitor.get('/read')).json(), { n: 1, size: 1 }, 'it recovers with the store')
+  }
+})
+
+t.test('onStoreError: fail: a store that cannot be written is a 503: no false success, and the cookie stays', async (t) => {
+  for (const sync of [false, true]) {
+    const { store, visitor, log } = await stage(t)
+    store.failing = { error: down, sync, methods: ['commit', 'create', 'renew', 'end'] }
+    for (const url of ['/count', '/commit', '/renew', '/end']) {
+      const reply = await visitor.get(url)
+      t.equal(reply.statusCode, 503, url)
+      t.equal(reply.json().code, 'FST_SESSION_STORE_UNAVAILABLE')
+      t.strictSame(setCookies(reply), [], `${url} leaves the cookie`)
+    }
+    t.notOk(log.some(({ msg }) => msg.includes('changed after it was saved')), 'what failed is not said to have come too late')
+    store.failing = undefined
+    t.strictSame((await visitor.get('/read')).json(), { n: 1, size: 1 })
+  }
+})
+
+t.test('onStoreError: fail: a new session that cannot be written is a 503 without a cookie', async (t) => {
+  const { app, store } = await stage(t)
+  store.failing = { error: down, methods: ['create'] }
+  const visitor = new Visitor(app)
+  const reply = await visitor.get('/count')
+  t.equal(reply.statusCode, 503)
+  t.strictSame(setCookies(reply), [])
+})
+
+t.test('onStoreError: anonymous: goes on with an empty session that is not saved, and the cookie stays', async (t) => {
+  for (const sync of [false, true]) {
+    const { store, visitor, token, log } = await stage(t, { onStoreError: 'anonymous' })
+    store.failing = { error: down, sync, methods: ['load'] }
+    t.strictSame((await visitor.get('/read')).json(), { n: null, size: 0 })
+    t.match(log.at(-1), { level: 50, err: { code: 'FST_SESSION_STORE_UNAVAILABLE' }, route: 'GET /read' })
+    t.strictSame((await visitor.get('/count')).json(), { n: 1 })
+    t.match(log.at(-1), { level: 40, route: 'GET /count', msg: /was changed, and not saved/ }, 'what is dropped is said')
+    for (const url of ['/end', '/renew', '/commit', '/touch']) {
+      const reply = await visitor.get(url)
+      t.equal(reply.statusCode, 200, url)
+      t.strictSame(setCookies(reply), [], `${url} leaves the cookie`)
+    }
+    t.ok(store.take().every((method) => method === 'load'), 'nothing was written')
+    store.failing = undefined
+    t.equal(visitor.token, token)
+    t.strictSame((await visitor.get('/read')).json(), { n: 1, size: 1 })
+  }
+})
+
+t.test('onStoreError: anonymous: what was changed and cannot be written is no success', async (t) => {
+  const { store, visitor, log } = await stage(t, { onStoreError: 'anonymous' })
+  store.failing = { error: down, methods: ['commit', 'create', 'renew', 'end'] }
+  for (const url of ['/count', '/renew', '/end']) t.equal((await visitor.get(url)).statusCode, 503, url)
+  t.equal((await visitor.get('/touch')).statusCode, 200, 'a use that could not be noted is no failure')
+  t.match(log.at(-1), { level: 50, err: { code: 'FST_SESSION_STORE_UNAVAILABLE' }, msg: /expiry/ })
+})
+
+t.test('onStoreError: per route', async (t) => {
+  const store = new SpyStore(memoryStore())
+  const { app } = await tokenApp(t, { store }, (app) => {
+    app.get('/fail', async (request) => (await request.session).size)
+    app.get('/anonymous', { config: { session: { onStoreError: 'anonymous' } } }, async (request) => (await request.session).size)
+  })
+  store.failing = { error: down }
+  const cookie = `session=${'a'.repeat(43)}`
+  t.equal((await app.inject({ url: '/fail', headers: { cookie } })).statusCode, 503)
+  t.equal((await app.inject({ url: '/anonymous', headers: { cookie } })).statusCode, 200)
+})
+
+t.test('an error of the store that has a name of ours goes through; others are wrapped, whatever they are', async (t) => {
+  const { store, visitor } = await stage(t)
+  store.failing = { error: new errors.RecordError('it is torn'), methods: ['load'] }
+  t.match((await visitor.get('/read')).json(), { statusCode: 503, code: 'FST_SESSION_RECORD' })
+  for (const error of [undefined, null, 'text', { message: 'an object' }]) {
+    store.failing = { error, methods: ['load'] }
+    t.match((await visitor.get('/read')).json(), { statusCode: 503, code: 'FST_SESSION_STORE_UNAVAILABLE' }, String(error))
+  }
+})
+
+t.test('an error of the app\'s own update function is not taken for one of the store', async (t) => {
+  const { store, visitor, app, token } = await stage(t)
+  store.before = async (method) => {
+    if (method !== 'commit') return
+    store.before = undefined
+    await app.getSession(null, (session) => { session.set('n', 'sold out') }, { token })
+  }
+  const reply = await visitor.get('/buy')
+  t.match(reply.json(), { statusCode: 410, message: 'sold out' })
+})
+
+t.test('a commit whose answer was lost is not sent a second time', async (t) => {
+  const lost = new errors.OutcomeUnknownError('no answer')
+  const { store, visitor } = await stage(t)
+  // The store applies it, and the answer never comes.
+  const apply = store.commit
+  let tries = 0
+  store.commit = async (...args) => {
+    tries++
+    await apply(...args)
+    throw lost
+  }
+  const uncaught = await visitor.get('/commit')
+  t.match(uncaught.json(), { statusCode: 503, code: 'FST_SESSION_OUTCOME_UNKNOWN' })
+  t.equal(tries, 1)
+  const caught = await visitor.get('/caught')
+  t.match(caught.json(), { statusCode: 503, code: 'FST_SESSION_OUTCOME_UNKNOWN' }, 'caught or not, it is no success')
+  t.equal(tries, 2)
+  store.commit = apply
+  t.strictSame((await visitor.get('/read')).json(), { n: 3, size: 1 }, 'each was applied once')
+})
+
+t.test('after a lost answer: reload() tells what is true, and end() still ends', async (t) => {
+  const { app, store, token } = await stage(t)
+  const apply = store.commit
+  store.commit = async () => { throw new errors.OutcomeUnknownError('no answer') }
+  await app.getSession(null, async (session) => {
+    session.increment('n')
+    await t.rejects(session.commit(), { code: 'FST_SESSION_OUTCOME_UNKNOWN' })
+    await t.rejects(session.commit(), { code: 'FST_SESSION_OUTCOME_UNKNOWN' })
+    await session.reload()
+    t.equal(session.get('n'), 1)
+    store.commit = apply
+    session.increment('n')
+    await session.commit()
+    store.commit = async () => { throw new errors.OutcomeUnknownError('no answer') }
+    session.increment('n')
+    await t.rejects(session.commit(), { code: 'FST_SESSION_OUTCOME_UNKNOWN' })
+    session.end()
+  }, { token })
+  store.commit = apply
+  await app.getSession(null, (session) => { t.ok(session.isNew) }, { token })
+})
+
+t.test('reload() of a store that fails rejects with a named error', async (t) => {
+  const { app, store, token } = await stage(t)
+  await app.getSession(null, async (session) => {
+    store.failing = { error: down }
+    await t.rejects(session.reload(), { code: 'FST_SESSION_STORE_UNAVAILABLE', cause: down })
+    store.failing = undefined
+  }, { token })
+})
+
+t.test('an id that is taken: another token is tried, and not for ever', async (t) => {
+  const { app, store } = await stage(t)
+  let taken = 1
+  const create = store.create
+  store.create = (...args) => taken-- > 0 ? false : create(...args)
+  const visitor = new Visitor(app)
+  t.strictSame((await visitor.get('/count')).json(), { n: 1 })
+  t.strictSame((await visitor.get('/read')).json(), { n: 1, size: 1 })
+  taken = Infinity
+  t.match((await new Visitor(app).get('/count')).json(), { statusCode: 503, code: 'FST_SESSION_STORE_UNAVAILABLE' })
+})
