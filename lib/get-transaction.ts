@@ -7,15 +7,15 @@ import { Tracker } from './tracker.js'
 export type AnyTransactionProvider = AnyProvider & TransactionProvider<any, any, any>
 
 /** What a callback of `getTransaction()` is given. */
-export type TransactionOf<P extends AnyTransactionProvider> = P extends TransactionProvider<never, infer Transaction, never> ? Transaction : never
+export type TransactionOf<P extends AnyTransactionProvider> = P extends TransactionProvider<never, infer Transaction> ? Transaction : never
 
 /** What `getTransaction()` may be given: a transaction to join, a session to open one in, or nothing to open both. */
 export type TransactionPlace<P extends AnyTransactionProvider> =
-  | (P extends TransactionProvider<infer Session, infer Transaction, never> ? Session | Transaction : never)
+  | (P extends TransactionProvider<infer Session, infer Transaction> ? Session | Transaction : never)
   | null | undefined
 
 /** What a call of `getTransaction()` may say under a provider. */
-export type TransactionOptionsOf<P extends AnyTransactionProvider> = P extends TransactionProvider<never, never, infer Options> ? Options : never
+export type TransactionOptionsOf<P extends AnyTransactionProvider> = P extends TransactionProvider<never, unknown, infer Options> ? Options : never
 
 /** The type of `app.get<Name>Transaction` under a provider: for `declare module 'fastify'`. */
 export type GetTransactionOf<P extends AnyTransactionProvider> = <R>(

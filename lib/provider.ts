@@ -79,7 +79,7 @@ export interface TransactionProvider<Session = unknown, Transaction = unknown, O
    * Whether what a caller has is a transaction, to be joined, and not a session, to open one in.
    * Throws `OptionError` (`FST_SESSION_OPTION`) if it is neither.
    */
-  isTransaction (existing: Session | Transaction, where: string): existing is Transaction
+  isTransaction (existing: unknown, where: string): boolean
   /** Opens transactions: in a given session, which stays open, or each in a session of its own. Checks options as `forCall()` does. */
   forTransaction (session: Session | undefined, options: Options | undefined, where: string): SessionOpener<Transaction | PromiseLike<Transaction>>
 }

@@ -6,7 +6,7 @@ import {
   checkConfig, configs, sessionRules, transactionOnlyRules, transactionRules,
   type CheckedConfig, type ConfigSource, type Neo4jSessionConfig, type Neo4jTransactionConfig,
 } from './neo4j-config.js'
-import type { Neo4jDriver, Neo4jSession, Neo4jTransaction, SessionFrom, TransactionFrom, TransactionPromiseFrom } from './neo4j-driver.js'
+import type { Neo4jDriver, Neo4jSession, SessionFrom, TransactionFrom, TransactionPromiseFrom } from './neo4j-driver.js'
 import { OpenGraphSession } from './neo4j-session.js'
 import { OpenTransaction } from './neo4j-transaction.js'
 
@@ -82,7 +82,7 @@ function provider<S> (
 
 function transactions (driver: Neo4jDriver, configured: Configured) {
   return {
-    isTransaction: (existing: Neo4jSession | Neo4jTransaction, where: string): existing is Neo4jTransaction => {
+    isTransaction: (existing: unknown, where: string) => {
       if (isSession.test(existing)) return false
       if (isTransaction.test(existing)) return true
       throw new OptionError(where, `must be given a session, a transaction or null to open both; got ${show(existing)}`)
