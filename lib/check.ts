@@ -5,6 +5,8 @@ import { OptionError } from './errors.js'
 export interface Rule {
   readonly allowed: string
   readonly test: (value: unknown) => boolean
+  /** Whether the value is never shown, not even a wrong one. */
+  readonly hidden?: true
 }
 
 /** The largest number of seconds that an option takes: 68 years, what a signed 32-bit counter holds. */
@@ -69,7 +71,7 @@ export function checkOptions<O extends object> (where: string, options: unknown,
       throw new OptionError(where, `unknown option ${show(name)} (${show(value)}); allowed: ${Object.keys(allowed).join(', ')}`)
     }
     if (value === undefined) continue
-    if (!rule.test(value)) throw new OptionError(where, `option ${name} must be ${rule.allowed}; got ${show(value)}`)
+    if (!rule.test(value)) throw new OptionError(where, `option ${name} must be ${rule.allowed}${rule.hidden ? '' : `; got ${show(value)}`}`)
     checked[name] = value
   }
   return checked as Checked<O>

@@ -48,6 +48,22 @@ export const ValueError = createError<[key: string, problem: string]>(
 export const NotANumberError = createError<[key: string, problem: string]>(
   'FST_SESSION_NOT_A_NUMBER', 'The session key %s cannot be incremented: %s', 500, TypeError)
 
+/** A session's name or subject is not a non-empty, well-formed text of at most 256 characters, or a shared session has no name. */
+export const NameError = createError<[what: string, problem: string]>(
+  'FST_SESSION_NAME', '%s: %s', 400, TypeError)
+
+/** Shared sessions need the app's secret, which their tokens follow from. */
+export const NoSecretError = createError<[call: string]>(
+  'FST_SESSION_NO_SECRET', '%s needs tokenSessions({ secret }): the token of a shared session follows from its name under it.')
+
+/** A shared session of this name exists already: it can be opened. */
+export const SessionExistsError = createError<[name: string]>(
+  'FST_SESSION_EXISTS', 'A shared session named %s exists already. Open it, or end it first.', 409)
+
+/** The store implements only a part of what this call needs. */
+export const StoreLacksError = createError<[call: string, what: string, methods: string]>(
+  'FST_SESSION_STORE_LACKS', '%s needs a store that can %s; this one has no %s().')
+
 /** A shared session's token follows from its name, so that it cannot be renewed. */
 export const SharedTokenError = createError<[]>(
   'FST_SESSION_SHARED_TOKEN', 'The token of a shared session follows from its name and cannot be renewed.')

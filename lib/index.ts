@@ -16,7 +16,8 @@ export type { Neo4jSessionConfig, Neo4jTransactionConfig } from './databases/neo
 export type { Neo4jDriver } from './databases/neo4j-driver.js'
 
 export { memoryStore, type MemoryStoreOptions } from './stores/memory.js'
-export { redisStore, type RedisClient, type RedisStoreOptions } from './stores/redis.js'
+export { redisStore, type RedisStoreOptions } from './stores/redis.js'
+export type { RedisClient } from './stores/redis-client.js'
 export type { CommitResult, SessionChange, SessionRecord, SessionStore } from './stores/store.js'
 
 export { ravenSessions, type RavenCallOptions, type RavenOptionsOf, type RavenProvider } from './databases/ravendb.js'

@@ -46,6 +46,9 @@ export class Bench {
       ttl: undefined,
       keep: false,
       name: undefined,
+      incarnation: undefined,
+      maxAge: undefined,
+      subject: undefined,
       ...more,
     }
   }
@@ -59,7 +62,7 @@ export class Bench {
 
   change (change: Partial<SessionChange>): SessionChange {
     return {
-      expect: new Map(), clear: false, set: new Map(), remove: [], increment: new Map(), expiresAt: undefined, ttl: undefined, ...change,
+      expect: new Map(), clear: false, set: new Map(), remove: [], increment: new Map(), expiresAt: undefined, ttl: undefined, subject: undefined, incarnation: undefined, ...change,
     }
   }
 

@@ -1,5 +1,9 @@
 import { checkOptions, wholeNumber } from '../check.js'
-import type { CommitResult, SessionChange, SessionRecord, SessionStore } from './store.js'
+import type { CompleteStore, SessionSummary, StoreEvent, StoreWatch } from './abilities.js'
+import { Entry, flat } from './memory-entry.js'
+import { MemorySubjects } from './memory-subjects.js'
+import { MemoryWatchers } from './memory-watchers.js'
+import type { CommitResult, SessionChange, SessionRecord } from './store.js'
 
 /** Options of the embedded store. */
 export interface MemoryStoreOptions {
@@ -16,7 +20,7 @@ export interface MemoryStoreOptions {
  *
  * @throws OptionError (`FST_SESSION_OPTION`)
  */
-export function memoryStore (options?: MemoryStoreOptions): SessionStore {
+export function memoryStore (options?: MemoryStoreOptions): CompleteStore {
   const checked = checkOptions<MemoryStoreOptions>('memoryStore()', options, {
     maxSessions: wholeNumber('sessions', 1),
   })
@@ -31,12 +35,22 @@ const sliceInterval = 100
 const sliceBudget = 1
 /** Entries between two looks at the clock. */
 const sliceStep = 64
+/** Ids in one page of a listing. */
+const pageSize = 256
 
-class MemoryStore implements SessionStore {
+const missing = Object.freeze({ status: 'missing' })
+/** Stands before the first and behind the last of the ring. */
+const nobody: SessionRecord = {
+  fields: new Map(), createdAt: 0, expiresAt: null, ttl: undefined, maxAge: undefined, keep: false, name: undefined, incarnation: undefined, subject: undefined,
+}
+
+class MemoryStore implements CompleteStore {
   readonly #maxSessions: number
   readonly #shards = Array.from({ length: shardCount }, () => new Map<string, Entry>())
   /** The ring of all entries, from the least recently used (`next`) to the most recently used (`previous`). */
-  readonly #ring = new Entry('', noFields, 0, Infinity, undefined)
+  readonly #ring = new Entry('', nobody)
+  readonly #subjects = new MemorySubjects()
+  readonly #watchers = new MemoryWatchers()
   #size = 0
   #timer: NodeJS.Timeout | undefined
   #shard = 0
@@ -55,24 +69,23 @@ class MemoryStore implements SessionStore {
 
   create (id: string, record: SessionRecord): boolean {
     if (this.#live(id) !== undefined) return false
-    const { ttl, keep, name } = record
-    const extra = ttl !== undefined || keep || name !== undefined ? { ttl, keep, name } : undefined
-    this.#add(new Entry(flat(id), flatten(record.fields), record.createdAt, record.expiresAt ?? Infinity, extra))
+    this.#add(new Entry(id, record))
     return true
   }
 
   commit (id: string, change: SessionChange): CommitResult {
     const entry = this.#live(id)
-    if (entry === undefined) return missing
+    if (entry === undefined || isAnother(entry, change.incarnation)) return missing
     this.#use(entry)
-    return entry.apply(change)
+    return this.#apply(entry, change)
   }
 
   renew (id: string, newId: string, change: SessionChange): CommitResult {
     const entry = this.#live(id)
-    if (entry === undefined) return missing
-    const result = entry.apply(change)
+    if (entry === undefined || isAnother(entry, change.incarnation)) return missing
+    const result = this.#apply(entry, change)
     if (result.status === 'committed') {
+      this.#watchers.tell(entry, { type: 'ended', renewed: true })
       this.#remove(entry)
       entry.id = flat(newId)
       this.#add(entry)
@@ -80,11 +93,48 @@ class MemoryStore implements SessionStore {
     return result
   }
 
-  end (id: string): boolean {
+  end (id: string, incarnation?: string): boolean {
     const entry = this.#live(id)
-    if (entry === undefined) return false
-    this.#remove(entry)
+    if (entry === undefined || isAnother(entry, incarnation)) return false
+    this.#end(entry)
     return true
+  }
+
+  replace (id: string, record: SessionRecord): void {
+    const entry = this.#live(id)
+    if (entry === undefined) return this.#add(new Entry(id, record))
+    this.#subjects.remove(entry)
+    entry.replace(record)
+    this.#subjects.add(entry)
+    if (this.#watchers.has(entry)) this.#watchers.tell(entry, { type: 'changed', keys: [...record.fields.keys()], expiresAt: record.expiresAt })
+  }
+
+  async * ids (): AsyncGenerator<string[], undefined> {
+    let page: string[] = []
+    for (const shard of this.#shards) {
+      for (const entry of shard.values()) {
+        if (entry.expired(Date.now()) && !entry.extra?.keep) continue
+        if (page.push(entry.id) < pageSize) continue
+        yield page
+        page = []
+      }
+    }
+    if (page.length > 0) yield page
+  }
+
+  async * idsOf (subject: string): AsyncGenerator<string[], undefined> {
+    const entries = [...this.#subjects.of(subject) ?? []]
+    for (let i = 0; i < entries.length; i += pageSize) yield entries.slice(i, i + pageSize).map(({ id }) => id)
+  }
+
+  describe (id: string): SessionSummary | undefined {
+    const entry = this.#live(id)
+    return entry && { ...entry.description, size: entry.fields.length / 2 }
+  }
+
+  watch (id: string, listener: (event: StoreEvent) => void): StoreWatch | undefined {
+    const entry = this.#live(id)
+    return entry && this.#watchers.watch(entry, listener)
   }
 
   close (): void {
@@ -96,6 +146,22 @@ class MemoryStore implements SessionStore {
     const entry = this.#shardOf(id).get(id)
     if (entry === undefined || !entry.expired(Date.now())) return entry
     return this.#expire(entry) ? undefined : entry
+  }
+
+  #apply (entry: Entry, change: SessionChange): CommitResult {
+    const keys = this.#watchers.has(entry) ? entry.touched(change) : undefined
+    if (change.subject !== undefined) this.#subjects.remove(entry)
+    const result = entry.apply(change)
+    if (change.subject !== undefined) this.#subjects.add(entry)
+    if (keys !== undefined && result.status === 'committed') {
+      this.#watchers.tell(entry, { type: 'changed', keys, expiresAt: entry.expiresAt === Infinity ? null : entry.expiresAt })
+    }
+    return result
+  }
+
+  #end (entry: Entry): void {
+    this.#watchers.tell(entry, { type: 'ended', renewed: false })
+    this.#remove(entry)
   }
 
   /** Deletes an expired session, or empties it if it is to stay. */
@@ -111,13 +177,16 @@ class MemoryStore implements SessionStore {
   #add (entry: Entry): void {
     this.#shardOf(entry.id).set(entry.id, entry)
     this.#ring.insertBefore(entry)
-    if (++this.#size > this.#maxSessions) this.#remove(this.#ring.next)
+    this.#subjects.add(entry)
+    if (++this.#size > this.#maxSessions) this.#end(this.#ring.next)
     this.#timer ??= setInterval(() => this.#sweep(), sliceInterval).unref()
   }
 
   #remove (entry: Entry): void {
     this.#shardOf(entry.id).delete(entry.id)
     entry.unlink()
+    this.#subjects.remove(entry)
+    this.#watchers.drop(entry)
     if (--this.#size === 0) this.close()
   }
 
@@ -152,145 +221,7 @@ class MemoryStore implements SessionStore {
   }
 }
 
-const missing = Object.freeze({ status: 'missing' })
-const noIncrements: readonly number[] = Object.freeze([])
-const committed = Object.freeze({ status: 'committed', increments: noIncrements })
-const noFields: string[] = []
-
-/** What few sessions have: kept apart so that the others stay small. */
-interface Extra {
-  ttl: number | null | undefined
-  keep: boolean
-  name: string | undefined
-}
-
-/** One session, laid out to be small: its data is a flat list of key, JSON text, key, JSON text. */
-class Entry {
-  id: string
-  fields: string[]
-  createdAt: number
-  expiresAt: number
-  extra: Extra | undefined
-  previous: Entry = this
-  next: Entry = this
-
-  constructor (id: string, fields: string[], createdAt: number, expiresAt: number, extra: Extra | undefined) {
-    this.id = id
-    this.fields = fields
-    this.createdAt = createdAt
-    this.expiresAt = expiresAt
-    this.extra = extra
-    this.#freeIfEmpty()
-  }
-
-  expired (now: number): boolean {
-    return this.expiresAt <= now
-  }
-
-  empty (): void {
-    this.fields = noFields
-    this.#freeIfEmpty()
-  }
-
-  /** What outlives its data has no expiry without data. */
-  #freeIfEmpty (): void {
-    if (this.extra?.keep && this.fields.length === 0) this.expiresAt = Infinity
-  }
-
-  record (): SessionRecord {
-    const fields = new Map<string, string>()
-    for (let i = 0; i < this.fields.length; i += 2) fields.set(this.fields[i] as string, this.fields[i + 1] as string)
-    return {
-      fields,
-      createdAt: this.createdAt,
-      expiresAt: this.expiresAt === Infinity ? null : this.expiresAt,
-      ttl: this.extra?.ttl,
-      keep: this.extra?.keep ?? false,
-      name: this.extra?.name,
-    }
-  }
-
-  apply (change: SessionChange): CommitResult {
-    if (change.expect.size > 0) {
-      const current = new Map([...change.expect.keys()].map((key) => [key, this.#get(key)]))
-      for (const [key, text] of change.expect) if (current.get(key) !== text) return { status: 'conflict', current }
-    }
-    let increments = noIncrements
-    if (change.increment.size > 0) {
-      const sums: number[] = []
-      for (const [key, by] of change.increment) {
-        const text = change.clear ? undefined : this.#get(key)
-        const sum = Number(text ?? 0) + by
-        if (!/^-?\d+$/.test(text ?? '0') || !Number.isSafeInteger(sum)) return { status: 'not-a-number', key }
-        sums.push(sum)
-      }
-      increments = sums
-    }
-    this.#write(change, increments)
-    if (change.expiresAt !== undefined) this.expiresAt = change.expiresAt ?? Infinity
-    if (change.ttl !== undefined) this.extra = { keep: false, name: undefined, ...this.extra, ttl: change.ttl }
-    this.#freeIfEmpty()
-    return increments === noIncrements ? committed : { status: 'committed', increments }
-  }
-
-  /** Replaces texts in place; the list is laid out anew only when keys come or go. */
-  #write (change: SessionChange, increments: readonly number[]): void {
-    if (change.clear) this.fields = noFields
-    let added: Array<readonly [string, string]> | undefined
-    for (const entry of change.set) if (!this.#replace(entry[0], entry[1])) (added ??= []).push(entry)
-    let i = 0
-    for (const key of change.increment.keys()) {
-      const text = String(increments[i++])
-      if (!this.#replace(key, text)) (added ??= []).push([key, text])
-    }
-    if (added === undefined && change.remove.length === 0) return
-    const all = new Map<string, string>()
-    for (let i = 0; i < this.fields.length; i += 2) all.set(this.fields[i] as string, this.fields[i + 1] as string)
-    for (const key of change.remove) all.delete(key)
-    for (const [key, text] of added ?? []) all.set(key, text)
-    this.fields = flatten(all)
-  }
-
-  #replace (key: string, text: string): boolean {
-    const at = this.#find(key)
-    if (at >= 0) this.fields[at + 1] = text
-    return at >= 0
-  }
-
-  #get (key: string): string | undefined {
-    const at = this.#find(key)
-    return at < 0 ? undefined : this.fields[at + 1]
-  }
-
-  #find (key: string): number {
-    for (let i = 0; i < this.fields.length; i += 2) if (this.fields[i] === key) return i
-    return -1
-  }
-
-  insertBefore (entry: Entry): void {
-    entry.previous = this.previous
-    entry.next = this
-    this.previous.next = entry
-    this.previous = entry
-  }
-
-  unlink (): void {
-    this.previous.next = this.next
-    this.next.previous = this.previous
-  }
-}
-
-function flatten (fields: ReadonlyMap<string, string>): string[] {
-  const list = new Array<string>(fields.size * 2)
-  let i = 0
-  for (const [key, text] of fields) {
-    list[i++] = key.length < 13 ? key : flat(key)
-    list[i++] = text
-  }
-  return list
-}
-
-/** A copy of its own: a long string that was cut out of another keeps that other alive (a whole request, say). */
-function flat (text: string): string {
-  return Buffer.from(text, 'utf16le').toString('utf16le')
+/** Whether a shared session is not the one meant, but one that got its name after it. */
+function isAnother (entry: Entry, incarnation: string | undefined): boolean {
+  return incarnation !== undefined && entry.extra?.incarnation !== incarnation
 }

@@ -11,17 +11,18 @@ function script (text: string): Script {
 }
 
 /*
- * A session is a hash at KEYS[1]. Its field '' (no data key is empty) says what the session is, as
- *   version createdAt expiresAt ttl keep name
- * with times in milliseconds since the epoch, `-` for never and `=` for "the route's or the plugin's". The other
- * fields are its data. A session that outlives its data (keep is 1) has the data in a second hash at KEYS[2], so
- * that Redis expires it alone. That hash, and its expiry, are gone with its last field: `left` puts the expiry back
- * if others follow at once, and `emptied` says that there was no data, and so no expiry.
+ * A session is a hash at KEYS[1]. Its field '' (no data key is empty) says what the session is
+ * (redis-description.ts); the other fields are its data. A session that outlives its data has the data in a second
+ * hash at KEYS[2], so that Redis expires it alone. That hash, and its expiry, are gone with its last field: `left` puts
+ * the expiry back if others follow at once, and `emptied` says that there was no data, and so no expiry. What becomes
+ * of a watched session is published on a channel that has the name of its key.
  *
  * The first line makes Redis 7 refuse a script as a whole, before its first write, when memory is full.
  */
 
-/** KEYS: session, data. ARGV: description, milliseconds to live or '-', data key, '1' for keep, then keys and texts. */
+const descriptionPattern = '^1 (%d+) (%S+) (%S+) (%S+) ([0-3]) (%S*) (%S*) (%S*) (%S*) (%S*)$'
+
+/** KEYS: session, data. ARGV: description, milliseconds to live or '-', '1' for one that outlives its data, then keys and texts. */
 export const createScript = script(`#!lua
 if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end
 local data = ARGV[3] == '1' and KEYS[2] or KEYS[1]
@@ -32,22 +33,56 @@ return 1
 `)
 
 /**
+ * Writes a session in the place of another. KEYS and ARGV as for creation.
+ * Answers with the subject and tag of the one that was there.
+ */
+export const replaceScript = script(`#!lua
+local old = redis.call('HGET', KEYS[1], '')
+local flags, subject, tag
+if old then flags, subject, tag = string.match(old, '^1 %d+ %S+ %S+ %S+ ([0-3]) %S* %S* (%S*) (%S*) %S*$') end
+redis.call('UNLINK', KEYS[1], KEYS[2])
+local description = ARGV[1]
+local watched = flags and tonumber(flags) >= 2
+if watched then
+  local head, own, rest = string.match(description, '^(1 %d+ %S+ %S+ %S+ )([0-3])( .*)$')
+  description = head .. string.format('%d', own + 2) .. rest
+end
+local data = ARGV[3] == '1' and KEYS[2] or KEYS[1]
+redis.call('HSET', KEYS[1], '', description)
+local told = { 'changed', (string.match(description, '^1 %d+ (%S+)')) }
+for i = 4, #ARGV, 2 do
+  redis.call('HSET', data, ARGV[i], ARGV[i + 1])
+  told[#told + 1] = ARGV[i]
+end
+if ARGV[2] ~= '-' then redis.call('PEXPIRE', data, ARGV[2]) end
+if watched then redis.call('PUBLISH', KEYS[1], cjson.encode(told)) end
+return { subject or '', tag or '' }
+`)
+
+/**
  * KEYS: session, data, and for a renewal the new session, new data.
- * ARGV: expiresAt ('' as it is, '-' never), milliseconds to live, ttl ('' as it is), '1' for clear, then four lists,
- * each behind its length: expected keys and texts ('' absent), removed keys, set keys and texts, incremented keys
- * and numbers.
- * Answers with a status and what belongs to it.
+ * ARGV: expiresAt ('' as it is, '-' never), milliseconds to live, ttl ('' as it is), '1' for clear, subject ('' as it
+ * is, '-' nobody, else '+' and the subject), incarnation that the session must have ('' any), index entry that was
+ * made for this commit ('' none, else tag, limit and subject), then four lists, each behind its length: expected keys
+ * and texts ('' absent), removed keys, set keys and texts, incremented keys and numbers.
+ *
+ * Answers with a status and what belongs to it. 'index', subject, expiry: make an entry in the index of this subject
+ * that lasts until then, and come again; nothing was written. 'moved', answer, subject, tag: the answer counts, and this
+ * entry of an index is of no use any more.
  */
 export const commitScript = script(`#!lua
 local description = redis.call('HGET', KEYS[1], '')
 if not description then return { 'missing' } end
-local created, expires, ttl, keep, name = string.match(description, '^1 (%d+) (%S+) (%S+) ([01]) (.*)$')
+local created, expires, ttl, maxAge, flags, name, incarnation, subject, tag, limit = string.match(description, '${descriptionPattern}')
 if not created then return { 'record', description } end
+if ARGV[6] ~= '' and ARGV[6] ~= incarnation then return { 'missing' } end
 
 local session = KEYS[1]
-local data = keep == '1' and KEYS[2] or KEYS[1]
+local keep = flags == '1' or flags == '3'
+local watched = flags == '2' or flags == '3'
+local data = keep and KEYS[2] or KEYS[1]
 local clear = ARGV[4] == '1'
-local at = 4
+local at = 7
 local function take ()
   at = at + 1
   return ARGV[at]
@@ -76,24 +111,51 @@ for i = 1, tonumber(take()) do
   written[#written + 1] = sums[i + 1]
 end
 
-if KEYS[3] then
-  redis.call('RENAME', session, KEYS[3])
-  if keep == '1' and redis.call('EXISTS', data) == 1 then redis.call('RENAME', data, KEYS[4]) end
-  session, data = KEYS[3], keep == '1' and KEYS[4] or KEYS[3]
+local newSubject, newTag, newLimit = subject, tag, limit
+if ARGV[5] ~= '' then newSubject = ARGV[5] == '-' and '' or string.sub(ARGV[5], 2) end
+local needed = keep and '-' or ARGV[1] ~= '' and ARGV[1] or expires
+local function lasts (limit)
+  return limit == '-' or needed ~= '-' and limit ~= '' and tonumber(limit) >= tonumber(needed)
 end
-local left = keep == '1' and redis.call('PTTL', data)
+if newSubject == '' then
+  newTag, newLimit = '', ''
+elseif newSubject ~= subject or KEYS[3] or not lasts(limit) then
+  local entryTag, entryLimit, entrySubject = string.match(ARGV[7], '^(%S+) (%S+) (%S+)$')
+  if entrySubject ~= newSubject or not lasts(entryLimit) then return { 'index', newSubject, needed } end
+  newTag, newLimit = entryTag, entryLimit
+end
+
+local left = keep and redis.call('PTTL', data)
+local emptied = left == -2 and ARGV[1] == ''
+if ARGV[1] ~= '' then expires = ARGV[1] elseif emptied then expires = '-' end
+local told = watched and { 'changed', expires }
 if clear then
   for _, key in ipairs(redis.call('HKEYS', data)) do
-    if key ~= '' then redis.call('HDEL', data, key) end
+    if key ~= '' then
+      redis.call('HDEL', data, key)
+      if told then told[#told + 1] = key end
+    end
   end
 end
 for i = 1, #removed do redis.call('HDEL', data, removed[i]) end
 for i = 1, #written, 2 do redis.call('HSET', data, written[i], written[i + 1]) end
-local emptied = left == -2 and ARGV[1] == ''
-if ARGV[1] ~= '' or ARGV[3] ~= '' or emptied then
-  if ARGV[1] ~= '' then expires = ARGV[1] elseif emptied then expires = '-' end
+if told then
+  for i = 1, #removed do told[#told + 1] = removed[i] end
+  for i = 1, #written, 2 do told[#told + 1] = written[i] end
+  redis.call('PUBLISH', session, cjson.encode(told))
+end
+if KEYS[3] then
+  redis.call('RENAME', session, KEYS[3])
+  if keep and redis.call('EXISTS', data) == 1 then redis.call('RENAME', data, KEYS[4]) end
+  session, data = KEYS[3], keep and KEYS[4] or KEYS[3]
+  if watched then
+    redis.call('PUBLISH', KEYS[1], '["renewed"]')
+    flags = keep and '1' or '0'
+  end
+end
+if ARGV[1] ~= '' or ARGV[3] ~= '' or emptied or newTag ~= tag or KEYS[3] and watched then
   if ARGV[3] ~= '' then ttl = ARGV[3] end
-  redis.call('HSET', session, '', table.concat({ '1', created, expires, ttl, keep, name }, ' '))
+  redis.call('HSET', session, '', table.concat({ '1', created, expires, ttl, maxAge, flags, name, incarnation, newSubject, newTag, newLimit }, ' '))
 end
 if ARGV[1] == '-' then
   redis.call('PERSIST', data)
@@ -102,5 +164,60 @@ elseif ARGV[1] ~= '' then
 elseif left and left >= 0 then
   redis.call('PEXPIRE', data, left)
 end
+if newTag ~= tag then
+  if tag ~= '' then return { 'moved', sums, subject, tag } end
+elseif ARGV[7] ~= '' then
+  local entryTag, entrySubject = string.match(ARGV[7], '^(%S+) %S+ (%S+)$')
+  return { 'moved', sums, entrySubject, entryTag }
+end
 return sums
+`)
+
+/**
+ * KEYS: session, data. ARGV: incarnation that the session must have ('' any).
+ * Answers with whether there was one, and the subject and tag that it had.
+ */
+export const endScript = script(`#!lua
+local description = redis.call('HGET', KEYS[1], '')
+local flags, incarnation, subject, tag
+if description then flags, incarnation, subject, tag = string.match(description, '^1 %d+ %S+ %S+ %S+ ([0-3]) %S* (%S*) (%S*) (%S*) %S*$') end
+if ARGV[1] ~= '' and ARGV[1] ~= incarnation then return { 0 } end
+local ended = redis.call('UNLINK', KEYS[1], KEYS[2])
+if flags and tonumber(flags) >= 2 then redis.call('PUBLISH', KEYS[1], '["ended"]') end
+return { ended, subject or '', tag or '' }
+`)
+
+/** KEYS: session, data. Answers with the description, and how many keys there are. */
+export const describeScript = script(`#!lua flags=no-writes
+local description = redis.call('HGET', KEYS[1], '')
+if not description then return {} end
+local keep = string.match(description, '^1 %d+ %S+ %S+ %S+ [13] ')
+return { description, keep and redis.call('HLEN', KEYS[2]) or redis.call('HLEN', KEYS[1]) - 1 }
+`)
+
+/** KEYS: session. From now on it is published what becomes of the session. Whether there is one. */
+export const watchScript = script(`#!lua
+local description = redis.call('HGET', KEYS[1], '')
+local head, flags, rest = string.match(description or '', '^(1 %d+ %S+ %S+ %S+ )([0-3])( .*)$')
+if not head then return 0 end
+if tonumber(flags) < 2 then redis.call('HSET', KEYS[1], '', head .. string.format('%d', flags + 2) .. rest) end
+return 1
+`)
+
+/**
+ * KEYS: index of a subject. ARGV: member, milliseconds that it lasts or '-'.
+ * Adds an entry, and removes what is past, by the clock of this server alone. The index goes with its last entry.
+ */
+export const indexScript = script(`#!lua
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', string.format('%.0f', now))
+redis.call('ZADD', KEYS[1], ARGV[2] == '-' and '+inf' or string.format('%.0f', now + ARGV[2]), ARGV[1])
+local last = redis.call('ZRANGE', KEYS[1], -1, -1, 'WITHSCORES')[2]
+if last == 'inf' then
+  redis.call('PERSIST', KEYS[1])
+else
+  redis.call('PEXPIREAT', KEYS[1], string.format('%.0f', last))
+end
+return 1
 `)

@@ -1,15 +1,14 @@
 import { checkOptions, rules, wholeNumber, withMethods } from '../check.js'
-import { OptionError, OutcomeUnknownError, RecordError, StoreUnavailableError } from '../errors.js'
-import { commitScript, createScript, type Script } from './redis-scripts.js'
-import { slotOf, type CommitResult, type SessionChange, type SessionRecord, type SessionStore } from './store.js'
-
-/** What the store needs of a client: an ioredis `Redis` or `Cluster` has it. */
-export interface RedisClient {
-  hgetall (key: string): Promise<Record<string, string>>
-  evalsha (sha: string, keys: number, ...args: string[]): Promise<unknown>
-  eval (script: string, keys: number, ...args: string[]): Promise<unknown>
-  unlink (...keys: string[]): Promise<number>
-}
+import { OptionError, RecordError } from '../errors.js'
+import type { CompleteStore, SessionSummary, StoreEvent, StoreWatch } from './abilities.js'
+import { RedisCalls } from './redis-calls.js'
+import type { RedisClient } from './redis-client.js'
+import { encodeText, formatDescription, formatSeconds, parseRecord, tagOf, type IndexEntry } from './redis-description.js'
+import { RedisFeed } from './redis-feed.js'
+import { scanIds } from './redis-scan.js'
+import { commitScript, createScript, describeScript, endScript, replaceScript, watchScript } from './redis-scripts.js'
+import { RedisSubjects, type Member } from './redis-subjects.js'
+import { slotOf, type CommitResult, type SessionChange, type SessionRecord } from './store.js'
 
 /** Options of the Redis store. */
 export interface RedisStoreOptions {
@@ -29,83 +28,163 @@ export interface RedisStoreOptions {
 /**
  * Sessions in Redis 7 or newer (a single server, Sentinel or Cluster), or Valkey, through an ioredis client: one
  * `HGETALL` to read, one script to write, expiry by Redis itself. The client stays the app's own: it is not closed.
+ * While sessions are watched there is one more connection, made by the client's `duplicate()`.
  *
  * @throws OptionError (`FST_SESSION_OPTION`)
  */
-export function redisStore (client: RedisClient, options?: RedisStoreOptions): SessionStore {
-  const isClient = withMethods('an ioredis client', 'hgetall', 'evalsha', 'eval', 'unlink')
+export function redisStore (client: RedisClient, options?: RedisStoreOptions): CompleteStore {
+  const isClient = withMethods('an ioredis client', 'hgetall', 'evalsha', 'eval')
   if (!isClient.test(client)) throw new OptionError('redisStore()', `the first argument must be ${isClient.allowed}`)
   const { prefix = 'session:', timeout = 1000 } = checkOptions<RedisStoreOptions>('redisStore()', options, {
     prefix: rules.text,
     timeout: wholeNumber('milliseconds', 1, 2_147_483_647),
   })
-  return new RedisStore(client, prefix, timeout)
+  return new RedisStore(new RedisCalls(client, timeout), prefix)
 }
 
-class RedisStore implements SessionStore {
-  readonly #client: RedisClient
+class RedisStore implements CompleteStore {
+  readonly #calls: RedisCalls
   readonly #prefix: string
-  readonly #timeout: number
+  readonly #subjects: RedisSubjects
+  readonly #feed: RedisFeed
 
-  constructor (client: RedisClient, prefix: string, timeout: number) {
-    this.#client = client
+  constructor (calls: RedisCalls, prefix: string) {
+    this.#calls = calls
     this.#prefix = prefix
-    this.#timeout = timeout
+    this.#subjects = new RedisSubjects(calls, prefix)
+    this.#feed = new RedisFeed(calls)
   }
 
   load (id: string): Promise<SessionRecord | undefined> {
-    return this.#deadline(this.#client.hgetall(this.#key(id)), false, (hash) => {
-      const record = parseRecord(hash)
+    return this.#calls.read(this.#calls.client.hgetall(this.#key(id)), (hash) => {
+      const record = readRecord(hash)
       return record?.keep ? this.#loadData(id, record) : record
     })
   }
 
-  create (id: string, record: SessionRecord): Promise<boolean> {
-    const { createdAt, expiresAt, ttl, keep, name } = record
-    const description = `1 ${createdAt} ${expiresAt ?? '-'} ${formatTtl(ttl)} ${keep ? 1 : 0} ${name ?? ''}`
-    const args = [description, timeLeft(expiresAt), keep ? '1' : '0']
-    for (const [key, text] of record.fields) args.push(key, text)
-    return this.#write(createScript, [this.#key(id), this.#dataKey(id)], args, (created) => created === 1)
+  async create (id: string, record: SessionRecord): Promise<boolean> {
+    const entry = await this.#indexed(id, record)
+    const created = await this.#calls.run(createScript, this.#keys(id), recordArgs(record, entry), (created) => created === 1)
+    if (!created && entry !== undefined) await this.#subjects.remove(entry.subject, { id, tag: entry.tag })
+    return created
+  }
+
+  async replace (id: string, record: SessionRecord): Promise<void> {
+    const entry = await this.#indexed(id, record)
+    await this.#calls.run(replaceScript, this.#keys(id), recordArgs(record, entry), ([subject, tag]: [string, string]) => this.#unindex(subject, id, tag))
   }
 
   commit (id: string, change: SessionChange): Promise<CommitResult> {
-    return this.#commit([this.#key(id), this.#dataKey(id)], change)
+    return this.#commit(id, id, this.#keys(id), change)
   }
 
   renew (id: string, newId: string, change: SessionChange): Promise<CommitResult> {
-    return this.#commit([this.#key(id), this.#dataKey(id), this.#key(newId), this.#dataKey(newId)], change)
+    return this.#commit(id, newId, [...this.#keys(id), ...this.#keys(newId)], change)
   }
 
-  end (id: string): Promise<boolean> {
-    return this.#deadline(this.#client.unlink(this.#key(id), this.#dataKey(id)), true, (count) => count > 0)
+  end (id: string, incarnation = ''): Promise<boolean> {
+    return this.#calls.run(endScript, this.#keys(id), [incarnation], async ([ended, subject, tag]: [number, string?, string?]) => {
+      await this.#unindex(subject, id, tag)
+      return ended > 0
+    })
   }
 
-  close (): void {}
+  ids (): AsyncIterable<readonly string[]> {
+    return scanIds(this.#calls, this.#prefix)
+  }
+
+  async * idsOf (subject: string): AsyncGenerator<string[], undefined> {
+    for await (const members of this.#subjects.members(subject)) {
+      const live = await Promise.all(members.map((member) => this.#isIndexed(member)))
+      const stale = members.filter((member, i) => !live[i] && this.#subjects.isSettled(member))
+      await this.#subjects.remove(encodeText(subject), ...stale)
+      const ids = members.flatMap(({ id }, i) => live[i] ? [id] : [])
+      if (ids.length > 0) yield ids
+    }
+  }
+
+  describe (id: string): Promise<SessionSummary | undefined> {
+    return this.#calls.ask(describeScript, this.#keys(id), ([description, size]: [string?, number?]) => {
+      if (description === undefined || size === undefined) return undefined
+      const { fields, ...summary } = parseRecord(description, new Map())
+      return { ...summary, expiresAt: summary.keep && size === 0 ? null : summary.expiresAt, size }
+    })
+  }
+
+  async watch (id: string, listener: (event: StoreEvent) => void): Promise<StoreWatch | undefined> {
+    // A cluster's client is connected, and knows its servers, once it has answered.
+    if (await this.#description(id) === null) return undefined
+    const watch = await this.#feed.listen(this.#key(id), listener)
+    let exists = false
+    try {
+      exists = await this.#calls.run(watchScript, [this.#key(id)], [], (exists) => exists === 1)
+      return exists ? watch : undefined
+    } finally {
+      if (!exists) await watch.stop()
+    }
+  }
+
+  close (): void {
+    this.#feed.close()
+  }
 
   /** The data of a session that outlives it. */
   #loadData (id: string, record: SessionRecord): Promise<SessionRecord> {
-    return this.#deadline(this.#client.hgetall(this.#dataKey(id)), false, (data) => {
+    return this.#calls.read(this.#calls.client.hgetall(this.#dataKey(id)), (data) => {
       record.fields = new Map(Object.entries(data))
       if (record.fields.size === 0) record.expiresAt = null
       return record
     })
   }
 
-  #commit (keys: string[], change: SessionChange): Promise<CommitResult> {
-    const { expiresAt } = change
-    const args = [
-      expiresAt === undefined ? '' : String(expiresAt ?? '-'),
-      expiresAt === undefined ? '' : timeLeft(expiresAt),
-      change.ttl === undefined ? '' : formatTtl(change.ttl),
-      change.clear ? '1' : '0',
-      String(change.expect.size),
-    ]
-    for (const [key, text] of change.expect) args.push(key, text ?? '')
-    args.push(String(change.remove.length), ...change.remove, String(change.set.size))
-    for (const [key, text] of change.set) args.push(key, text)
-    args.push(String(change.increment.size))
-    for (const [key, by] of change.increment) args.push(key, String(by))
-    return this.#write(commitScript, keys, args, (reply) => parseResult(reply as string[], change))
+  /**
+   * @param newId the id that the session has afterwards
+   * @param entry what was written to the index of its subject for this commit
+   */
+  #commit (id: string, newId: string, keys: string[], change: SessionChange, entry?: IndexEntry): Promise<CommitResult> {
+    return this.#calls.run(commitScript, keys, commitArgs(change, entry), (answer: string[] | Moved) => {
+      if (isMoved(answer)) return this.#moved(id, newId, answer, change, entry)
+      const [status] = answer
+      if (status === 'index') return this.#index(id, newId, keys, answer, change, entry)
+      const result = parseResult(answer, change)
+      return entry === undefined || status === 'committed' ? result : this.#unindex(entry.subject, newId, entry.tag).then(() => result)
+    })
+  }
+
+  /** Writes the entry without which the session must not be written, and commits again. */
+  async #index (id: string, newId: string, keys: string[], [, subject, needed]: string[], change: SessionChange, useless?: IndexEntry): Promise<CommitResult> {
+    await this.#unindex(useless?.subject, newId, useless?.tag)
+    const entry = await this.#subjects.add(newId, subject as string, needed === '-' ? null : Number(needed))
+    return this.#commit(id, newId, keys, change, entry)
+  }
+
+  async #moved (id: string, newId: string, [, answer, subject, tag]: Moved, change: SessionChange, entry?: IndexEntry): Promise<CommitResult> {
+    await this.#unindex(subject, tag === entry?.tag ? newId : id, tag)
+    return parseResult(answer, change)
+  }
+
+  /** The entry that a new session's subject has to have in the index before the session is written. */
+  async #indexed (id: string, { subject, keep, expiresAt }: SessionRecord): Promise<IndexEntry | undefined> {
+    return subject === undefined ? undefined : this.#subjects.add(id, encodeText(subject), keep ? null : expiresAt)
+  }
+
+  /** @param tag '' or `undefined`: there is no entry */
+  async #unindex (subject: string | undefined, id: string, tag: string | undefined): Promise<void> {
+    if (subject && tag) await this.#subjects.remove(subject, { id, tag })
+  }
+
+  /** Whether there is a session that knows of this entry in the index of its subject. */
+  async #isIndexed ({ id, tag }: Member): Promise<boolean> {
+    const description = await this.#description(id)
+    return description !== null && tagOf(description) === tag
+  }
+
+  #description (id: string): Promise<string | null> {
+    return this.#calls.read(this.#calls.client.hget(this.#key(id), ''), (description) => description)
+  }
+
+  #keys (id: string): [session: string, data: string] {
+    return [this.#key(id), this.#dataKey(id)]
   }
 
   /** The braces are a hash tag: the keys of a session, and those of its renewal, are in one slot of a cluster. */
@@ -116,80 +195,51 @@ class RedisStore implements SessionStore {
   #dataKey (id: string): string {
     return `${this.#key(id)}:data`
   }
-
-  #write<R> (script: Script, keys: string[], args: string[], read: (reply: unknown) => R): Promise<R> {
-    const answer = this.#client.evalsha(script.sha, keys.length, ...keys, ...args).catch((error: unknown) => {
-      if (!isReply(error, 'NOSCRIPT')) throw error
-      return this.#client.eval(script.text, keys.length, ...keys, ...args)
-    })
-    return this.#deadline(answer, true, read)
-  }
-
-  /**
-   * Waits for an answer and reads it, for as long as a call may take.
-   * @throws StoreUnavailableError, or OutcomeUnknownError for a write that may have been applied
-   */
-  #deadline<T, R> (answer: Promise<T>, write: boolean, read: (answer: T) => R | Promise<R>): Promise<R> {
-    return new Promise((resolve, reject) => {
-      const Lost = write ? OutcomeUnknownError : StoreUnavailableError
-      const timer = setTimeout(() => reject(new Lost(`Redis did not answer within ${this.#timeout} milliseconds`)), this.#timeout)
-      answer.then((answer) => {
-        clearTimeout(timer)
-        try {
-          resolve(read(answer))
-        } catch (error) {
-          reject(error)
-        }
-      }, (cause: unknown) => {
-        clearTimeout(timer)
-        reject(storeError(cause, Lost))
-      })
-    })
-  }
 }
 
-function storeError (cause: unknown, Lost: new (what: string, options: ErrorOptions) => Error): Error {
-  const { name, message } = cause as Error
-  if (isReply(cause, 'WRONGTYPE')) return new RecordError(message, { cause })
-  if (name === 'ReplyError') return new StoreUnavailableError(message, { cause })
-  return new Lost(message, { cause })
+/** A script's answer, and the entry of an index that is of no use any more. */
+type Moved = ['moved', answer: string[], subject: string, tag: string]
+
+function isMoved (answer: string[] | Moved): answer is Moved {
+  return answer[0] === 'moved'
 }
 
-/** Whether Redis answered with this error code: the first word of its message, by the protocol. */
-function isReply (error: unknown, code: string): boolean {
-  const { name, message } = error as Error
-  return name === 'ReplyError' && message.startsWith(`${code} `)
-}
-
-function parseRecord (hash: Record<string, string>): SessionRecord | undefined {
+function readRecord (hash: Record<string, string>): SessionRecord | undefined {
   const fields = new Map<string, string>()
   let description: string | undefined
   for (const key in hash) {
     if (key === '') description = hash[key]
     else fields.set(key, hash[key] as string)
   }
-  if (description !== undefined) return parseDescription(description, fields)
+  if (description !== undefined) return parseRecord(description, fields)
   if (fields.size > 0) throw new RecordError('its description is missing')
   return undefined
 }
 
-function parseDescription (description: string, fields: Map<string, string>): SessionRecord {
-  const parts = /^1 (\d+) (-|\d+) (=|-|\d+) ([01]) (.*)$/s.exec(description)
-  if (parts === null) throw new RecordError(problemOf(description))
-  const [, createdAt, expiresAt, ttl, keep, name] = parts
-  return {
-    fields,
-    createdAt: Number(createdAt),
-    expiresAt: expiresAt === '-' ? null : Number(expiresAt),
-    ttl: ttl === '=' ? undefined : ttl === '-' ? null : Number(ttl),
-    keep: keep === '1',
-    name: name === '' ? undefined : name,
-  }
+function recordArgs (record: SessionRecord, entry: IndexEntry | undefined): string[] {
+  const args = [formatDescription(record, entry), timeLeft(record.expiresAt), record.keep ? '1' : '0']
+  for (const [key, text] of record.fields) args.push(key, text)
+  return args
 }
 
-function problemOf (description: string): string {
-  const version = /^\d+(?= )/.exec(description)?.[0]
-  return version === undefined || version === '1' ? 'its description is damaged' : `it is of version ${version}, and this is version 1`
+function commitArgs (change: SessionChange, entry: IndexEntry | undefined): string[] {
+  const { expiresAt, subject } = change
+  const args = [
+    expiresAt === undefined ? '' : String(expiresAt ?? '-'),
+    expiresAt === undefined ? '' : timeLeft(expiresAt),
+    change.ttl === undefined ? '' : formatSeconds(change.ttl),
+    change.clear ? '1' : '0',
+    subject === undefined ? '' : subject === null ? '-' : `+${encodeText(subject)}`,
+    encodeText(change.incarnation),
+    entry === undefined ? '' : `${entry.tag} ${entry.limit} ${entry.subject}`,
+    String(change.expect.size),
+  ]
+  for (const [key, text] of change.expect) args.push(key, text ?? '')
+  args.push(String(change.remove.length), ...change.remove, String(change.set.size))
+  for (const [key, text] of change.set) args.push(key, text)
+  args.push(String(change.increment.size))
+  for (const [key, by] of change.increment) args.push(key, String(by))
+  return args
 }
 
 function parseResult ([status, ...rest]: string[], change: SessionChange): CommitResult {
@@ -200,10 +250,6 @@ function parseResult ([status, ...rest]: string[], change: SessionChange): Commi
     case 'not-a-number': return { status, key: rest[0] as string }
     default: throw new RecordError('its description is damaged, or of another version')
   }
-}
-
-function formatTtl (ttl: number | null | undefined): string {
-  return ttl === undefined ? '=' : ttl === null ? '-' : String(ttl)
 }
 
 /** Milliseconds from now, as Redis takes them: a difference, so that its clock need not agree with ours. */

@@ -33,8 +33,11 @@ export interface SessionStore {
    */
   renew (id: string, newId: string, change: SessionChange): MaybePromise<CommitResult>
 
-  /** Deletes a session and its data. `false` if there was none. */
-  end (id: string): MaybePromise<boolean>
+  /**
+   * Deletes a session and its data. `false` if there was none.
+   * @param incarnation if given: what the session must have been created with, else it is another one
+   */
+  end (id: string, incarnation?: string): MaybePromise<boolean>
 
   /** Frees what the store itself holds (timers), when the app closes. A client that it was given stays open. */
   close (): MaybePromise<void>
@@ -66,6 +69,15 @@ export interface SessionRecord {
   keep: boolean
   /** What the session was named at its creation. */
   name: string | undefined
+  /**
+   * Of a shared session, whose id follows from its name and may come again: random, tells it from those that had the
+   * name before it. `undefined`: not shared.
+   */
+  incarnation: string | undefined
+  /** The most seconds that the session lives, of its own; `null`: no limit; `undefined`: the route's or the plugin's counts. */
+  maxAge: number | null | undefined
+  /** Whom the session belongs to: a user's id, say. */
+  subject: string | undefined
 }
 
 /**
@@ -85,6 +97,10 @@ export interface SessionChange {
   expiresAt: number | null | undefined
   /** The session's own idle time from now on, in seconds; `null`: never; `undefined`: as it is. */
   ttl: number | null | undefined
+  /** Whom the session belongs to from now on; `null`: nobody; `undefined`: as it is. */
+  subject: string | null | undefined
+  /** What the session must have been created with, else it is another one and this one is `missing`; `undefined`: whatever. */
+  incarnation: string | undefined
 }
 
 export type CommitResult =

@@ -1,12 +1,14 @@
 import { rules, show } from '../check.js'
 import {
-  NotANumberError, OptionError, OutcomeUnknownError, RecordError, SessionClosedError, SessionEndedError, SessionGoneError, StoreUnavailableError,
-  UpdateConflictError,
+  NotANumberError, OptionError, OutcomeUnknownError, RecordError, SessionClosedError, SessionEndedError, SessionGoneError, SharedTokenError,
+  StoreUnavailableError, UpdateConflictError,
 } from '../errors.js'
 import { isPromise, type MaybePromise } from '../maybe-promise.js'
+import { ableTo } from '../stores/abilities.js'
 import type { CommitResult, SessionChange, SessionRecord, SessionStore } from '../stores/store.js'
 import { Draft, noChange, type Sent } from './draft.js'
 import { deadline, isWorthWriting, type Lifetime } from './expiry.js'
+import { checkName } from './names.js'
 import { ask } from './store-failure.js'
 import { idOf, renewedToken, type TokenKind } from './token.js'
 
@@ -17,6 +19,10 @@ type Key<Data> = keyof Data & string
 type Value<Data, K extends keyof Data> = Exclude<Data[K], undefined>
 /** The keys whose values can be incremented. */
 type NumberKey<Data> = { [K in Key<Data>]: unknown extends Data[K] ? K : Value<Data, K> extends number ? K : never }[Key<Data>]
+
+/** The keys whose values are lists. */
+type ListKey<Data> = { [K in Key<Data>]: unknown extends Data[K] ? K : Value<Data, K> extends readonly unknown[] ? K : never }[Key<Data>]
+type Element<Data, K extends keyof Data> = unknown extends Data[K] ? unknown : Value<Data, K> extends ReadonlyArray<infer E> ? E : never
 
 /** Where a provider's sessions live, and how long. */
 export interface SessionHome {
@@ -64,6 +70,8 @@ export let internals: {
   readonly announce: (session: TokenSession) => void
   readonly close: (session: TokenSession) => void
   readonly isDirty: (session: TokenSession) => boolean
+  /** The ids that the store has the session under, before and after its next commit. */
+  readonly ids: (session: TokenSession) => string[]
 }
 
 /**
@@ -84,6 +92,8 @@ export class TokenSession<Data extends object = SessionData> {
   /** The token that the session gets at commit. */
   #next: string | undefined
   #ttl: number | null | undefined
+  /** The subject that the session gets at commit; `null`: none. */
+  #subject: string | null | undefined
   #mustSlide = false
   #ttlChanged = false
   #announced = false
@@ -98,6 +108,7 @@ export class TokenSession<Data extends object = SessionData> {
       announce: (session) => session.#announce(),
       close: (session) => { session.#state = 'closed' },
       isDirty: (session) => session.#isDirty,
+      ids: (session) => session.#ids(),
     }
   }
 
@@ -121,6 +132,29 @@ export class TokenSession<Data extends object = SessionData> {
   get name (): string | undefined {
     this.#use()
     return this.#record?.name
+  }
+
+  /** Whether its token follows from its name, so that any process can open it by that. */
+  get shared (): boolean {
+    this.#use()
+    return this.#record?.incarnation !== undefined
+  }
+
+  /** Whom the session belongs to: a user's id, say. An index of each subject's sessions is kept, for `list` and `endAll`. */
+  get subject (): string | undefined {
+    this.#use()
+    return this.#subject === undefined ? this.#record?.subject : this.#subject ?? undefined
+  }
+
+  /**
+   * Counts from the commit on; `undefined`: nobody's.
+   * @throws NameError (`FST_SESSION_NAME`) unless it is a text of 1 to 256 characters; StoreLacksError
+   *   (`FST_SESSION_STORE_LACKS`) if the store keeps no index of subjects
+   */
+  set subject (subject: string | undefined) {
+    this.#use()
+    ableTo('subjects', this.#home.store, 'session.subject')
+    this.#subject = subject === undefined ? null : checkName('session.subject', subject)
   }
 
   /** Whether the store does not have this session: nothing was ever saved in it. */
@@ -246,6 +280,16 @@ export class TokenSession<Data extends object = SessionData> {
     }
   }
 
+  /** Adds values to the end of a list, an absent one being empty. What parallel requests append is all kept. */
+  append<K extends ListKey<Data>> (key: K, ...values: Array<Element<Data, K>>): void {
+    this.update(key, ((list: unknown) => [...list as unknown[] | undefined ?? [], ...values]) as never)
+  }
+
+  /** The entries that fulfil a condition. */
+  * find (condition: (value: Value<Data, Key<Data>>, key: Key<Data>) => boolean): ReturnType<TokenSession<Data>['entries']> {
+    for (const entry of this.entries()) if (condition(entry[1], entry[0])) yield entry
+  }
+
   /** Reads a key and deletes it: for what is shown once. */
   take<K extends Key<Data>> (key: K): Data[K] | undefined {
     const value = this.get(key)
@@ -270,9 +314,13 @@ export class TokenSession<Data extends object = SessionData> {
     this.#mustSlide = true
   }
 
-  /** Gives the session a new token at commit, with the same data; the old one is unknown from then on. Do this at login. */
+  /**
+   * Gives the session a new token at commit, with the same data; the old one is unknown from then on. Do this at login.
+   * @throws SharedTokenError (`FST_SESSION_SHARED_TOKEN`) for a shared session
+   */
   renew (): void {
     this.#use()
+    if (this.#record?.incarnation !== undefined) throw new SharedTokenError()
     if (!this.#owner.reachable) throw new SessionClosedError('renew()', this.#owner.route)
     if (this.#identity !== undefined) this.#next = renewedToken(this.#home.tokens, this.#identity.token)
     this.#mustSlide = true
@@ -304,7 +352,7 @@ export class TokenSession<Data extends object = SessionData> {
     const { store } = this.#home
     const id = this.#identity?.id
     const record = id === undefined ? undefined : await ask(() => store.load(id), (record) => record)
-    if (id !== undefined && record === undefined) throw new SessionGoneError(this.#owner.route)
+    if (id !== undefined && (record === undefined || record.incarnation !== this.#record?.incarnation)) throw new SessionGoneError(this.#owner.route)
     this.#restart(record)
   }
 
@@ -312,7 +360,7 @@ export class TokenSession<Data extends object = SessionData> {
     this.#draft = new Draft(record?.fields)
     this.#record = record
     this.#ttl = record?.ttl
-    this.#next = this.#lost = undefined
+    this.#next = this.#subject = this.#lost = undefined
     this.#ttlChanged = this.#mustSlide = false
   }
 
@@ -335,12 +383,19 @@ export class TokenSession<Data extends object = SessionData> {
 
   get #lifetime (): Lifetime {
     const { lifetime } = this.#home
-    return this.#ttl === undefined ? lifetime : { ttl: this.#ttl, maxAge: lifetime.maxAge }
+    const maxAge = this.#record?.maxAge
+    if (this.#ttl === undefined && maxAge === undefined) return lifetime
+    return { ttl: this.#ttl === undefined ? lifetime.ttl : this.#ttl, maxAge: maxAge === undefined ? lifetime.maxAge : maxAge }
+  }
+
+  #ids (): string[] {
+    const ids = this.#identity === undefined ? [] : [this.#identity.id]
+    return this.#next === undefined ? ids : [...ids, this.#identify(this.#next).id]
   }
 
   get #isDirty (): boolean {
     if (this.#state === 'ended') return this.#identity !== undefined
-    return this.#draft.isDirty || (this.#identity !== undefined && (this.#next !== undefined || this.#ttlChanged))
+    return this.#draft.isDirty || this.#subject !== undefined || (this.#identity !== undefined && (this.#next !== undefined || this.#ttlChanged))
   }
 
   /** Where a use at this moment puts the expiry. */
@@ -382,14 +437,16 @@ export class TokenSession<Data extends object = SessionData> {
     if (this.#identity === undefined) return this.#state === 'ended' ? this.#ended() : this.#create()
     const { id } = this.#identity
     const { store } = this.#home
-    if (this.#state === 'ended') return ask(() => store.end(id), () => this.#ended())
+    if (this.#state === 'ended') return ask(() => store.end(id, this.#record?.incarnation), () => this.#ended())
     const now = Date.now()
     const sent = this.#draft.toSend()
     const expiresAt = this.#slide(now, sent !== undefined)
-    if (sent === undefined && expiresAt === undefined && this.#next === undefined) return
+    const subject = this.#subject
+    if (sent === undefined && expiresAt === undefined && this.#next === undefined && subject === undefined) return
     const { expect, clear, set, remove, increment } = sent?.change ?? noChange
     const ttl = this.#ttlChanged ? this.#ttl : undefined
-    const change: SessionChange = { expect, clear, set, remove, increment, expiresAt, ttl }
+    const incarnation = this.#record?.incarnation
+    const change: SessionChange = { expect, clear, set, remove, increment, expiresAt, ttl, subject, incarnation }
     const renewed = this.#next === undefined ? undefined : this.#identify(this.#next)
     return ask(() => renewed === undefined ? store.commit(id, change) : store.renew(id, renewed.id, change),
       (result) => this.#saved(result, change, sent, renewed, tries))
@@ -399,21 +456,26 @@ export class TokenSession<Data extends object = SessionData> {
     const { store, keep } = this.#home
     const sent = this.#draft.toSend()
     const fields = this.#draft.texts()
-    if (sent === undefined || fields.size === 0) return
+    const said = this.#subject
+    const subject = said ?? undefined
+    if (fields.size === 0 && subject === undefined) return
     if (!this.#owner.reachable && !this.#announced) {
       this.#owner.warn('a new session was changed after the headers were sent, so that the client cannot learn of its token: it was not saved. Call commit() before the headers leave.')
       return
     }
     const now = Date.now()
-    const record: SessionRecord = { fields, createdAt: now, expiresAt: this.#target(now), ttl: this.#ttl, keep, name: undefined }
+    const record: SessionRecord = {
+      fields, createdAt: now, expiresAt: this.#target(now), ttl: this.#ttl, keep, name: undefined, incarnation: undefined, maxAge: undefined, subject,
+    }
     const identity = this.#identify(this.token)
     return ask(() => store.create(identity.id, record), (created) => {
       this.#next = undefined
       if (!created) return this.#createElsewhere(tokens)
-      this.#draft.created(sent, fields)
+      if (sent !== undefined) this.#draft.created(sent, fields)
       this.#identity = identity
       this.#record = record
       this.#tell(identity.token, record.expiresAt)
+      this.#saidSubject(said)
       this.#saidTtl(record.ttl)
     })
   }
@@ -435,7 +497,7 @@ export class TokenSession<Data extends object = SessionData> {
       case 'not-a-number':
         throw new NotANumberError(show(result.key), 'another request has put something else there than a whole number.')
       case 'missing':
-        return this.#gone(sent !== undefined || renewed !== undefined || this.#ttlChanged)
+        return this.#gone(sent !== undefined || renewed !== undefined || this.#ttlChanged || change.subject !== undefined)
       case 'conflict':
         if (tries === maxTries) throw new UpdateConflictError([...result.current.keys()].map(show).join(', '), tries)
         this.#draft.rebase(result.current)
@@ -446,12 +508,18 @@ export class TokenSession<Data extends object = SessionData> {
         if (sent !== undefined) this.#draft.sent(sent, result.increments)
         if (change.expiresAt !== undefined) record.expiresAt = change.expiresAt
         if (change.ttl !== undefined) record.ttl = change.ttl
+        if (change.subject !== undefined) this.#saidSubject(change.subject)
         this.#identity = identity
         if (renewed !== undefined || change.expiresAt !== undefined) this.#tell(identity.token, record.expiresAt)
         if (this.#next === renewed?.token) this.#next = undefined
         this.#saidTtl(change.ttl)
       }
     }
+  }
+
+  #saidSubject (subject: string | null | undefined): void {
+    (this.#record as SessionRecord).subject = subject ?? undefined
+    if (this.#subject === subject) this.#subject = undefined
   }
 
   /** The session is no longer in the store. That matters only if there was something to save. */
@@ -466,14 +534,14 @@ export class TokenSession<Data extends object = SessionData> {
 
   #tell (token: string, expiresAt: number | null): void {
     // A session that outlives its data keeps its token too.
-    if (this.#owner.reachable && !this.#announced) this.#owner.tell(token, this.#home.keep || this.#record?.keep ? null : expiresAt)
+    if (this.#owner.reachable && !this.#announced) this.#owner.tell(token, this.#record?.keep ?? this.#home.keep ? null : expiresAt)
   }
 
   #announce (): void {
     if (this.#state === 'ended') {
       this.#owner.forget()
     } else if (this.#identity === undefined) {
-      if (!this.#draft.isDirty) return // what is changed later cannot be told, and is not saved
+      if (!this.#isDirty) return // what is changed later cannot be told, and is not saved
       this.#tell(this.token, this.#target(Date.now()))
     } else {
       const expiresAt = this.#slide(Date.now(), this.#draft.isDirty)

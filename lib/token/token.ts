@@ -4,13 +4,16 @@ import { slotOf } from '../stores/store.js'
 /** The form of tokens: what the client holds. */
 export interface TokenKind {
   create (): string
+  /** The token that follows from 32 bytes. */
+  derive (bytes: Buffer): string
   /** Whether a text can be a token at all: others never reach the store. */
   valid (text: string): boolean
 }
 
 /** 256 random bits in base64url (RFC 4648, section 5). */
 const random256: TokenKind = {
-  create: () => randomBytes(32).toString('base64url'),
+  create: () => random256.derive(randomBytes(32)),
+  derive: (bytes) => bytes.toString('base64url'),
   valid: (text) => text.length === 43 && /^[\w-]+$/.test(text),
 }
 
@@ -18,7 +21,8 @@ const maxUint64 = 2n ** 64n - 1n
 
 /** NemesisDB's form: an unsigned 64-bit integer as a decimal string. */
 const uint64: TokenKind = {
-  create: () => randomBytes(8).readBigUInt64BE().toString(),
+  create: () => uint64.derive(randomBytes(8)),
+  derive: (bytes) => bytes.readBigUInt64BE().toString(),
   valid: (text) => text.length <= 20 && /^(?:0|[1-9]\d*)$/.test(text) && BigInt(text) <= maxUint64,
 }
 

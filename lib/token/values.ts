@@ -10,7 +10,7 @@ export function checkKey (key: unknown): asserts key is string {
 }
 
 /** A lone surrogate would come back from a store as another character. */
-function isWellFormed (text: string): boolean {
+export function isWellFormed (text: string): boolean {
   return !/\p{Surrogate}/u.test(text)
 }
 

@@ -1,0 +1,81 @@
+import { OutcomeUnknownError, RecordError, StoreUnavailableError } from '../errors.js'
+import type { RedisClient } from './redis-client.js'
+import type { Script } from './redis-scripts.js'
+
+/** Calls a Redis, within a deadline, and gives its errors the store's names. */
+export class RedisCalls {
+  readonly client: RedisClient
+  readonly #timeout: number
+
+  /** @param timeout milliseconds that one call may take */
+  constructor (client: RedisClient, timeout: number) {
+    this.client = client
+    this.#timeout = timeout
+  }
+
+  /**
+   * Reads an answer.
+   * @throws StoreUnavailableError (`FST_SESSION_STORE_UNAVAILABLE`)
+   */
+  read<T, R> (answer: Promise<T>, read: (answer: T) => R | Promise<R>): Promise<R> {
+    return this.#deadline(answer, StoreUnavailableError, read)
+  }
+
+  /**
+   * Reads the answer to a command that writes.
+   * @throws StoreUnavailableError, or OutcomeUnknownError (`FST_SESSION_OUTCOME_UNKNOWN`) if it may have been applied
+   */
+  write<T, R> (answer: Promise<T>, read: (answer: T) => R | Promise<R>): Promise<R> {
+    return this.#deadline(answer, OutcomeUnknownError, read)
+  }
+
+  /** Runs a script that writes. */
+  run<T, R> (script: Script, keys: string[], args: string[], read: (answer: T) => R | Promise<R>): Promise<R> {
+    return this.#deadline(this.#eval<T>(script, keys, args), OutcomeUnknownError, read)
+  }
+
+  /** Runs a script that only reads. */
+  ask<T, R> (script: Script, keys: string[], read: (answer: T) => R | Promise<R>): Promise<R> {
+    return this.#deadline(this.#eval<T>(script, keys, []), StoreUnavailableError, read)
+  }
+
+  #eval<T> (script: Script, keys: string[], args: string[]): Promise<T> {
+    return this.client.evalsha(script.sha, keys.length, ...keys, ...args).catch((error: unknown) => {
+      if (!isReply(error, 'NOSCRIPT')) throw error
+      return this.client.eval(script.text, keys.length, ...keys, ...args)
+    }) as Promise<T>
+  }
+
+  /** Waits for an answer and reads it, for as long as a call may take. */
+  #deadline<T, R> (answer: Promise<T>, Lost: LostError, read: (answer: T) => R | Promise<R>): Promise<R> {
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => reject(new Lost(`Redis did not answer within ${this.#timeout} milliseconds`)), this.#timeout)
+      answer.then((answer) => {
+        clearTimeout(timer)
+        try {
+          resolve(read(answer))
+        } catch (error) {
+          reject(error)
+        }
+      }, (cause: unknown) => {
+        clearTimeout(timer)
+        reject(storeError(cause, Lost))
+      })
+    })
+  }
+}
+
+type LostError = new (what: string, options?: ErrorOptions) => Error
+
+function storeError (cause: unknown, Lost: LostError): Error {
+  const { name, message } = cause as Error
+  if (isReply(cause, 'WRONGTYPE')) return new RecordError(message, { cause })
+  if (name === 'ReplyError') return new StoreUnavailableError(message, { cause })
+  return new Lost(message, { cause })
+}
+
+/** Whether Redis answered with this error code: the first word of its message, by the protocol. */
+function isReply (error: unknown, code: string): boolean {
+  const { name, message } = error as Error
+  return name === 'ReplyError' && message.startsWith(`${code} `)
+}
