@@ -1,0 +1,59 @@
+import { expectTypeOf } from 'expect-type'
+import type { FastifyRequest } from 'fastify'
+import neo4j, { type Session, type Transaction } from 'neo4j-driver'
+import t from 'tap'
+import {
+  getSession, getTransaction, neo4jSessions, neo4jTransactions,
+  type CallOptionsOf, type GetSessionOf, type GetTransactionOf, type RouteOptionsOf, type SessionOf,
+} from '../../lib/index.js'
+
+const driver = neo4j.driver('bolt://127.0.0.1:1')
+t.teardown(() => driver.close())
+const sessions = neo4jSessions(driver, { database: 'people', accessMode: 'READ' })
+const transactions = neo4jTransactions(driver, (request) => ({ database: request.hostname, timeout: 1000 }))
+
+t.test('what a user sees is the driver\'s own types', async (t) => {
+  t.pass('checked by tsc')
+  expectTypeOf<SessionOf<typeof sessions>>().toEqualTypeOf<Session>()
+  expectTypeOf<SessionOf<typeof transactions>>().toEqualTypeOf<ReturnType<Session['beginTransaction']>>()
+  expectTypeOf<Awaited<SessionOf<typeof transactions>>>().toEqualTypeOf<Transaction>()
+})
+
+t.test('all of SessionConfig can be said, and nothing else', async (t) => {
+  t.pass('checked by tsc')
+  type Route = Exclude<RouteOptionsOf<typeof sessions>, false>
+  expectTypeOf<Route>().toHaveProperty('impersonatedUser').toEqualTypeOf<string | undefined>()
+  expectTypeOf<Route>().toHaveProperty('accessMode').toEqualTypeOf<'READ' | 'WRITE' | undefined>()
+  expectTypeOf<Route>().toHaveProperty('defaultAccessMode').toEqualTypeOf<'READ' | 'WRITE' | undefined>()
+  expectTypeOf<Route>().toHaveProperty('fetchSize').toEqualTypeOf<number | undefined>()
+  expectTypeOf<Route>().toHaveProperty('bookmarks')
+  expectTypeOf<Route>().toHaveProperty('commit')
+  expectTypeOf<Route>().not.toHaveProperty('timeout')
+  expectTypeOf<CallOptionsOf<typeof transactions>>().toHaveProperty('timeout').toEqualTypeOf<number | undefined>()
+  // @ts-expect-error an access mode is in capitals
+  t.throws(() => neo4jSessions(driver, { accessMode: 'read' }))
+  // @ts-expect-error there is no such option
+  t.throws(() => neo4jSessions(driver, { databse: 'people' }))
+  neo4jSessions(driver, (request) => {
+    expectTypeOf(request).toEqualTypeOf<FastifyRequest>()
+    return {}
+  })
+})
+
+t.test('calls', async (t) => {
+  t.pass('checked by tsc')
+  const session = (): Promise<number> => getSession(sessions, null, async (session) => {
+    expectTypeOf(session).toEqualTypeOf<Session>()
+    return 1
+  }, { accessMode: 'READ' })
+  const transaction = (): Promise<string> => getSession(transactions, null, async (transaction) => {
+    expectTypeOf(transaction).toEqualTypeOf<Transaction>()
+    return ''
+  }, { timeout: 5 })
+  const inner = (existing: Session | Transaction | null): Promise<void> => getTransaction(sessions, existing, (transaction) => {
+    expectTypeOf(transaction).toEqualTypeOf<Transaction>()
+  }, { timeout: 5, database: 'people' })
+  expectTypeOf([session, transaction, inner]).toBeArray()
+  expectTypeOf<GetSessionOf<typeof sessions>>().parameter(0).toEqualTypeOf<Session | null | undefined>()
+  expectTypeOf<GetTransactionOf<typeof transactions>>().parameter(0).toEqualTypeOf<Session | Transaction | null | undefined>()
+})
