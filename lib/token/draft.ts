@@ -76,7 +76,8 @@ export class Draft {
 
   increment (key: string, by: number): number {
     checkKey(key)
-    const current = this.get(key) ?? 0
+    const value = this.get(key)
+    const current = value === undefined ? 0 : value
     const problem = !Number.isSafeInteger(by)
       ? `${show(by)} is not a whole number.`
       : !Number.isSafeInteger(current) ? `its value ${show(current)} is not a whole number.` : undefined
