@@ -81,8 +81,8 @@ export class Draft {
     const problem = !Number.isSafeInteger(by)
       ? `${show(by)} is not a whole number.`
       : !Number.isSafeInteger(current) ? `its value ${show(current)} is not a whole number.` : undefined
-    const sum = (current as number) + by
     if (problem !== undefined) throw new NotANumberError(show(key), problem)
+    const sum = (current as number) + by
     if (!Number.isSafeInteger(sum)) throw new NotANumberError(show(key), `${sum} is outside ±(2^53 − 1).`)
     const slot = this.#slots.get(key)
     if (slot?.intent === 'set') this.#put(key, sum, 'set')
