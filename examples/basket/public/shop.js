@@ -94,6 +94,7 @@ function showFound (view) {
   page['expired-text'].textContent = `It was not used for ${lifetimeWords(ttl)}, so that the shop has forgotten it. Put something in to begin a new one.`
   page.expired.hidden = false
   page.empty.hidden = true
+  page['bar-count'].textContent = 'Your basket has expired'
   say('Your basket has expired.')
 }
 
@@ -105,8 +106,9 @@ async function explain (error) {
   } else if (error instanceof api.Refusal && error.status !== 503) {
     page.problem.textContent = error.message
   } else {
-    page.problem.textContent = 'The shop cannot get at the baskets right now. Nothing was changed; please try again in a moment.'
+    page.problem.textContent = 'The shop cannot get at the baskets right now. What you did last may not have been kept: please try again in a moment.'
   }
+  page.problem.scrollIntoView({ block: 'nearest' })
 }
 
 function show (view) {
