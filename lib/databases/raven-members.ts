@@ -1,4 +1,4 @@
-import type { IAdvancedSessionOperations, IClusterTransactionOperations, IDocumentSession } from 'ravendb'
+import type { IAdvancedSessionOperations, IClusterTransactionOperations, IDocumentSession, IEagerSessionOperations } from 'ravendb'
 
 /**
  * Until when a member of a session may be used. `'settled'`: what prepares a save, which after the commit or rollback
@@ -45,6 +45,7 @@ export const sessionMembers = {
   incrementalTimeSeriesFor: 'closed',
   eagerly: 'closed',
   lazily: 'closed',
+  executeAllPendingLazyOperations: 'closed',
   attachments: 'closed',
   revisions: 'closed',
   clusterTransaction: 'closed',
@@ -80,7 +81,7 @@ export const sessionMembers = {
   on: 'ever',
   removeListener: 'ever',
   emit: 'ever',
-} as const satisfies Record<keyof IDocumentSession | keyof IAdvancedSessionOperations, Until>
+} as const satisfies Record<keyof IDocumentSession | keyof IAdvancedSessionOperations | keyof IEagerSessionOperations, Until>
 
 /** `session.advanced.clusterTransaction`, which keeps its changes to itself until the save. */
 export const clusterMembers = {

@@ -1,3 +1,4 @@
+import { types } from 'node:util'
 import type { IDocumentSession, RequestExecutor } from 'ravendb'
 import type { SessionGuard } from './raven-guard.js'
 import { clusterMembers, sessionMembers, type Members, type Until } from './raven-members.js'
@@ -42,6 +43,12 @@ function guardedPrototype (original: object, members: Members): object {
 }
 
 function guardedMethod (method: Method, until: Until): Method {
+  if (types.isAsyncFunction(method)) {
+    return async function guarded (...args) {
+      (this as Guarded)[kGuard].admit(until)
+      return Reflect.apply(method, this, args)
+    }
+  }
   return function guarded (...args) {
     (this as Guarded)[kGuard].admit(until)
     return Reflect.apply(method, this, args)

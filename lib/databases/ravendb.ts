@@ -2,6 +2,7 @@ import type { FastifyRequest } from 'fastify'
 import type { IDocumentSession, IDocumentStore } from 'ravendb'
 import { withMethods, show } from '../check.js'
 import { OptionError } from '../errors.js'
+import { isPromise } from '../maybe-promise.js'
 import type { OpenContext, OpenSession, SessionOpener, SessionProvider } from '../provider.js'
 import { SessionGuard } from './raven-guard.js'
 import { mergeOptions, overConventions, type CheckedOptions, type RavenSessionOptions } from './raven-options.js'
@@ -41,8 +42,10 @@ export function ravenSessions (documentStore: IDocumentStore, options?: RavenCal
       early: false,
       open ({ request, route: where }) {
         if (optionsOf === undefined || request === undefined) return new OpenDocumentSession(documentStore, own, where)
-        const asked = mergeOptions(base, optionsOf(request), `the options that ${name} got for ${where}`)
-        return new OpenDocumentSession(documentStore, mergeOptions(asked, route, where), where)
+        const asked: unknown = optionsOf(request)
+        const what = `the options that ${name} was given for ${where}`
+        if (isPromise(asked)) throw new OptionError(what, 'must not be a promise: what they depend on is to be there before the session is opened')
+        return new OpenDocumentSession(documentStore, mergeOptions(mergeOptions(base, asked, what), route, where), where)
       },
     }
   }
