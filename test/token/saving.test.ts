@@ -130,8 +130,15 @@ t.test('a text that another writer has laid out otherwise is no change', async (
   const token = await getSession(provider, null, async (session) => { session.set('a', 1); await session.commit(); return session.token })
   const id = store.calls[0]?.args[0] as string
   await store.commit(id, {
-    expect: new Map(), clear: false, set: new Map([['a', '{ "b" : [1, 2.0] }']]), remove: [], increment: new Map(),
-    expiresAt: undefined, ttl: undefined, subject: undefined, incarnation: undefined,
+    expect: new Map(),
+    clear: false,
+    set: new Map([['a', '{ "b" : [1, 2.0] }']]),
+    remove: [],
+    increment: new Map(),
+    expiresAt: undefined,
+    ttl: undefined,
+    subject: undefined,
+    incarnation: undefined,
   })
   store.take()
   await getSession(provider, null, (session) => { t.strictSame(session.get('a'), { b: [1, 2] }) }, { token })
