@@ -1,7 +1,11 @@
 import type { IDocumentSession, RavenCommand, RequestExecutor, SessionInfo } from 'ravendb'
 import { OutcomeUnknownError, SessionClosedError } from '../errors.js'
+import { guardBody } from './raven-body.js'
 import { limitError, readError, saveError, type Place } from './raven-errors.js'
 import type { Until } from './raven-members.js'
+
+/** Milliseconds: what a timer of Node can wait at most. */
+const longest = 2_147_483_647
 
 type ExecuteOptions = Parameters<RequestExecutor['execute']>[2]
 
@@ -72,9 +76,10 @@ export class SessionGuard {
     const saves = this.#save !== undefined
     if (this.#save !== undefined) {
       this.#save.sent = true
-      // The client then gives up the connection too, instead of keeping it for an answer that nobody waits for.
-      command.timeout = Math.min(this.#timeout, command.timeout || executor.defaultTimeout || Infinity)
+      // A moment later the client gives up the connection too, instead of keeping it for an answer that nobody waits for.
+      command.timeout = Math.min(this.#timeout + 50, command.timeout || executor.defaultTimeout || longest)
     }
+    guardBody(command)
     try {
       await executor.execute(command, sessionInfo, options)
     } catch (error) {

@@ -24,7 +24,7 @@ const optionRules: Record<keyof RavenSessionOptions, Rule> = {
   disableAtomicDocumentWritesInClusterWideTransaction: rules.boolean,
   shardedBatchBehavior: oneOf('Default', 'TransactionalSingleBucketOnly', 'NonTransactionalMultiBucket'),
   optimisticConcurrencyMode: oneOf('None', 'Writes', 'WritesAndReads'),
-  commitTimeout: wholeNumber('milliseconds', 1, 2_147_483_647),
+  commitTimeout: wholeNumber('milliseconds', 1, 86_400_000),
 }
 
 /**
