@@ -6,14 +6,12 @@ import requestSession, {
 } from '../../../lib/index.js'
 import type { Neo4jDriver } from '../../../lib/index.js'
 
-/** What a request of these tests has: the tests register one provider after another under one name. */
-interface Using { graph: unknown, graphScope: SessionScope }
-
 export type LazyTransaction = ReturnType<Session['beginTransaction']>
 
-export const sessionOf = (request: FastifyRequest): Session => (request as FastifyRequest & Using).graph as Session
-export const transactionOf = (request: FastifyRequest): LazyTransaction => (request as FastifyRequest & Using).graph as LazyTransaction
-export const scopeOf = (request: FastifyRequest): SessionScope => (request as FastifyRequest & Using).graphScope
+// What a request of these tests has: they register one provider after another under one name.
+export const sessionOf = (request: FastifyRequest): Session => Reflect.get(request, 'graph') as Session
+export const transactionOf = (request: FastifyRequest): LazyTransaction => (request as { readonly graph?: unknown }).graph as LazyTransaction
+export const scopeOf = (request: FastifyRequest): SessionScope => Reflect.get(request, 'graphScope') as SessionScope
 
 /** An app with the provider registered as `graph`, and its log; closed with the test. */
 export interface GraphApp<P extends Neo4jSessions<D> | Neo4jTransactions<D>, D extends Neo4jDriver> {

@@ -1,0 +1,131 @@
+import * as api from './api.js'
+import { Drawing } from './drawing.js'
+
+const page = Object.fromEntries([...document.querySelectorAll('[id]')].map((found) => [found.id, found]))
+const drawing = new Drawing(page.drawing, pick)
+
+/** What the server last said. */
+let graph = { people: [], acquaintances: [] }
+/** Which of the two lists the next tap fills. */
+let next = 'from'
+
+page.from.onchange = page.to.onchange = () => choose(page.from.value, page.to.value)
+page.fit.onclick = () => drawing.fit()
+
+page.path.onclick = () => act(async () => {
+  const ids = await api.path(page.from.value, page.to.value)
+  drawing.showWay(ids)
+  page.way.textContent = ids.length === 0
+    ? `There is no way from ${nameOf(page.from.value)} to ${nameOf(page.to.value)}.`
+    : `${ids.map(nameOf).join(' → ')}: ${count(ids.length - 1, 'step')}`
+})
+
+page.connect.onclick = () => act(async () => {
+  const [from, to] = [page.from.value, page.to.value]
+  await api.connect(from, to)
+  await load()
+  drawing.showWay([from, to])
+  page.way.textContent = `${nameOf(from)} and ${nameOf(to)} know each other.`
+})
+
+page.add.onsubmit = (event) => {
+  event.preventDefault()
+  return act(async () => {
+    const { id } = await api.addPerson(page.name.value)
+    page.name.value = ''
+    await load()
+    choose(id, page.to.value === id ? '' : page.to.value)
+    page.way.textContent = `${nameOf(id)} is there, and knows nobody yet.`
+  })
+}
+
+page['half-way'].onclick = () => act(async () => {
+  const before = countText()
+  try {
+    await api.failHalfWay('A stranger', page.from.value)
+  } catch (error) {
+    if (error.steps === undefined || error.steps.length === 0) throw error
+    page.steps.replaceChildren(
+      ...error.steps.map((text) => item(text, 'undone')),
+      item('Another person of the same name: refused by the database', 'failed'))
+  }
+  await load()
+  page.verdict.textContent = `Before: ${before}. After: ${countText()}.`
+  page.half.hidden = false
+})
+
+/** A tap in the drawing fills the lists in turns. */
+function pick (id) {
+  const { value: from } = page.from
+  const { value: to } = page.to
+  if (next === 'from') choose(id, to === id ? from : to)
+  else choose(from === id ? to : from, id)
+  next = next === 'from' ? 'to' : 'from'
+}
+
+function choose (from, to) {
+  page.from.value = from
+  page.to.value = to
+  drawing.pick(from, to)
+  drawing.showWay([])
+  page.way.textContent = ''
+  enable()
+}
+
+async function load () {
+  graph = await api.graph()
+  drawing.show(graph)
+  page.counts.textContent = countText()
+  const [from, to] = [page.from.value, page.to.value]
+  for (const list of [page.from, page.to]) list.replaceChildren(...graph.people.map(({ id, name }) => new window.Option(name, id)))
+  const known = (id) => graph.people.some((person) => person.id === id)
+  if (!known(from) || !known(to)) return choose(graph.people[0]?.id ?? '', graph.people.at(-1)?.id ?? '')
+  page.from.value = from
+  page.to.value = to
+}
+
+/** Does something, one thing at a time, and says what went wrong. */
+async function act (work) {
+  enable(false)
+  page.problem.hidden = true
+  try {
+    await work()
+  } catch (error) {
+    page.problem.textContent = error instanceof api.Refusal && error.status !== 503
+      ? error.message
+      : 'The database cannot be reached right now: please try again in a moment.'
+    page.problem.hidden = false
+    page.problem.scrollIntoView({ block: 'nearest' })
+  } finally {
+    enable()
+  }
+}
+
+function enable (idle = true) {
+  const two = page.from.value !== page.to.value && page.from.value !== '' && page.to.value !== ''
+  page.path.disabled = page.connect.disabled = !idle || !two
+  page['half-way'].disabled = !idle || page.from.value === ''
+}
+
+function nameOf (id) {
+  return graph.people.find((person) => person.id === id)?.name ?? 'someone'
+}
+
+function countText () {
+  return `${count(graph.people.length, 'person', 'people')}, ${count(graph.acquaintances.length, 'acquaintance')}`
+}
+
+function count (number, one, many = `${one}s`) {
+  return `${number} ${number === 1 ? one : many}`
+}
+
+function item (text, className) {
+  const made = document.createElement('li')
+  made.className = className
+  const inner = document.createElement('span')
+  inner.textContent = text
+  made.append(inner)
+  return made
+}
+
+await act(load)

@@ -1,0 +1,177 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import type { FastifyInstance } from 'fastify'
+import type { Page } from 'playwright-core'
+import t, { type Test } from 'tap'
+import { openDatabase } from '../../examples/people/database.js'
+import { buildApp } from '../../examples/people/main.js'
+import { prepare, type Graph } from '../../examples/people/people.js'
+import { assertNothingOpen } from '../support/graph/graph.js'
+import { chromiumForTest, neo4jForTest } from '../support/servers/require.js'
+
+t.test('the people', async (t) => {
+  const server = await neo4jForTest(t)
+  if (!server) return
+  const { neogma, close } = await openDatabase(server.url)
+  t.teardown(close)
+  await neogma.queryRunner.run('MATCH (p:ExamplePerson) DETACH DELETE p')
+  await prepare(neogma.driver)
+  await prepare(neogma.driver)
+  const app = await buildApp(neogma)
+  t.teardown(() => app.close())
+
+  await t.test('the routes', (t) => routes(t, app))
+  await t.test('the page', (t) => page(t, app))
+  await assertNothingOpen(t, neogma.driver, neogma.driver)
+})
+
+async function routes (t: Test, app: FastifyInstance): Promise<void> {
+  const graph = async (): Promise<Graph> => (await app.inject('/api/graph')).json()
+  const post = (url: string, payload: object) => app.inject({ method: 'POST', url, payload })
+  const first = await graph()
+  const idOf = (name: string): string => first.people.find((person) => person.name === name)?.id ?? ''
+  const way = async (from: string, to: string): Promise<string[]> => {
+    const { people } = await graph()
+    const { ids } = (await app.inject({ url: '/api/path', query: { from, to } })).json<{ ids: string[] }>()
+    return ids.map((id) => people.find((person) => person.id === id)?.name ?? id)
+  }
+  t.match(first, { people: { length: 13 }, acquaintances: { length: 16 } }, 'prepared once')
+
+  await t.test('the shortest way', async (t) => {
+    t.strictSame(await way(idOf('Caroline'), idOf('Darcy')), ['Caroline', 'Bingley', 'Darcy'])
+    t.strictSame(await way(idOf('Darcy'), idOf('Darcy')), ['Darcy'])
+  })
+
+  await t.test('someone new, and whom they know', async (t) => {
+    const reply = await post('/api/people', { name: 'Kitty' })
+    t.equal(reply.statusCode, 201)
+    const { id } = reply.json<{ id: string }>()
+    t.strictSame(await way(id, idOf('Darcy')), [], 'there is no way yet')
+    for (const [from, to] of [[id, idOf('Lydia')], [idOf('Lydia'), id]]) {
+      t.equal((await post('/api/acquaintances', { from, to })).statusCode, 204)
+    }
+    t.equal((await graph()).acquaintances.length, 17, 'to connect twice makes one acquaintance')
+    t.strictSame(await way(id, idOf('Darcy')), ['Kitty', 'Lydia', 'Elizabeth', 'Darcy'])
+  })
+
+  await t.test('a name is taken once, however many ask for it at once', async (t) => {
+    const replies = await Promise.all([1, 2, 3, 4].map(() => post('/api/people', { name: 'Mary' })))
+    t.strictSame(replies.map(({ statusCode }) => statusCode).sort(), [201, 409, 409, 409])
+    t.match(replies.find(({ statusCode }) => statusCode === 409)?.json(), { code: 'PEOPLE_NAME_TAKEN', message: /Mary/ })
+  })
+
+  await t.test('what fails half-way leaves nothing', async (t) => {
+    const before = await graph()
+    const reply = await post('/api/half-way', { name: 'A stranger', knows: idOf('Darcy') })
+    t.match(reply.json(), {
+      statusCode: 409,
+      code: 'PEOPLE_HALF_WAY',
+      steps: ['A stranger was added', 'A stranger was connected', `The request counted ${before.people.length + 1} people`],
+    })
+    t.strictSame(await graph(), before)
+  })
+
+  await t.test('bad input', async (t) => {
+    const stranger = '00000000-0000-4000-8000-000000000000'
+    for (const [url, payload, status] of [
+      ['/api/people', {}, 400], ['/api/people', { name: '' }, 400], ['/api/people', { name: ' Ada' }, 400],
+      ['/api/people', { name: 'x'.repeat(25) }, 400], ['/api/people', { name: 7 }, 400], ['/api/people', { name: 'Ada', id: stranger }, 400],
+      ['/api/acquaintances', { from: 'x', to: 'y' }, 400],
+      ['/api/acquaintances', { from: idOf('Darcy'), to: stranger }, 404],
+      ['/api/acquaintances', { from: idOf('Darcy'), to: idOf('Darcy') }, 404],
+    ] as const) {
+      t.equal((await post(url, payload)).statusCode, status, `${url} ${JSON.stringify(payload)}`)
+    }
+    t.equal((await app.inject('/api/path?from=x')).statusCode, 400)
+    t.equal((await app.inject('/cytoscape/cytoscape.cjs.js')).statusCode, 404, 'only what the page needs is served')
+  })
+}
+
+async function page (t: Test, app: FastifyInstance): Promise<void> {
+  const browser = await chromiumForTest(t)
+  if (!browser) return
+  const url = await app.listen({ port: 0, host: '127.0.0.1' })
+  const troubles: string[] = []
+  const open = async (width: number, height: number): Promise<Page> => {
+    const context = await browser.newContext({ viewport: { width, height }, reducedMotion: 'reduce' })
+    t.teardown(() => context.close())
+    const page = await context.newPage()
+    page.on('pageerror', ({ message }) => troubles.push(message))
+    page.on('console', (message) => {
+      if (message.type() === 'error' && !message.text().includes('409')) troubles.push(message.text())
+    })
+    await page.goto(url)
+    await page.locator('#from option').first().waitFor({ state: 'attached' })
+    return page
+  }
+  const says = async (page: Page, selector: string, text: string): Promise<void> => {
+    await page.locator(selector, { hasText: text }).waitFor({ timeout: 10_000 })
+  }
+
+  const wide = await open(1280, 860)
+  await says(wide, '#counts', '15 people, 17 acquaintances')
+
+  await wide.selectOption('#from', { label: 'Wickham' })
+  await wide.selectOption('#to', { label: 'Mr Bennet' })
+  await wide.click('#path')
+  await says(wide, '#way', 'Wickham → Lydia → Elizabeth → Mr Bennet: 3 steps')
+
+  await wide.fill('#name', 'Colonel Forster')
+  await wide.click('#add button')
+  await says(wide, '#counts', '16 people, 17 acquaintances')
+  await wide.selectOption('#to', { label: 'Lydia' })
+  await wide.click('#connect')
+  await says(wide, '#way', 'Colonel Forster and Lydia know each other.')
+  await says(wide, '#counts', '16 people, 18 acquaintances')
+
+  await wide.fill('#name', 'Colonel Forster')
+  await wide.click('#add button')
+  await says(wide, '#problem', 'There is someone called Colonel Forster already.')
+
+  await wide.click('#half-way')
+  await says(wide, '#verdict', 'Before: 16 people, 18 acquaintances. After: 16 people, 18 acquaintances.')
+  t.equal(await wide.locator('#steps .undone').count(), 3)
+
+  // The middle of the drawing is on no one: people are looked for where they are drawn.
+  await wide.click('#fit')
+  const box = await wide.locator('#drawing').boundingBox()
+  const picked = new Set<string>()
+  if (box !== null) {
+    for (let x = 20; x < box.width && picked.size < 3; x += 24) {
+      for (let y = 20; y < box.height && picked.size < 3; y += 24) {
+        await wide.mouse.click(box.x + x, box.y + y)
+        picked.add(await wide.locator('#from').inputValue())
+      }
+    }
+  }
+  t.equal(picked.size, 3, 'a tap on a person picks them')
+
+  const phone = await open(390, 844)
+  await says(phone, '#counts', '16 people, 18 acquaintances')
+  t.equal(await phone.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth), 0, 'nothing is beside the window')
+  t.strictSame(troubles, [])
+}
+
+t.test('npm run demo -- people says what is missing', async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), 'people-'))
+  t.teardown(() => rm(folder, { recursive: true }))
+  for (const [env, says] of [
+    [{ NEO4J_URL: 'bolt://user:secret@127.0.0.1:1' }, /^No Neo4j answers at bolt:\/\/127\.0\.0\.1:1: /],
+    [{ NEO4J_URL: 'http://127.0.0.1:7474' }, /^NEO4J_URL must be like neo4j:\/\/user:password@host:7687; got "http/],
+    [{ NEO4J_VERSION: '5.0.0-none' }, /^The people live in Neo4j\. Maven, to get the Neo4j server is missing: apt-get install .*NEO4J_URL/],
+  ] as const) {
+    const child = spawn(process.execPath, ['--import', 'tsx', 'examples/run.ts', 'people'], {
+      cwd: fileURLToPath(new URL('../../', import.meta.url)),
+      env: { PATH: folder, HOME: folder, JAVA_HOME: process.env['JAVA_HOME'], PORT: '0', ...env },
+    })
+    let errors = ''
+    child.stderr.setEncoding('utf8').on('data', (text: string) => { errors += text })
+    t.strictSame(await once(child, 'close'), [1, null])
+    t.match(errors, says)
+    t.notMatch(errors, 'secret')
+  }
+})
