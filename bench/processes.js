@@ -40,6 +40,8 @@ export async function stop (child) {
   clearTimeout(force)
 }
 
+let profiles = 0
+
 /**
  * A contestant in `servers/`, as a process of its own.
  * @param {string} file its name in `servers/`, without the ending
@@ -47,7 +49,9 @@ export async function stop (child) {
  */
 export async function startServer (file, { args = [], nodeArgs = [], profileDir } = {}) {
   const path = fileURLToPath(new URL(`servers/${file}.js`, import.meta.url))
-  const profiling = profileDir ? ['--cpu-prof', `--cpu-prof-dir=${profileDir}`, `--cpu-prof-name=${[file, ...args].join('-').replace(/[^\w-]+/g, '_')}.cpuprofile`] : []
+  const profiling = profileDir
+    ? ['--cpu-prof', `--cpu-prof-dir=${profileDir}`, `--cpu-prof-name=${++profiles}-${[file, ...args].join('-')}.cpuprofile`]
+    : []
   const child = startOn(0, process.execPath, [...nodeArgs, ...profiling, path, ...args], {
     stdio: ['ignore', 2, 2, 'ipc'],
     env: { ...process.env, NODE_ENV: 'bench' },
