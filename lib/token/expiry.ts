@@ -1,3 +1,5 @@
+import type { SessionRecord } from '../stores/store.js'
+
 /** How long sessions live, in seconds; `null`: for ever. */
 export interface Lifetime {
   /** Idle: each use begins it anew. */
@@ -14,9 +16,10 @@ export function deadline (now: number, createdAt: number, { ttl, maxAge }: Lifet
   return first === Infinity ? null : first
 }
 
-/** Whether a session is older than it may become here: it may have been opened where there is more time. */
-export function isTooOld (now: number, createdAt: number, { maxAge }: Lifetime): boolean {
-  return maxAge !== null && createdAt + maxAge * 1000 <= now
+/** Whether a session is older than it may become here: it may have been made where there is more time. */
+export function isTooOld (now: number, { createdAt, maxAge, keep }: SessionRecord, lifetime: Lifetime): boolean {
+  const most = maxAge === undefined ? lifetime.maxAge : maxAge
+  return !keep && most !== null && createdAt + most * 1000 <= now
 }
 
 /**
