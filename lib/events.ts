@@ -28,3 +28,8 @@ export const channels = {
   expire: channel('fastify-request-session:expire'),
   lateAccess: channel('fastify-request-session:late-access'),
 } satisfies Record<string, Channel>
+
+/** Whether anybody wants to know how long sessions are open. */
+export function isObserved (): boolean {
+  return channels.close.hasSubscribers || channels.commit.hasSubscribers || channels.rollback.hasSubscribers || channels.lateAccess.hasSubscribers
+}

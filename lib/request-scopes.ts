@@ -56,7 +56,8 @@ class RequestScopes {
     for (const known of scopes) if (known.tracker === tracker) return known
     while (at > 0 && (scopes[at - 1] as Scope).tracker.order > tracker.order) at--
     const scope = new Scope(tracker, settingsOf(this.#request, registration), this.#request, this.#reply)
-    scopes.splice(at, 0, scope)
+    if (at === scopes.length) scopes.push(scope)
+    else scopes.splice(at, 0, scope)
     return scope
   }
 

@@ -1,6 +1,6 @@
 import type { FastifyBaseLogger, FastifyReply, FastifyRequest } from 'fastify'
 import { SessionRefusedError, SessionClosedError } from './errors.js'
-import { channels, type SessionEvent } from './events.js'
+import { channels, isObserved, type SessionEvent } from './events.js'
 import { isPromise, type MaybePromise } from './maybe-promise.js'
 import type { CommitOptions, ErrorReplies, ErrorReply, OpenContext, OpenSession, SessionOpener } from './provider.js'
 import { isGone } from './raw-reply.js'
@@ -43,8 +43,10 @@ const none: readonly unknown[] = Object.freeze([])
 export class Scope implements SessionScope, OpenContext {
   state: ScopeState = 'unopened'
   outcome: Outcome = 'unused'
-  /** Milliseconds on the clock of `performance.now()`. */
+  /** Milliseconds on the clock of `performance.now()`; 0 while nobody listens to events. */
   openedAt = 0
+  /** On the tracker's clock. */
+  openedTick = 0
   warned = false
   trace: string | undefined = undefined
   /** What failed while rolling back and closing: logged, and never in the way of the app's own error. */
@@ -142,7 +144,8 @@ export class Scope implements SessionScope, OpenContext {
     if (traced) this.trace = new Error('opened here').stack
     this.#session = opener.open(this)
     this.state = 'open'
-    this.openedAt = performance.now()
+    this.openedAt = isObserved() ? performance.now() : 0
+    this.openedTick = this.tracker.tick
     this.tracker.add(this)
     if (channels.open.hasSubscribers) channels.open.publish(this.#event())
     return this.#session.session

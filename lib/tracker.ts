@@ -28,6 +28,8 @@ export class Tracker {
   rolledBack = 0
   unknown = 0
   lateAccesses = 0
+  /** A coarse clock, since a look at a real one for each request would cost more than the rest of the count: quarters of `warnAfter`. */
+  tick = 0
   /** Open scopes know their neighbours, in order of opening: each request joins and leaves, and a Set would cost it more. */
   #oldest: Scope | undefined
   #newest: Scope | undefined
@@ -43,7 +45,7 @@ export class Tracker {
 
   /** @param warnAfter milliseconds that a scope may stay open */
   watch (warnAfter: number): void {
-    this.#watch = setInterval(() => this.#warn(warnAfter), Math.max(1, Math.floor(warnAfter / 4)))
+    this.#watch = setInterval(() => this.#warn(warnAfter), Math.max(1, Math.ceil(warnAfter / 4)))
     this.#watch.unref()
   }
 
@@ -85,16 +87,15 @@ export class Tracker {
   }
 
   #warn (warnAfter: number): void {
-    const now = performance.now()
+    this.tick++
     for (const scope of this.open()) {
-      const held = now - scope.openedAt
-      if (held < warnAfter) return
+      if (this.tick - scope.openedTick <= 4) return
       if (scope.warned) continue
       scope.warned = true
       scope.settings.traced = true
-      const where = scope.trace ?? 'not recorded; it will be for the next session of this route'
-      this.report('warn', { session: this.name, route: scope.route, held: Math.round(held), stack: where },
-        `${this.name} of ${scope.route} has been open for ${Math.round(held)} milliseconds`)
+      const stack = scope.trace ?? 'not recorded; it will be for the next session of this route'
+      this.report('warn', { session: this.name, route: scope.route, stack },
+        `${this.name} of ${scope.route} has been open for ${warnAfter} milliseconds or more`)
     }
   }
 

@@ -1,4 +1,5 @@
 import { OutcomeUnknownError, RecordError, StoreUnavailableError } from '../errors.js'
+import { Deadlines } from './deadlines.js'
 import type { RedisClient } from './redis-client.js'
 import type { Script } from './redis-scripts.js'
 
@@ -6,11 +7,13 @@ import type { Script } from './redis-scripts.js'
 export class RedisCalls {
   readonly client: RedisClient
   readonly #timeout: number
+  readonly #deadlines: Deadlines
 
   /** @param timeout milliseconds that one call may take */
   constructor (client: RedisClient, timeout: number) {
     this.client = client
     this.#timeout = timeout
+    this.#deadlines = new Deadlines(timeout)
   }
 
   /**
@@ -49,16 +52,16 @@ export class RedisCalls {
   /** Waits for an answer and reads it, for as long as a call may take. */
   #deadline<T, R> (answer: Promise<T>, Lost: LostError, read: (answer: T) => R | Promise<R>): Promise<R> {
     return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => reject(new Lost(`Redis did not answer within ${this.#timeout} milliseconds`)), this.#timeout)
+      const call = this.#deadlines.start(() => reject(new Lost(`Redis did not answer within ${this.#timeout} milliseconds`)))
       answer.then((answer) => {
-        clearTimeout(timer)
+        this.#deadlines.end(call)
         try {
           resolve(read(answer))
         } catch (error) {
           reject(error)
         }
       }, (cause: unknown) => {
-        clearTimeout(timer)
+        this.#deadlines.end(call)
         reject(storeError(cause, Lost))
       })
     })

@@ -49,7 +49,14 @@ export class Draft {
   }
 
   get (key: string): unknown {
-    return (this.#slots.get(key) ?? this.#read(key))?.value
+    const slot = this.#slots.get(key)
+    if (slot !== undefined) return slot.value
+    const text = this.#base.get(key)
+    if (text === undefined) return undefined
+    const value = parseValue(key, text)
+    // Only what can be changed in place has to be looked at again.
+    if (typeof value === 'object' && value !== null) this.#slots.set(key, newSlot(text, value))
+    return value
   }
 
   has (key: string): boolean {
@@ -173,7 +180,7 @@ export class Draft {
     for (const [key, sent] of slots) {
       const now = this.#slots.get(key) as Slot
       const text = base.get(key)
-      if (now === sent) this.#slots.set(key, sent.intent === 'increment' ? this.#parsed(key, text) : slot(text, sent.value))
+      if (now === sent) this.#slots.set(key, sent.intent === 'increment' ? this.#parsed(key, text) : newSlot(text, sent.value))
       else this.#slots.set(key, remaining(now, sent, text))
     }
   }
@@ -193,40 +200,32 @@ export class Draft {
       const before = this.#slots.get(key)
       if (before?.intent !== 'update') continue
       const value = before.updates.reduce((value, update) => apply(key, update, value), this.#parsed(key, text).value)
-      this.#slots.set(key, slot(text, value, 'update', 0, before.updates))
+      this.#slots.set(key, newSlot(text, value, 'update', 0, before.updates))
     }
   }
 
-  #read (key: string): Slot | undefined {
-    const text = this.#base.get(key)
-    if (text === undefined) return undefined
-    const slot = this.#parsed(key, text)
-    this.#slots.set(key, slot)
-    return slot
-  }
-
   #parsed (key: string, text: string | undefined): Slot {
-    return slot(text, text === undefined ? undefined : parseValue(key, text))
+    return newSlot(text, text === undefined ? undefined : parseValue(key, text))
   }
 
   #put (key: string, value: unknown, intent: Slot['intent'], by = 0, updates: readonly Update[] = emptyList): void {
     const text = this.#slots.get(key)?.text ?? this.#base.get(key)
-    this.#slots.set(key, slot(text, value, intent, by, updates))
+    this.#slots.set(key, newSlot(text, value, intent, by, updates))
   }
 }
 
-function slot (text: Slot['text'], value: unknown, intent: Slot['intent'] = 'read', by = 0, updates: readonly Update[] = emptyList): Slot {
+function newSlot (text: Slot['text'], value: unknown, intent: Slot['intent'] = 'read', by = 0, updates: readonly Update[] = emptyList): Slot {
   return { text, value, intent, by, updates }
 }
 
 /** What was done to a slot after it was sent. */
 function remaining (now: Slot, sent: Slot, text: string | undefined): Slot {
-  if (now.intent === 'increment') return slot(text, Number(text) + now.by - sent.by, 'increment', now.by - sent.by)
-  if (now.intent !== 'update') return slot(text, now.value, now.intent)
+  if (now.intent === 'increment') return newSlot(text, Number(text) + now.by - sent.by, 'increment', now.by - sent.by)
+  if (now.intent !== 'update') return newSlot(text, now.value, now.intent)
   // It was worked out from the sum as this request knew it: if others have added to that, the next commit finds out.
   return sent.intent === 'increment'
-    ? slot(String(sent.value), now.value, 'update', 0, now.updates.slice(1))
-    : slot(text, now.value, 'update', 0, now.updates.slice(sent.updates.length))
+    ? newSlot(String(sent.value), now.value, 'update', 0, now.updates.slice(1))
+    : newSlot(text, now.value, 'update', 0, now.updates.slice(sent.updates.length))
 }
 
 /** Works on a copy: an update that fails half way has changed nothing. */
