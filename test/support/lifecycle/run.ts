@@ -1,12 +1,11 @@
 import Fastify from 'fastify'
 import type { Test } from 'tap'
 import requestSession from '../../../lib/plugin.js'
-import type { SessionStats } from '../../../lib/tracker.js'
 import { CountingProvider } from '../counting-provider.js'
 import type { Harness } from './harness.js'
 import type { Outcome, Row } from './row.js'
 import { rows } from './rows/index.js'
-import { registeredAs, Stage } from './stage.js'
+import { Log, registeredAs, Stage, stats } from './stage.js'
 
 let keys = 0
 
@@ -24,15 +23,15 @@ export async function runLifecycle (t: Test, harness: Harness, only = /(?:)/): P
 
 async function playRow (t: Test, harness: Harness, row: Row): Promise<void> {
   const provider = new CountingProvider(harness.provider)
-  const logged: Stage['logged'] = []
+  const log = new Log()
   const app = Fastify({
     ...row.server?.(harness),
-    logger: { level: 'info', stream: { write: (line: string) => { logged.push(JSON.parse(line) as Stage['logged'][number]) } } },
+    logger: { level: 'warn', stream: log },
   })
   t.teardown(() => app.close())
-  const stage = new Stage(t, app, harness, provider, `${row.name} ${process.pid}-${++keys}`, logged)
+  const stage = new Stage(t, app, harness, provider, `${row.name} ${process.pid}-${++keys}`, log)
   watchHooks(stage)
-  await app.register(requestSession, { name: registeredAs, provider, commit: harness.commit })
+  await app.register(requestSession, { name: registeredAs, provider, commit: harness.commit, warnAfter: row.warnAfter })
 
   await row.play(stage)
   await provider.allClosed()
@@ -45,8 +44,8 @@ async function playRow (t: Test, harness: Harness, row: Row): Promise<void> {
   const tried = row.commitFails === true ? 'committed' : outcome
   t.strictSame({ commits: session?.commits, rollbacks: session?.rollbacks },
     { commits: Number(tried === 'committed'), rollbacks: Number(tried === 'rolled-back') }, `it was ${outcome}, once`)
-  t.equal(stats(stage).open, 0, 'no scope is open')
-  t.strictSame([stats(stage).committed, stats(stage).rolledBack], outcome === 'committed' ? [1, 0] : [0, 1], 'it counts as that')
+  t.equal(stats(app).open, 0, 'no scope is open')
+  t.strictSame([stats(app).committed, stats(app).rolledBack], outcome === 'committed' ? [1, 0] : [0, 1], 'it counts as that')
   if (outcome === 'committed') {
     t.equal(session?.settledAfterHeaders, headersOut(row, harness), 'it was committed when the lifecycle says')
   }
@@ -64,11 +63,6 @@ function expected (row: Row, { commit }: Harness, commits: CountingProvider['com
 
 function headersOut (row: Row, { commit }: Harness): boolean {
   return row.commits === undefined ? commit === 'onResponse' : row.commits === 'after-headers'
-}
-
-function stats ({ app }: Stage): SessionStats {
-  const { sessionStats } = app as typeof app & { sessionStats: () => Record<string, SessionStats> }
-  return sessionStats()[registeredAs] as SessionStats
 }
 
 /** Tells of the hooks that Fastify runs; they come before the plugin's. */

@@ -1,6 +1,15 @@
 import type { Row } from '../row.js'
+import { departures } from './departures.js'
+import { ends } from './ends.js'
 import { errors } from './errors.js'
+import { hijacks } from './hijacks.js'
 import { replies } from './replies.js'
+import { send } from './send.js'
+import { streams } from './streams.js'
+import { timeouts } from './timeouts.js'
+import { websockets } from './websockets.js'
 
-/** Every row of the lifecycle's table, in its order. */
-export const rows: readonly Row[] = [...replies, ...errors]
+/** Every row of the lifecycle's table, with its variants. */
+export const rows: readonly Row[] = [
+  ...replies, ...errors, ...send, ...streams, ...departures, ...hijacks, ...websockets, ...timeouts, ...ends,
+]
