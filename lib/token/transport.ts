@@ -92,9 +92,19 @@ export function cookieTransport (options?: CookieOptions): TokenTransport {
       if (secure && !warned && reply.request.protocol === 'http') warnOnce(reply)
       const life = expiresAt === null ? maxCookieAge : Math.ceil((expiresAt - Date.now()) / 1000)
       const maxAge = token === undefined ? 0 : Math.min(life, maxCookieAge)
+      takeBack(reply, pair)
       reply.header('set-cookie', stringifySetCookie({ ...attributes, value: token ?? '', maxAge }))
     },
   }
+}
+
+/** Of what this reply sets under one name only the last may stay (RFC 6265, section 4.1.1). */
+function takeBack (reply: FastifyReply, pair: string): void {
+  const set = reply.getHeader('set-cookie')
+  if (set === undefined) return
+  const others = [set].flat().map(String).filter((cookie) => !cookie.startsWith(pair))
+  reply.removeHeader('set-cookie')
+  if (others.length > 0) reply.header('set-cookie', others)
 }
 
 /** Two cookies of one name: somebody else may have set one of them, and which is ours cannot be told. */
