@@ -18,11 +18,12 @@ export type { Neo4jDriver } from './databases/neo4j-driver.js'
 export { memoryStore, type MemoryStoreOptions } from './stores/memory.js'
 export { redisStore, type RedisStoreOptions } from './stores/redis.js'
 export type { RedisClient } from './stores/redis-client.js'
-export type { CommitResult, SessionChange, SessionRecord, SessionStore } from './stores/store.js'
+export { slotOf, type CommitResult, type SessionChange, type SessionRecord, type SessionStore } from './stores/store.js'
 
 export { ravenSessions, type RavenCallOptions, type RavenOptionsOf, type RavenProvider } from './databases/ravendb.js'
 export type { RavenSessionOptions } from './databases/raven-options.js'
 
 export { channels, type SessionEvent } from './events.js'
+export { assertNoOpenSessions, type NoOpenSessionsOptions } from './testing.js'
 export type { SessionStats } from './tracker.js'
 export * as errors from './errors.js'

@@ -40,6 +40,11 @@ async function requestSession (app: FastifyInstance & Registered, options: Reque
   app.addHook('onClose', async function drain () { await registration.drain() })
 }
 
+/** For the test helper. */
+export function registrationsOf (app: FastifyInstance & Registered): readonly Registration[] {
+  return app[kRegistrations] ?? []
+}
+
 /** The hooks that all registrations of one instance share, in the order of a request's life. */
 function addLifecycle (app: FastifyInstance & Registered): Registration[] {
   const registrations: Registration[] = []
