@@ -2,7 +2,6 @@ import type { FastifyInstance, FastifyReply, FastifyRequest, HookHandlerDoneFunc
 import fp from 'fastify-plugin'
 import { sessionCaller } from './get-session.js'
 import { transactionCaller } from './get-transaction.js'
-import { isPromise } from './maybe-promise.js'
 import { pluginOptions, type RequestSessionOptions } from './options.js'
 import { checksAtBoot, hasTransactions } from './provider.js'
 import { Registration } from './registration.js'
@@ -79,10 +78,10 @@ function markFailed (request: FastifyRequest, _reply: FastifyReply, error: Error
 }
 
 /** The last onSend hook of each route: the headers leave next. */
-function settle (request: FastifyRequest, _reply: FastifyReply, _payload: unknown, done: HookHandlerDoneFunction): void {
-  const settled = usedScopes(request)?.settle()
-  if (isPromise(settled)) settled.then(() => done(), done)
-  else done()
+function settle (request: FastifyRequest, _reply: FastifyReply, payload: unknown, done: HookHandlerDoneFunction): void {
+  const scopes = usedScopes(request)
+  if (scopes === undefined) done()
+  else scopes.leave(payload, done)
 }
 
 /** The same for the not-found handler, which is no route and takes only the instance's hooks. */

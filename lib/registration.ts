@@ -3,6 +3,7 @@ import { checkOptions, show } from './check.js'
 import { OptionError } from './errors.js'
 import { commitRules, type PluginOptions } from './options.js'
 import type { CommitOptions } from './provider.js'
+import { usedScopes } from './request-scopes.js'
 import type { ScopeSettings } from './scope.js'
 import { Tracker } from './tracker.js'
 
@@ -54,7 +55,9 @@ export class Registration {
   async drain (): Promise<void> {
     this.tracker.unwatch()
     await Promise.all([...this.tracker.open()].map(async (scope) => {
-      await scope.finish(scope.settings.commits === 'always' && !scope.failed)
+      const { request } = scope
+      if (request === undefined) await scope.finish(scope.settings.commits === 'always' && !scope.failed)
+      else await usedScopes(request)?.finish()
     }))
   }
 }

@@ -1,8 +1,10 @@
-import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyReply, FastifyRequest, HookHandlerDoneFunction } from 'fastify'
+import type { Readable } from 'node:stream'
 import { TooEarlyError } from './errors.js'
 import { isPromise, type MaybePromise } from './maybe-promise.js'
 import { isGone, isWhole } from './raw-reply.js'
 import type { Registration } from './registration.js'
+import { ReplyHead } from './reply-head.js'
 import { Scope, type ScopeSettings } from './scope.js'
 
 /** Where a request keeps its reply until it uses a session, and its scopes from then on. */
@@ -41,12 +43,18 @@ class RequestScopes {
   readonly #scopes: Scope[] = []
   /** The scopes that were open when the handler failed. */
   #failed: Scope[] | undefined
+  /** Whether the reply waits for its commit. */
+  #leaving = false
+  /** The head of a reply that waits for its commit, when an error has come meanwhile and makes another reply. */
+  #head: ReplyHead | undefined
+  /** Whether the scopes were settled for a reply, and no error has come since. */
+  #settled = false
 
   constructor (request: FastifyRequest, reply: FastifyReply) {
     this.routed = !request.is404
     this.#request = request
     this.#reply = reply
-    reply.raw.on('close', () => this.#finish(this.#scopes.length - 1, false))
+    reply.raw.on('close', () => this.finish())
   }
 
   of (registration: Registration): Scope {
@@ -63,7 +71,10 @@ class RequestScopes {
 
   /** The handler has failed: what is open now rolls back, if its provider goes by success. */
   fail (error: unknown): void {
-    this.#failed = this.#scopes.filter((scope) => scope.state === 'open')
+    if (this.#leaving) this.#head ??= new ReplyHead(this.#reply)
+    if (this.#leaving || this.#reply.raw.headersSent) return // the client gets the other reply
+    this.#failed = this.#scopes.filter(({ state }) => state === 'open')
+    if (this.#settled) this.#warnOfKept()
     if (this.#reply.sent || this.#reply.statusCode >= 400 || hasStatus(error)) return
     for (const scope of this.#failed) {
       const reply = scope.replyTo(error)
@@ -74,12 +85,39 @@ class RequestScopes {
   }
 
   /**
-   * Before the headers leave: commits or rolls back each scope, the last registered first. Once one has failed to
-   * commit, those after it roll back.
-   * @throws what the failed commit threw: it becomes the reply's error
+   * Before the headers leave: commits or rolls back each scope, the last registered first, and lets the reply go on.
+   * Once one has failed to commit, those after it roll back, and what it failed with becomes the reply's error.
    */
-  settle (): MaybePromise<void> {
-    return this.#settle(this.#scopes.length - 1)
+  leave (payload: unknown, done: HookHandlerDoneFunction): void {
+    // A timeout, or a throw after send(), while the commit is under way: the reply that is committed for is the one to leave.
+    if (this.#leaving) return
+    this.#settled = true
+    const settled = this.#settle(this.#scopes.length - 1)
+    if (!isPromise(settled)) return done()
+    this.#leaving = true
+    // Fastify listens to a stream only once it sends it: one that fails before would end the process.
+    if (isStream(payload)) payload.on('error', nothing)
+    settled.then(() => this.#goOn(done), (error: unknown) => {
+      this.#leaving = false
+      this.#head = undefined
+      done(error as Error)
+    })
+  }
+
+  /** The reply is over, whole or not: what is unsettled is settled, in the same order, and all is closed. Never rejects. */
+  finish (): MaybePromise<void> {
+    return this.#finish(this.#scopes.length - 1, false)
+  }
+
+  #goOn (done: HookHandlerDoneFunction): void {
+    this.#leaving = false
+    this.#head?.restore()
+    this.#head = undefined
+    try {
+      done()
+    } catch (error) {
+      done(error as Error) // as for a hook that is an async function: nobody else catches it (a header that cannot be sent)
+    }
   }
 
   #settle (from: number): MaybePromise<void> {
@@ -91,11 +129,16 @@ class RequestScopes {
       }
       try {
         const settled = scope.settle(scope.state === 'open' && this.#commits(scope, !isGone(this.#reply.raw)))
-        if (isPromise(settled)) return settled.then(() => this.#settle(i - 1), (error: unknown) => this.#rollBack(i, error))
+        if (isPromise(settled)) return settled.then(() => this.#settleNext(i - 1), (error: unknown) => this.#rollBack(i, error))
       } catch (error) {
         return this.#rollBack(i, error)
       }
     }
+  }
+
+  #settleNext (from: number): MaybePromise<void> {
+    this.#head?.restore()
+    return this.#settle(from)
   }
 
   async #rollBack (from: number, error: unknown): Promise<never> {
@@ -103,7 +146,6 @@ class RequestScopes {
     throw error
   }
 
-  /** The reply is over, whole or not: what is unsettled is settled, in the same order, and all is closed. */
   #finish (from: number, failed: boolean): MaybePromise<void> {
     for (let i = from; i >= 0; i--) {
       const scope = this.#scopes[i] as Scope
@@ -123,6 +165,15 @@ class RequestScopes {
     }
   }
 
+  /** What was committed for a good reply stays so, although the reply is an error now: a header that cannot be sent, a stream that fails. */
+  #warnOfKept (): void {
+    this.#settled = false
+    for (const { outcome, route, settings, tracker } of this.#scopes) {
+      if (outcome !== 'committed' || settings.commits === 'always') continue
+      tracker.report('warn', { session: tracker.name, route }, `request.${tracker.name} of ${route} was committed before its reply became an error`)
+    }
+  }
+
   /** @param replied whether there is a reply to look at: the client has left otherwise */
   #commits (scope: Scope, replied: boolean): boolean {
     const { commits, commitWhen } = scope.settings
@@ -131,6 +182,12 @@ class RequestScopes {
     if (commitWhen !== undefined) return commitWhen(this.#request, this.#reply)
     return commits === 'always' || (this.#reply.statusCode < 400 && !this.#failed?.includes(scope))
   }
+}
+
+const nothing = (): void => {}
+
+function isStream (payload: unknown): payload is Readable {
+  return typeof payload === 'object' && payload !== null && 'pipe' in payload && 'on' in payload
 }
 
 /** Whether an error says what its reply's status is, as Fastify understands it. */
