@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import { request, type ClientRequest, type IncomingMessage, type RequestOptions } from 'node:http'
 
 /** A reply as the client has it. */
@@ -12,8 +13,8 @@ export interface Received {
 /** A request under way on a socket of its own: to be read, or to be left. */
 export interface Exchange {
   readonly request: ClientRequest
-  /** The reply's head; rejects if none came. */
-  readonly response: Promise<IncomingMessage>
+  /** Resolves when the first part of the reply's body is there; rejects if not even its head came. */
+  readonly first: Promise<void>
   /** The whole reply, or what came of it; rejects if not even its head came. */
   readonly received: Promise<Received>
   /** Closes the socket. */
@@ -27,23 +28,21 @@ export function exchange (url: string, options: RequestOptions = {}, body?: stri
     sent.once('response', resolve)
     sent.on('error', reject)
   })
+  const first = response.then(async (response) => { await once(response, 'data') })
   const received = response.then(read)
   // A client that leaves does not care, and neither does the process.
-  response.catch(() => {})
+  first.catch(() => {})
   received.catch(() => {})
   if (body !== undefined) sent.write(body)
   if (end) sent.end()
   else sent.flushHeaders()
-  return { request: sent, response, received, leave: () => { sent.destroy() } }
+  return { request: sent, first, received, leave: () => { sent.destroy() } }
 }
 
 async function read (response: IncomingMessage): Promise<Received> {
   let body = ''
-  response.setEncoding('utf8')
-  try {
-    for await (const chunk of response) body += chunk as string
-  } catch {
-    // cut off: `complete` says so
-  }
+  response.setEncoding('utf8').on('data', (chunk: string) => { body += chunk })
+  response.on('error', () => {}) // cut off: `complete` says so
+  await new Promise((resolve) => { response.once('close', resolve) })
   return { status: response.statusCode as number, headers: response.headers, body, whole: response.complete }
 }

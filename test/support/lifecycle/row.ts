@@ -15,7 +15,7 @@ export interface Row {
   /** Where a session that always commits (`commits: 'always'`) ends otherwise. */
   readonly always?: Outcome
   /** When a commit is done; by default as the plugin's `commit` says. */
-  readonly commits?: 'before-headers' | 'after-headers' | 'without-headers'
+  readonly commits?: 'before-headers' | 'after-headers' | 'without-headers' | 'whenever'
   /** Whether the session is closed only after the reply's `close`. @default true */
   readonly closesLast?: boolean
   /** Whether the commit fails in this row. The row arranges for it. */

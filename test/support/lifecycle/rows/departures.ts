@@ -46,7 +46,7 @@ export const departures: readonly Row[] = [
   {
     name: 'client leaves during upload',
     outcome: 'rolled-back',
-    commits: 'without-headers',
+    commits: 'whenever',
     async play (stage) {
       const used = barrier()
       stage.route({

@@ -6,6 +6,7 @@ export const ends: readonly Row[] = [
   {
     name: 'app.close() drains (default)',
     outcome: 'committed',
+    closesLast: false,
     async play (stage) {
       const used = barrier()
       const closing = barrier()

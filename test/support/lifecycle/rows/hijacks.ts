@@ -75,7 +75,7 @@ function hijacked (stage: Stage, answer: (request: FastifyRequest, reply: Fastif
 
 async function leaveAfterFirst (stage: Stage): Promise<void> {
   const exchange = await stage.begin()
-  const response = await exchange.response
-  response.once('data', exchange.leave)
+  await exchange.first
+  exchange.leave()
   await stage.provider.allClosed()
 }

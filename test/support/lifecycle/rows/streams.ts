@@ -22,8 +22,8 @@ export const streams: readonly Row[] = [
         },
       })
       const exchange = await stage.begin()
-      const response = await exchange.response
-      response.once('data', firstRead.open)
+      await exchange.first
+      firstRead.open()
       const { status, body, whole } = await exchange.received
       stage.t.strictSame([status, body, whole], [200, 'first,last', true])
     },
@@ -48,15 +48,16 @@ export const streams: readonly Row[] = [
     outcome: { onSend: 'committed', onResponse: 'rolled-back' },
     async play (stage) {
       const stream = new Readable({ read () {} })
-      stage.provider.before.commit = async () => {
+      const fail = async (): Promise<void> => {
         const closed = new Promise((resolve) => { stream.once('close', resolve) })
-        stream.destroy(new Error('the stream failed during the commit'))
+        stream.destroy(new Error('the stream failed'))
         await closed
       }
+      if (stage.harness.commit === 'onSend') stage.provider.before.commit = fail
       stage.route({
         handler: async (request) => {
           await stage.use(request)
-          if (stage.harness.commit === 'onResponse') process.nextTick(() => stream.destroy(new Error('the stream failed')))
+          if (stage.harness.commit === 'onResponse') setImmediate(fail)
           return stream
         },
       })
@@ -79,8 +80,8 @@ export const streams: readonly Row[] = [
         },
       })
       const exchange = await stage.begin()
-      const response = await exchange.response
-      response.once('data', firstRead.open)
+      await exchange.first
+      firstRead.open()
       const { status, body, whole } = await exchange.received
       stage.t.strictSame([status, body, whole], [200, 'first,', false])
     },
@@ -100,8 +101,8 @@ export const streams: readonly Row[] = [
         },
       })
       const exchange = await stage.begin()
-      const response = await exchange.response
-      response.once('data', exchange.leave)
+      await exchange.first
+      exchange.leave()
       await destroyed.opened
     },
   },
