@@ -184,7 +184,7 @@ t.test('use after the end', async (t) => {
       ended.open()
     })
     const client = exchange(await app.listen({ port: 0, host: '127.0.0.1' }))
-    await client.response
+    await client.first
     client.leave()
     await ended.opened
     t.equal(read, 2000, 'what was asked for before the end is read to its end')
