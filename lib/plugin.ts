@@ -86,7 +86,7 @@ function settle (request: FastifyRequest, _reply: FastifyReply, payload: unknown
 
 /** The same for the not-found handler, which is no route and takes only the instance's hooks. */
 function settleNotFound (request: FastifyRequest, reply: FastifyReply, payload: unknown, done: HookHandlerDoneFunction): void {
-  if (usedScopes(request)?.routed === false) settle(request, reply, payload, done)
+  if (request.is404) settle(request, reply, payload, done)
   else done()
 }
 

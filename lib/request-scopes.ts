@@ -36,8 +36,6 @@ export function scopeOf (request: FastifyRequest, registration: Registration): S
 
 /** All scopes of one request, in the order of registration: they settle in reverse. */
 class RequestScopes {
-  /** Whether it is a route, which settles its scopes last in its own onSend hooks; the not-found handler cannot. */
-  readonly routed: boolean
   readonly #request: FastifyRequest
   readonly #reply: FastifyReply
   readonly #scopes: Scope[] = []
@@ -51,7 +49,6 @@ class RequestScopes {
   #settled = false
 
   constructor (request: FastifyRequest, reply: FastifyReply) {
-    this.routed = !request.is404
     this.#request = request
     this.#reply = reply
     reply.raw.on('close', () => this.finish())

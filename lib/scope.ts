@@ -16,7 +16,10 @@ export interface SessionScope {
   readonly outcome: Outcome
   /** Makes this request roll back, whatever its reply says. */
   rollbackOnly (): void
-  /** Settles now instead of before the reply: for a reply that is hijacked. Rejects with what the commit rejects with. */
+  /**
+   * Settles now instead of before the reply: for a reply that is hijacked. Rejects with what the commit rejects with,
+   * or with `SessionClosedError` (`FST_SESSION_CLOSED`) if the work was rolled back already.
+   */
   commit (): Promise<void>
 }
 
@@ -92,6 +95,7 @@ export class Scope implements SessionScope, OpenContext {
 
   async commit (): Promise<void> {
     await this.settle(!this.#rollbackOnly)
+    if (this.outcome !== 'committed' && this.#session !== undefined && !this.#rollbackOnly) this.#refuseLateAccess()
   }
 
   /** Opens the session and waits for it, so that from then on `session` is no promise. */
