@@ -88,10 +88,11 @@ export class Stage {
     return (request as FastifyRequest & Using).workScope
   }
 
-  /** Asserts that the session of a request can be used no more, and that trying opens nothing. */
+  /** Asserts that the rolled-back session of a request can be used no more, nor committed, and that trying opens nothing. */
   async refuses (request: FastifyRequest): Promise<void> {
     const { opened } = this.provider
     await this.t.rejects(async () => { await this.session(request) }, { code: 'FST_SESSION_CLOSED' }, 'late use is refused')
+    if (!this.isCommitted) await this.t.rejects(this.scope(request).commit(), { code: 'FST_SESSION_CLOSED' }, 'so is a late commit')
     this.t.equal(this.provider.opened, opened, 'late use opens nothing')
   }
 

@@ -95,6 +95,19 @@ export const errors: readonly Row[] = [
     },
   },
   {
+    name: '404 of reply.callNotFound()',
+    outcome: 'rolled-back',
+    async play (stage) {
+      stage.route({
+        handler: async (request, reply) => {
+          await stage.use(request)
+          return reply.callNotFound()
+        },
+      })
+      stage.t.equal((await stage.send()).status, 404)
+    },
+  },
+  {
     name: '200 of the not-found handler',
     outcome: 'committed',
     async play (stage) {
