@@ -30,6 +30,10 @@ export interface RedisStoreOptions {
  * `HGETALL` to read, one script to write, expiry by Redis itself. The client stays the app's own: it is not closed.
  * While sessions are watched there is one more connection, made by the client's `duplicate()`.
  *
+ * Make a `Redis` with `autoResendUnfulfilledCommands: false`, and a `Cluster` with `retryDelayOnFailover: 0`. By default
+ * ioredis sends a command again if the connection broke before its answer came, so that an increment or an update
+ * which Redis had applied already counts twice; without that it fails with `FST_SESSION_OUTCOME_UNKNOWN`.
+ *
  * @throws OptionError (`FST_SESSION_OPTION`)
  */
 export function redisStore (client: RedisClient, options?: RedisStoreOptions): CompleteStore {
