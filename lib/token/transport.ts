@@ -112,6 +112,13 @@ function isRepeated (header: string, pair: string): boolean {
   return header.split(';').filter((part) => part.trimStart().startsWith(pair)).length > 1
 }
 
+/** Of some headers Node keeps the first and drops the others in silence. */
+function isSentTwice (rawHeaders: readonly string[], name: string): boolean {
+  let times = 0
+  for (let i = 0; i < rawHeaders.length; i += 2) if (rawHeaders[i]?.length === name.length && rawHeaders[i]?.toLowerCase() === name) times++
+  return times > 1
+}
+
 /** Options of the header. */
 export interface HeaderOptions {
   /** @default 'authorization' */
@@ -142,7 +149,7 @@ export function headerTransport (options?: HeaderOptions): TokenTransport {
     read (request) {
       const header = request.headers[name]
       if (typeof header !== 'string' || header.slice(0, prefix.length).toLowerCase() !== prefix.toLowerCase()) return undefined
-      return header.slice(prefix.length).trim()
+      return isSentTwice(request.raw.rawHeaders, name) ? undefined : header.slice(prefix.length).trim()
     },
     write (reply, token) {
       reply.header(name, token === undefined ? '' : prefix + token)
