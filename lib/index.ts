@@ -7,8 +7,14 @@ export { getSession, type CallOptionsOf, type GetSessionOf, type OpenedSession }
 
 export { getTransaction, type GetTransactionOf, type TransactionOf, type TransactionOptionsOf, type TransactionPlace } from './get-transaction.js'
 
-export { tokenSessions, type TokenCallOptions, type TokenProvider, type TokenRouteOptions, type TokenSessionOptions } from './token/provider.js'
+export {
+  tokenSessions, type CompleteTokenManager, type CompleteTokenProvider, type CompleteTokenSessionOptions, type TokenCallOptions, type TokenManager,
+  type TokenProvider, type TokenRouteOptions, type TokenSessionOptions,
+} from './token/provider.js'
 export { TokenSession, type SessionData } from './token/session.js'
+export type { ExistingSessions, NewSession, SessionAddress } from './token/manager.js'
+export type { SessionInfo } from './token/info.js'
+export type { EndFilter, SessionFilter, SessionTotals } from './token/listing.js'
 export { cookieTransport, headerTransport, type CookieOptions, type HeaderOptions, type TokenTransport } from './token/transport.js'
 
 export { neo4jSessions, neo4jTransactions, type Neo4jSessions, type Neo4jTransactions } from './databases/neo4j.js'
@@ -19,6 +25,9 @@ export { memoryStore, type MemoryStoreOptions } from './stores/memory.js'
 export { redisStore, type RedisStoreOptions } from './stores/redis.js'
 export type { RedisClient } from './stores/redis-client.js'
 export { slotOf, type CommitResult, type SessionChange, type SessionRecord, type SessionStore } from './stores/store.js'
+export type {
+  CompleteStore, ListingStore, RestorableStore, SessionSummary, StoreEvent, StoreWatch, SubjectStore, WatchableStore,
+} from './stores/abilities.js'
 
 export { ravenSessions, type RavenCallOptions, type RavenOptionsOf, type RavenProvider } from './databases/ravendb.js'
 export type { RavenSessionOptions } from './databases/raven-options.js'

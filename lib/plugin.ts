@@ -3,7 +3,7 @@ import fp from 'fastify-plugin'
 import { sessionCaller } from './get-session.js'
 import { transactionCaller } from './get-transaction.js'
 import { pluginOptions, type RequestSessionOptions } from './options.js'
-import { checksAtBoot, hasTransactions } from './provider.js'
+import { checksAtBoot, hasTransactions, isClosing } from './provider.js'
 import { Registration } from './registration.js'
 import { linkReply, scopeOf, usedScopes } from './request-scopes.js'
 import { tokenSessions } from './token/provider.js'
@@ -36,7 +36,10 @@ async function requestSession (app: FastifyInstance & Registered, options: Reque
     if (settings.opener?.early && !registration.defaults.opener?.early) route.onRequest = [early, ...list(route.onRequest)]
   })
   if (registration.defaults.opener?.early) app.addHook('onRequest', early)
-  app.addHook('onClose', async function drain () { await registration.drain() })
+  app.addHook('onClose', async function drain () {
+    await registration.drain()
+    if (isClosing(provider)) await provider.close()
+  })
 }
 
 /** For the test helper. */

@@ -73,6 +73,12 @@ export interface BootCheck {
   checkAtBoot (): Promise<void>
 }
 
+/** A provider that holds something of its own: timers, subscriptions. */
+export interface Closing {
+  /** Frees it, when the app closes. What the provider was given, a driver or a client, stays open. */
+  close (): MaybePromise<void>
+}
+
 /** A provider whose sessions hold transactions: `getTransaction()` joins one, or opens one. */
 export interface TransactionProvider<Session = unknown, Transaction = unknown, Options = never> {
   /**
@@ -98,6 +104,10 @@ export interface ErrorReply {
 
 export function checksAtBoot (provider: object): provider is BootCheck {
   return 'checkAtBoot' in provider
+}
+
+export function isClosing (provider: object): provider is Closing {
+  return 'close' in provider
 }
 
 export function hasTransactions (provider: object): provider is TransactionProvider {

@@ -1,4 +1,4 @@
-import { createHmac } from 'node:crypto'
+import { createHmac, randomBytes } from 'node:crypto'
 import { show, type Rule } from '../check.js'
 import { NameError } from '../errors.js'
 import type { TokenKind } from './token.js'
@@ -46,4 +46,9 @@ export class SharedTokens {
   of (name: string): readonly [string, ...string[]] {
     return this.#keys.map((key) => this.#kind.derive(createHmac('sha256', key).update(name).digest())) as [string, ...string[]]
   }
+}
+
+/** What tells a shared session from those that had its name before. */
+export function incarnation (): string {
+  return randomBytes(6).toString('base64url')
 }

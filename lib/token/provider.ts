@@ -1,9 +1,13 @@
 import { checkOptions, oneOf, rules, withMethods, type Checked, type Rule } from '../check.js'
 import type { SessionOpener, SessionProvider } from '../provider.js'
+import type { CompleteStore } from '../stores/abilities.js'
 import { memoryStore } from '../stores/memory.js'
 import type { SessionStore } from '../stores/store.js'
+import { CompleteSessionManager } from './complete-manager.js'
+import type { SessionManager } from './manager.js'
+import { secretRule, SharedTokens, type Secret } from './names.js'
 import { OpenTokenSession, type OpeningRules } from './open-session.js'
-import type { SessionData, TokenSession } from './session.js'
+import type { SessionData, SessionHome, TokenSession } from './session.js'
 import { tokenKinds } from './token.js'
 import { cookieTransport, type TokenTransport } from './transport.js'
 
@@ -42,14 +46,36 @@ export interface TokenSessionOptions extends TokenRouteOptions {
   token?: 'random256' | 'uint64' | undefined
   /** How the token travels: a cookie by default. */
   transport?: TokenTransport | undefined
+  /**
+   * What the tokens of shared sessions follow from: at least 32 bytes, the same in all processes. A list is for its
+   * rotation, the newest first: sessions that were made under an older one are found until they end.
+   * @default none: there are no shared sessions
+   */
+  secret?: Secret | undefined
 }
 
-/** Gives each client a session of its own, known by a token. */
+/** The management that every store allows: `create open load end exists info close`. */
+export type TokenManager<Data extends object> = Pick<SessionManager<Data>, keyof SessionManager<Data>>
+
+/** All of the management: the store can list, index, watch and restore its sessions. */
+export type CompleteTokenManager<Data extends object> = Pick<CompleteSessionManager<Data>, keyof CompleteSessionManager<Data>>
+
+/** Gives each client a session of its own, known by a token, and manages sessions outside of requests. */
 export interface TokenProvider<Data extends object, Exposed = Promise<TokenSession<Data>>>
-  extends SessionProvider<Exposed, TokenRouteOptions, TokenCallOptions> {
+  extends SessionProvider<Exposed, TokenRouteOptions, TokenCallOptions>, TokenManager<Data> {
   readonly kind: 'token'
-  /** Only for its type. @internal */
-  readonly data?: Data
+}
+
+/** A provider whose store is complete, as `memoryStore()` and `redisStore()` are. */
+export interface CompleteTokenProvider<Data extends object, Exposed = Promise<TokenSession<Data>>>
+  extends TokenProvider<Data, Exposed>, CompleteTokenManager<Data> {
+  readonly kind: 'token'
+}
+
+/** Options of token sessions on a complete store. */
+export interface CompleteTokenSessionOptions extends TokenSessionOptions {
+  /** @default memoryStore() */
+  store?: CompleteStore
 }
 
 const routeRules = {
@@ -65,36 +91,60 @@ const providerRules: Record<keyof TokenSessionOptions, Rule> = {
   deleteSession: rules.boolean,
   token: oneOf(...Object.keys(tokenKinds)),
   transport: withMethods('a transport such as cookieTransport()', 'read', 'write'),
+  secret: secretRule,
 }
 
 const callRules: Record<keyof TokenCallOptions, Rule> = { ttl: rules.seconds, maxAge: rules.seconds, token: rules.text }
 
-const defaults = Object.freeze({ ttl: 1800, maxAge: null, load: 'lazy', onStoreError: 'fail', deleteSession: true, token: 'random256' } as const)
+interface Defaults extends Required<Pick<Checked<TokenSessionOptions>, 'ttl' | 'maxAge' | 'load' | 'onStoreError' | 'deleteSession' | 'token'>> {}
+
+const defaults: Defaults = Object.freeze({ ttl: 1800, maxAge: null, load: 'lazy', onStoreError: 'fail', deleteSession: true, token: 'random256' })
 
 /**
- * Token sessions: each client has its own, known by a token that travels in a cookie or a header.
+ * Token sessions: each client has its own, known by a token that travels in a cookie or a header. The provider is
+ * also the manager, for services and operators: `create open load end exists info`, and on a complete store
+ * `list endAll infoAll save restore subscribe`.
  *
  * @typeParam Data the keys and values of a session
  * @throws OptionError (`FST_SESSION_OPTION`)
  */
+export function tokenSessions<Data extends object = SessionData> (options: CompleteTokenSessionOptions & { load: 'onRequest' }): CompleteTokenProvider<Data, TokenSession<Data>>
 export function tokenSessions<Data extends object = SessionData> (options: TokenSessionOptions & { load: 'onRequest' }): TokenProvider<Data, TokenSession<Data>>
+export function tokenSessions<Data extends object = SessionData> (options?: CompleteTokenSessionOptions): CompleteTokenProvider<Data>
 export function tokenSessions<Data extends object = SessionData> (options?: TokenSessionOptions): TokenProvider<Data>
 export function tokenSessions (options?: TokenSessionOptions): TokenProvider<SessionData, Promise<TokenSession> | TokenSession> {
-  const checked = { ...defaults, ...checkOptions<TokenSessionOptions>('tokenSessions()', options, providerRules) }
-  const { transport = cookieTransport(), store = memoryStore(), deleteSession, token } = checked
-  const place = { store, tokens: tokenKinds[token], keep: !deleteSession }
+  return new TokenSessions({ ...defaults, ...checkOptions<TokenSessionOptions>('tokenSessions()', options, providerRules) })
+}
 
-  function opener (own: Checked<TokenRouteOptions & TokenCallOptions>): SessionOpener<Promise<TokenSession>> {
-    const { ttl, maxAge, load, onStoreError } = { ...checked, ...own }
-    const opening: OpeningRules = { home: { ...place, lifetime: { ttl, maxAge } }, transport, onStoreError, token: own.token }
-    return { early: load === 'onRequest', open: (context) => new OpenTokenSession(opening, context) }
+type CheckedOptions = Defaults & Checked<TokenSessionOptions>
+
+class TokenSessions extends CompleteSessionManager<SessionData> implements CompleteTokenProvider<SessionData, Promise<TokenSession> | TokenSession> {
+  readonly kind = 'token'
+  readonly commits = 'always'
+  readonly holds = false
+  readonly #options: CheckedOptions
+  readonly #transport: TokenTransport
+
+  constructor (options: CheckedOptions) {
+    const { store = memoryStore(), token, deleteSession, ttl, maxAge, secret, transport = cookieTransport() } = options
+    const tokens = tokenKinds[token]
+    const home: SessionHome = { store, tokens, keep: !deleteSession, lifetime: { ttl, maxAge } }
+    super(home, secret === undefined ? undefined : new SharedTokens(tokens, secret))
+    this.#options = options
+    this.#transport = transport
   }
 
-  return {
-    kind: 'token',
-    commits: 'always',
-    holds: false,
-    forRoute: (options, where) => opener(checkOptions<TokenRouteOptions>(where, options, routeRules)),
-    forCall: (options, where) => opener(checkOptions<TokenCallOptions>(where, options, callRules)),
+  forRoute (options: TokenRouteOptions | undefined, where: string): SessionOpener<Promise<TokenSession>> {
+    return this.#opener(checkOptions<TokenRouteOptions>(where, options, routeRules))
+  }
+
+  forCall (options: TokenCallOptions | undefined, where: string): SessionOpener<Promise<TokenSession>> {
+    return this.#opener(checkOptions<TokenCallOptions>(where, options, callRules))
+  }
+
+  #opener (own: Checked<TokenRouteOptions & TokenCallOptions>): SessionOpener<Promise<TokenSession>> {
+    const { ttl, maxAge, load, onStoreError } = { ...this.#options, ...own }
+    const opening: OpeningRules = { home: { ...this.home, lifetime: { ttl, maxAge } }, transport: this.#transport, onStoreError, token: own.token }
+    return { early: load === 'onRequest', open: (context) => new OpenTokenSession(opening, context) }
   }
 }

@@ -1,0 +1,95 @@
+import { checkOptions, show, type Rule } from '../check.js'
+import { OptionError } from '../errors.js'
+import { ableTo, type SessionSummary } from '../stores/abilities.js'
+import { infoOf, lookUp, type SessionInfo } from './info.js'
+import { checkName } from './names.js'
+import { internals, TokenSession, type SessionHome } from './session.js'
+import { ask } from './store-failure.js'
+import { idOf } from './token.js'
+
+/** Which sessions are meant; all of them without a word. */
+export interface SessionFilter {
+  /** Those that belong to somebody. Found by an index, without a look at the others. */
+  subject?: string
+  /** Those of a name, shared or not. Every session is looked at. */
+  name?: string
+}
+
+/** Which sessions are ended; all of them without a word. */
+export interface EndFilter {
+  /** Those that belong to somebody. */
+  subject?: string
+  /** All but this one: a session, or its token. "Log out the others". */
+  except?: TokenSession | string
+}
+
+/** Totals over all sessions. */
+export interface SessionTotals {
+  readonly sessions: number
+  /** Keys of all of them together. */
+  readonly keys: number
+  /** Those that expire. */
+  readonly expiring: number
+  readonly shared: number
+}
+
+const anything: Rule = { allowed: 'a text', test: () => true }
+const filterRules: Record<keyof SessionFilter, Rule> = { subject: anything, name: anything }
+const endRules: Record<keyof EndFilter, Rule> = {
+  subject: anything,
+  except: { allowed: 'a session or its token', test: (value) => typeof value === 'string' || value instanceof TokenSession },
+}
+
+export function listSessions (home: SessionHome, filter: SessionFilter): AsyncGenerator<SessionInfo, undefined> {
+  const { subject, name } = checkFilter('list()', filter, filterRules)
+  if (name !== undefined) checkName('list(): name', name)
+  ableTo('list', home.store, 'list()')
+  return list(home, idsOf(home, subject, 'list()'), (summary) =>
+    (subject === undefined || summary.subject === subject) && (name === undefined || summary.name === name))
+}
+
+export async function endSessions ({ store }: SessionHome, filter: EndFilter): Promise<number> {
+  const { subject, except } = checkFilter('endAll()', filter, endRules)
+  const kept = except === undefined ? [] : except instanceof TokenSession ? internals.ids(except) : [idOf(except)]
+  let count = 0
+  for await (const page of idsOf({ store }, subject, 'endAll()')) {
+    const ended = await Promise.all(page.map((id) => !kept.includes(id) && ask(() => store.end(id), (ended) => ended)))
+    count += ended.filter(Boolean).length
+  }
+  return count
+}
+
+export async function totalsOf (home: SessionHome): Promise<SessionTotals> {
+  const totals = { sessions: 0, keys: 0, expiring: 0, shared: 0 }
+  for await (const { keys, expiresAt, shared } of listSessions(home, {})) {
+    totals.sessions++
+    totals.keys += keys
+    if (expiresAt !== null) totals.expiring++
+    if (shared) totals.shared++
+  }
+  return totals
+}
+
+async function * list (
+  { store, lifetime }: SessionHome, pages: AsyncIterable<readonly string[]>, isMeant: (summary: SessionSummary) => boolean
+): AsyncGenerator<SessionInfo, undefined> {
+  for await (const page of pages) {
+    const summaries = await Promise.all(page.map((id) => lookUp(store, id)))
+    for (const [i, summary] of summaries.entries()) {
+      if (summary !== undefined && isMeant(summary)) yield infoOf(page[i] as string, summary, lifetime)
+    }
+  }
+}
+
+function idsOf ({ store }: Pick<SessionHome, 'store'>, subject: string | undefined, call: string): AsyncIterable<readonly string[]> {
+  if (subject === undefined) return ableTo('list', store, call).ids()
+  return ableTo('subjects', store, call).idsOf(checkName(`${call}: subject`, subject))
+}
+
+/** A filter that was meant to narrow must not widen because its value is missing: `{ subject: user.id }` of nobody. */
+function checkFilter<F extends object> (call: string, filter: F, allowed: Record<keyof F & string, Rule>): { [K in keyof F]?: Exclude<F[K], undefined> } {
+  for (const [key, value] of Object.entries(filter)) {
+    if (value === undefined) throw new OptionError(call, `${key} must not be undefined: leave it out to mean all sessions; got ${show(filter)}`)
+  }
+  return checkOptions<F>(call, filter, allowed)
+}
