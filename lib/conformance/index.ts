@@ -1,6 +1,9 @@
 import type { SessionStore } from '../stores/store.js'
+import type { Ability } from '../stores/abilities.js'
+import { abilityCases } from './abilities.js'
 import { commitCases } from './commits.js'
 import { expiryCases } from './expiry.js'
+import { identityCases } from './identity.js'
 import { parallelCases } from './parallel.js'
 import { recordCases } from './records.js'
 import { renewalCases } from './renewals.js'
@@ -21,6 +24,12 @@ export interface ConformanceOptions {
    * @default 60000
    */
   lifetime?: number | undefined
+  /**
+   * What the store can beside the small contract: `'list'` (ListingStore), `'subjects'` (SubjectStore), `'restore'`
+   * (RestorableStore), `'watch'` (WatchableStore).
+   * @default none
+   */
+  abilities?: readonly Ability[] | undefined
   /** Makes a stored session unreadable, behind the store's back. Leave it out where nothing can do that. */
   damage? (store: SessionStore, id: string): void | Promise<void>
   /** Runs after each case, when its store was closed. */
@@ -48,7 +57,8 @@ export interface ConformanceCase {
  * The cases may run in any order, but only one at a time where `advance` moves a clock that they share.
  */
 export function storeConformance (options: ConformanceOptions): ConformanceCase[] {
-  const cases = [...recordCases, ...commitCases, ...renewalCases, ...expiryCases, ...parallelCases]
+  const able = abilityCases.filter(({ ability }) => options.abilities?.includes(ability))
+  const cases = [...recordCases, ...identityCases, ...commitCases, ...renewalCases, ...expiryCases, ...parallelCases, ...able]
   return cases
     .filter(({ needs }) => needs === undefined || options[needs] !== undefined)
     .map(({ name, test }) => ({ name, run: () => run(options, test) }))

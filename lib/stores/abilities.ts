@@ -65,6 +65,8 @@ export interface WatchableStore extends SessionStore {
 /** What the management of sessions can ask of a store at the most: `memoryStore()` and `redisStore()` have all of it. */
 export type CompleteStore = ListingStore & SubjectStore & RestorableStore & WatchableStore
 
+export type Ability = keyof Abilities
+
 /** What each ability is called in an error, and the methods that it takes. */
 const abilities = {
   list: { what: 'list its sessions (ListingStore)', methods: ['ids', 'describe'] },
@@ -84,7 +86,7 @@ interface Abilities {
  * The store as one that has an ability.
  * @throws StoreLacksError (`FST_SESSION_STORE_LACKS`) that names the call and what the store lacks
  */
-export function ableTo<A extends keyof Abilities> (ability: A, store: SessionStore, call: string): Abilities[A] {
+export function ableTo<A extends Ability> (ability: A, store: SessionStore, call: string): Abilities[A] {
   const { what, methods } = abilities[ability]
   const lacking = methods.filter((method) => !(method in store))
   if (lacking.length > 0) throw new StoreLacksError(call, what, lacking.join(', '))

@@ -13,6 +13,7 @@ if (cluster) {
   const client = new Cluster([...cluster.startupNodes], { enableAutoPipelining: true })
   t.teardown(() => { client.disconnect() })
   await conforms(t, {
+    abilities: ['list', 'subjects', 'restore', 'watch'],
     create: () => redisStore(client, { timeout: 30_000 }),
     async advance (ms) {
       tick(ms)

@@ -20,6 +20,7 @@ if (server) {
         await client.quit()
       })
       await conforms(t, {
+        abilities: ['list', 'subjects', 'restore', 'watch'],
         create: () => redisStore(client, { prefix, timeout: 30_000 }),
         async advance (ms) {
           tick(ms)
