@@ -61,12 +61,13 @@ return { subject or '', tag or '' }
 
 /**
  * KEYS: session, data, and for a renewal the new session, new data.
- * ARGV: expiresAt ('' as it is, '-' never), milliseconds to live, ttl ('' as it is), '1' for clear, subject ('' as it
- * is, '-' nobody, else '+' and the subject), incarnation that the session must have ('' any), index entry that was
- * made for this commit ('' none, else tag, limit and subject), then four lists, each behind its length: expected keys
- * and texts ('' absent), removed keys, set keys and texts, incremented keys and numbers.
+ * ARGV: first, in one text since each argument costs, with a space between them: expiresAt ('' as it is, '-' never),
+ * milliseconds to live, ttl ('' as it is), '1' for clear, subject ('' as it is, '-' nobody, else '+' and the subject),
+ * incarnation that the session must have ('' any), index entry that was made for this commit (tag, limit and subject,
+ * '' for none), and the lengths of four lists. Then the lists: expected keys and texts ('' absent), removed keys, set
+ * keys and texts, incremented keys and numbers.
  *
- * Answers with a status and what belongs to it. 'index', subject, expiry: make an entry in the index of this subject
+ * Answers with 1 for a plain commit, else with a status and what belongs to it. 'index', subject, expiry: make an entry in the index of this subject
  * that lasts until then, and come again; nothing was written. 'moved', answer, subject, tag: the answer counts, and this
  * entry of an index is of no use any more.
  */
@@ -75,14 +76,16 @@ local description = redis.call('HGET', KEYS[1], '')
 if not description then return { 'missing' } end
 local created, expires, ttl, maxAge, flags, name, incarnation, subject, tag, limit = string.match(description, '${descriptionPattern}')
 if not created then return { 'record', description } end
-if ARGV[6] ~= '' and ARGV[6] ~= incarnation then return { 'missing' } end
+local toExpire, toLive, toTtl, clear, toSubject, required, entryTag, entryLimit, entrySubject, expects, removes, sets, increments =
+  string.match(ARGV[1], '^${Array(13).fill('(%S*)').join(' ')}$')
+if required ~= '' and required ~= incarnation then return { 'missing' } end
 
 local session = KEYS[1]
 local keep = flags == '1' or flags == '3'
 local watched = flags == '2' or flags == '3'
 local data = keep and KEYS[2] or KEYS[1]
-local clear = ARGV[4] == '1'
-local at = 7
+clear = clear == '1'
+local at = 1
 local function take ()
   at = at + 1
   return ARGV[at]
@@ -90,7 +93,7 @@ end
 
 local conflict = { 'conflict' }
 local holds = true
-for i = 1, tonumber(take()) do
+for i = 1, tonumber(expects) do
   local key, expected = take(), take()
   local text = redis.call('HGET', data, key) or ''
   if text ~= expected then holds = false end
@@ -99,9 +102,9 @@ end
 if not holds then return conflict end
 
 local removed, written, sums = {}, {}, { 'committed' }
-for i = 1, tonumber(take()) do removed[i] = take() end
-for i = 1, tonumber(take()) * 2 do written[i] = take() end
-for i = 1, tonumber(take()) do
+for i = 1, tonumber(removes) do removed[i] = take() end
+for i = 1, tonumber(sets) * 2 do written[i] = take() end
+for i = 1, tonumber(increments) do
   local key, by = take(), tonumber(take())
   local text = not clear and redis.call('HGET', data, key) or '0'
   local sum = string.match(text, '^%-?%d+$') and tonumber(text) + by
@@ -112,22 +115,21 @@ for i = 1, tonumber(take()) do
 end
 
 local newSubject, newTag, newLimit = subject, tag, limit
-if ARGV[5] ~= '' then newSubject = ARGV[5] == '-' and '' or string.sub(ARGV[5], 2) end
-local needed = keep and '-' or ARGV[1] ~= '' and ARGV[1] or expires
+if toSubject ~= '' then newSubject = toSubject == '-' and '' or string.sub(toSubject, 2) end
+local needed = keep and '-' or toExpire ~= '' and toExpire or expires
 local function lasts (limit)
   return limit == '-' or needed ~= '-' and limit ~= '' and tonumber(limit) >= tonumber(needed)
 end
 if newSubject == '' then
   newTag, newLimit = '', ''
 elseif newSubject ~= subject or KEYS[3] or not lasts(limit) then
-  local entryTag, entryLimit, entrySubject = string.match(ARGV[7], '^(%S+) (%S+) (%S+)$')
   if entrySubject ~= newSubject or not lasts(entryLimit) then return { 'index', newSubject, needed } end
   newTag, newLimit = entryTag, entryLimit
 end
 
 local left = keep and redis.call('PTTL', data)
-local emptied = left == -2 and ARGV[1] == ''
-if ARGV[1] ~= '' then expires = ARGV[1] elseif emptied then expires = '-' end
+local emptied = left == -2 and toExpire == ''
+if toExpire ~= '' then expires = toExpire elseif emptied then expires = '-' end
 local told = watched and { 'changed', expires }
 if clear then
   for _, key in ipairs(redis.call('HKEYS', data)) do
@@ -153,24 +155,23 @@ if KEYS[3] then
     flags = keep and '1' or '0'
   end
 end
-if ARGV[1] ~= '' or ARGV[3] ~= '' or emptied or newTag ~= tag or KEYS[3] and watched then
-  if ARGV[3] ~= '' then ttl = ARGV[3] end
+if toExpire ~= '' or toTtl ~= '' or emptied or newTag ~= tag or KEYS[3] and watched then
+  if toTtl ~= '' then ttl = toTtl end
   redis.call('HSET', session, '', table.concat({ '1', created, expires, ttl, maxAge, flags, name, incarnation, newSubject, newTag, newLimit }, ' '))
 end
-if ARGV[1] == '-' then
+if toExpire == '-' then
   redis.call('PERSIST', data)
-elseif ARGV[1] ~= '' then
-  redis.call('PEXPIRE', data, ARGV[2])
+elseif toExpire ~= '' then
+  redis.call('PEXPIRE', data, toLive)
 elseif left and left >= 0 then
   redis.call('PEXPIRE', data, left)
 end
 if newTag ~= tag then
   if tag ~= '' then return { 'moved', sums, subject, tag } end
-elseif ARGV[7] ~= '' then
-  local entryTag, entrySubject = string.match(ARGV[7], '^(%S+) %S+ (%S+)$')
+elseif entryTag ~= '' then
   return { 'moved', sums, entrySubject, entryTag }
 end
-return sums
+return sums[2] and sums or 1
 `)
 
 /**

@@ -146,7 +146,8 @@ class RedisStore implements CompleteStore {
    * @param entry what was written to the index of its subject for this commit
    */
   #commit (id: string, newId: string, keys: string[], change: SessionChange, entry?: IndexEntry): Promise<CommitResult> {
-    return this.#calls.run(commitScript, keys, commitArgs(change, entry), (answer: string[] | Moved) => {
+    return this.#calls.run(commitScript, keys, commitArgs(change, entry), (answer: 1 | string[] | Moved) => {
+      if (answer === 1) return committed
       if (isMoved(answer)) return this.#moved(id, newId, answer, change, entry)
       const [status] = answer
       if (status === 'index') return this.#index(id, newId, keys, answer, change, entry)
@@ -201,6 +202,8 @@ class RedisStore implements CompleteStore {
   }
 }
 
+const committed: CommitResult = Object.freeze({ status: 'committed', increments: Object.freeze([]) })
+
 /** A script's answer, and the entry of an index that is of no use any more. */
 type Moved = ['moved', answer: string[], subject: string, tag: string]
 
@@ -227,22 +230,17 @@ function recordArgs (record: SessionRecord, entry: IndexEntry | undefined): stri
 }
 
 function commitArgs (change: SessionChange, entry: IndexEntry | undefined): string[] {
-  const { expiresAt, subject } = change
-  const args = [
-    expiresAt === undefined ? '' : String(expiresAt ?? '-'),
-    expiresAt === undefined ? '' : timeLeft(expiresAt),
-    change.ttl === undefined ? '' : formatSeconds(change.ttl),
-    change.clear ? '1' : '0',
-    subject === undefined ? '' : subject === null ? '-' : `+${encodeText(subject)}`,
-    encodeText(change.incarnation),
-    entry === undefined ? '' : `${entry.tag} ${entry.limit} ${entry.subject}`,
-    String(change.expect.size),
-  ]
-  for (const [key, text] of change.expect) args.push(key, text ?? '')
-  args.push(String(change.remove.length), ...change.remove, String(change.set.size))
-  for (const [key, text] of change.set) args.push(key, text)
-  args.push(String(change.increment.size))
-  for (const [key, by] of change.increment) args.push(key, String(by))
+  const { expiresAt, ttl, clear, subject, incarnation, expect, remove, set, increment } = change
+  const expiry = expiresAt === undefined ? ' ' : `${expiresAt ?? '-'} ${timeLeft(expiresAt)}`
+  const seconds = ttl === undefined ? '' : formatSeconds(ttl)
+  const owner = subject === undefined ? '' : subject === null ? '-' : `+${encodeText(subject)}`
+  const index = entry === undefined ? '  ' : `${entry.tag} ${entry.limit} ${entry.subject}`
+  const lengths = `${expect.size} ${remove.length} ${set.size} ${increment.size}`
+  const args = [`${expiry} ${seconds} ${clear ? '1' : ''} ${owner} ${encodeText(incarnation)} ${index} ${lengths}`]
+  for (const [key, text] of expect) args.push(key, text ?? '')
+  for (const key of remove) args.push(key)
+  for (const [key, text] of set) args.push(key, text)
+  for (const [key, by] of increment) args.push(key, String(by))
   return args
 }
 
