@@ -43,9 +43,9 @@ export function withMethods (what: string, ...methods: string[]): Rule {
   }
 }
 
-/** A value as an error shows it: short, on one line. */
+/** A value as an error shows it: short, on one line, and nothing of what is inside of its objects: a client has passwords there. */
 export function show (value: unknown): string {
-  const text = inspect(value, { depth: 1, breakLength: Infinity, maxStringLength: 60, maxArrayLength: 5 })
+  const text = inspect(value, { depth: 0, breakLength: Infinity, maxStringLength: 60, maxArrayLength: 5 })
   return text.length > 120 ? `${text.slice(0, 117)}...` : text
 }
 
