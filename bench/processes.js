@@ -106,6 +106,17 @@ export async function startRedis () {
   return { port, stop: () => stop(child) }
 }
 
+/** The real Neo4j of the tests. */
+export async function startNeo4j () {
+  const child = startOn(1, process.execPath, ['--import', 'tsx', fileURLToPath(new URL('neo4j.js', import.meta.url))], {
+    stdio: ['ignore', 2, 2, 'ipc'],
+  })
+  const died = once(child, 'exit').then(() => { throw new Error('Neo4j did not start; or give the URL of one in NEO4J_URL') })
+  died.catch(() => {})
+  const [{ url }] = await Promise.race([once(child, 'message'), died])
+  return { url, stop: () => stop(child) }
+}
+
 export function redisVersion () {
   return /v=([\d.]+)/.exec(spawnSync('redis-server', ['--version'], { encoding: 'utf8' }).stdout ?? '')?.[1]
 }
