@@ -1,0 +1,82 @@
+import Fastify from 'fastify'
+import t from 'tap'
+import requestSession, { assertNoOpenSessions } from '../../lib/index.js'
+import { registerFake, fakeApp, type FakeSessions } from '../support/fake-app.js'
+
+t.test('encapsulated registrations of one name work side by side, each for its own routes', async (t) => {
+  const app = Fastify()
+  t.teardown(() => app.close())
+  const sides: FakeSessions[] = []
+  for (const prefix of ['/left', '/right']) {
+    await app.register(async (side) => {
+      sides.push(await registerFake(side, 'first'))
+      side.get('/', async ({ first }) => { first.add(prefix); return 'ok' })
+      side.setNotFoundHandler(async ({ first }, reply) => { first.add(`${prefix} not found`); return reply.code(200).send('ok') })
+    }, { prefix })
+  }
+  app.get('/', async (request) => 'first' in request)
+  t.equal((await app.inject('/')).body, 'false', 'outside of both there is none')
+  for (const url of ['/left', '/right', '/left/nowhere', '/right/nowhere']) t.equal((await app.inject(url)).statusCode, 200)
+  t.strictSame(sides.map(({ kept }) => [...kept]), [['/left', '/left not found'], ['/right', '/right not found']])
+  for (const { provider } of sides) {
+    await provider.allClosed()
+    t.strictSame(provider.steps.filter((step) => step === 'commit').length, 2)
+    t.ok(provider.sessions.every(({ settledAfterHeaders, closes }) => settledAfterHeaders === false && closes === 1))
+  }
+  t.notOk(app.hasDecorator('getFirst'))
+})
+
+t.test("a context adds to its parent's registrations, which know nothing of it", async (t) => {
+  const app = Fastify()
+  t.teardown(() => app.close())
+  const first = await registerFake(app, 'first')
+  let second: FakeSessions | undefined
+  await app.register(async (inner) => {
+    second = await registerFake(inner, 'second')
+    inner.get('/inner', async (request) => { request.first.add('inner'); request.second.add('inner'); return 'ok' })
+  })
+  app.get('/outer', async (request) => { request.first.add('outer'); return 'second' in request })
+  t.equal((await app.inject('/inner')).statusCode, 200)
+  t.equal((await app.inject('/outer')).body, 'false')
+  await assertNoOpenSessions(app)
+  t.strictSame([[...first.kept], [...second?.kept ?? []]], [['inner', 'outer'], ['inner']])
+  t.strictSame(Object.entries(app.sessionStats()).map(([name, { committed }]) => [name, committed]), [['first', 2], ['second', 1]])
+})
+
+t.test('two apps in one process never see each other', async (t) => {
+  const apps = await Promise.all([1, 2].map(() => fakeApp(t, {}, (app) => {
+    app.get('/', async ({ first }) => { first.add('a'); return 'ok' })
+  })))
+  await apps[0]?.app.inject('/')
+  await apps[0]?.first.provider.allClosed()
+  t.strictSame(apps.map(({ app, first }) => [app.sessionStats()['first']?.committed, first.kept.size]), [[1, 1], [0, 0]])
+})
+
+t.test('one name twice in one context does not boot', async (t) => {
+  const app = Fastify()
+  t.teardown(() => app.close())
+  app.register(requestSession, { name: 'first' })
+  app.register(requestSession, { name: 'first' })
+  await t.rejects(async () => app.ready(), { code: 'FST_ERR_DEC_ALREADY_PRESENT' })
+})
+
+t.test('routes of all kinds settle before their headers: GET and its HEAD, several methods, a prefix, hooks of their own', async (t) => {
+  const { app, first } = await fakeApp(t, {}, (app) => {
+    const handler = async ({ first, method }: { first: { add: (key: string) => void }, method: string }): Promise<string> => {
+      first.add(method)
+      return 'ok'
+    }
+    const order = async (): Promise<void> => { t.strictSame([...first.kept], [], "the route's own onSend comes before the commit") }
+    app.route({ method: ['GET', 'POST', 'DELETE'], url: '/', onSend: order, handler })
+    app.register(async (inner) => { inner.get('/inner', { onSend: [order] }, handler) }, { prefix: '/prefix' })
+  })
+  const requests = [['GET', '/'], ['HEAD', '/'], ['POST', '/'], ['DELETE', '/'], ['GET', '/prefix/inner'], ['HEAD', '/prefix/inner']] as const
+  for (const [method, url] of requests) {
+    t.equal((await app.inject({ method, url })).statusCode, 200)
+    t.strictSame([...first.kept], [method], `${method} ${url}`)
+    await first.provider.allClosed()
+    t.equal(first.provider.sessions.at(-1)?.settledAfterHeaders, false)
+    ;(first.kept as Set<string>).clear()
+  }
+  t.equal(first.provider.opened, requests.length)
+})
