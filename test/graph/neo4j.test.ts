@@ -11,8 +11,8 @@ import { neogma } from './neo4j/neogma.js'
 import { restart } from './neo4j/restart.js'
 import { transactions } from './neo4j/transactions.js'
 
-// Milliseconds: half a minute on a machine that does nothing else, and it seldom does.
-t.setTimeout(300_000)
+// Milliseconds: a minute or so on a machine that does nothing else, and it seldom does.
+t.setTimeout(600_000)
 
 // One server for all that needs a real one: a JVM takes its time and its memory. The parts count the server's
 // transactions, and so come one after the other.
