@@ -1,0 +1,112 @@
+import { Redis } from 'ioredis'
+import { randomUUID } from 'node:crypto'
+import t, { type Test } from 'tap'
+import { redisStore, type TokenSessionOptions } from '../../lib/index.js'
+import { redisForTest } from '../support/servers/require.js'
+import { setCookies, tokenApp, Visitor, type TokenApp } from '../support/token-app.js'
+
+interface Stage extends TokenApp { readonly visitor: Visitor, readonly client: Redis, readonly key: string, dump (): Promise<unknown> }
+
+/** A visitor whose session has `n` 1 and `user` "ada", and its key on the server. */
+async function stage (t: Test, options: TokenSessionOptions = {}): Promise<Stage | undefined> {
+  const server = await redisForTest(t)
+  if (!server) return undefined
+  const client = new Redis(server.url)
+  const prefix = `${randomUUID()}:`
+  t.teardown(async () => {
+    const keys = await client.keys(`${prefix}*`)
+    if (keys.length > 0) await client.unlink(...keys)
+    await client.quit()
+  })
+  const { app, log } = await tokenApp(t, { store: redisStore(client, { prefix, timeout: 30_000 }), ...options }, (app) => {
+    app.get('/', async (request) => {
+      const session = await request.session
+      session.set('user', 'ada')
+      return { n: session.increment('n') }
+    })
+    app.get('/read', async (request) => ({ n: (await request.session).get('n') ?? null, user: (await request.session).get('user') ?? null }))
+    app.get('/has', async (request) => ({ has: (await request.session).has('n'), user: (await request.session).get('user') ?? null }))
+    app.get('/update', async (request) => ({ n: (await request.session).update('n', (n) => n === undefined ? 'none' : n) }))
+    app.get('/add', async (request) => ({ added: (await request.session).add('n', 1) }))
+  })
+  const visitor = new Visitor(app)
+  await visitor.get('/')
+  const [key = ''] = await client.keys(`${prefix}*`)
+  return { app, log, visitor, client, key, dump: async () => [await client.type(key), await client.dump(key).then(String), await client.keys(`${prefix}*`)] }
+}
+
+/** Ways in which a record may be damaged behind the store's back. */
+const damages: Array<[string, (client: Redis, key: string) => Promise<unknown>]> = [
+  ['of a later version', (client, key) => client.hset(key, '', '2 whatever comes then')],
+  ['with a description that is no such thing', (client, key) => client.hset(key, '', 'gibberish')],
+  ['with an empty description', (client, key) => client.hset(key, '', '')],
+  ['with a description that is cut off', async (client, key) => client.hset(key, '', (await client.hget(key, '') as string).slice(0, 20))],
+  ['with a description that is damaged', async (client, key) => client.hset(key, '', (await client.hget(key, '') as string).replace(/ /, ' x'))],
+  ['without a description', (client, key) => client.hdel(key, '')],
+  ['that is a text', (client, key) => client.set(key, 'text')],
+  ['that is a list', async (client, key) => { await client.del(key); await client.rpush(key, 'a') }],
+]
+
+for (const [name, damage] of damages) {
+  t.test(`a record ${name}: a named 503, or an anonymous visitor; it stays as it is`, async (t) => {
+    const set = await stage(t)
+    if (!set) return
+    const { visitor, client, key, dump } = set
+    const { token } = visitor
+    await damage(client, key)
+    const before = await dump()
+    for (const url of ['/read', '/', '/read']) {
+      const reply = await visitor.get(url)
+      t.match(reply.json(), { statusCode: 503, code: 'FST_SESSION_RECORD' }, url)
+      t.strictSame(setCookies(reply), [])
+    }
+    t.match(set.log.find(({ err }) => err !== undefined), { level: 50, err: { code: 'FST_SESSION_RECORD' } }, 'it is in the log')
+    t.strictSame(await dump(), before)
+    t.equal(visitor.token, token)
+  })
+
+  t.test(`a record ${name}, with onStoreError: anonymous`, async (t) => {
+    const set = await stage(t, { onStoreError: 'anonymous' })
+    if (!set) return
+    const { visitor, client, key, dump, log } = set
+    const { token } = visitor
+    await damage(client, key)
+    const before = await dump()
+    t.strictSame((await visitor.get('/read')).json(), { n: null, user: null })
+    t.match(log.at(-1), { level: 50, err: { code: 'FST_SESSION_RECORD' }, route: 'GET /read' })
+    t.strictSame((await visitor.get('/')).json(), { n: 1 })
+    t.match(log.at(-1), { level: 40, msg: /not saved/ })
+    t.strictSame(await dump(), before)
+    t.equal(visitor.token, token)
+  })
+}
+
+t.test('a value that is not JSON: named when it is read, and only then; it stays as it is', async (t) => {
+  const set = await stage(t)
+  if (!set) return
+  const { visitor, client, key, dump } = set
+  await client.hset(key, 'n', '{torn')
+  const before = await dump()
+  for (const url of ['/read', '/', '/update']) {
+    t.match((await visitor.get(url)).json(), { statusCode: 503, code: 'FST_SESSION_RECORD', message: /'n' is not JSON/ }, url)
+  }
+  t.strictSame(await dump(), before)
+  t.strictSame((await visitor.get('/has')).json(), { has: true, user: 'ada' })
+  t.strictSame((await visitor.get('/add')).json(), { added: false })
+  t.strictSame(await dump(), before)
+})
+
+t.test('a value that is not JSON, with onStoreError: anonymous: from there on the visitor is', async (t) => {
+  const set = await stage(t, { onStoreError: 'anonymous' })
+  if (!set) return
+  const { visitor, client, key, dump, log } = set
+  await client.hset(key, 'n', '{torn')
+  const before = await dump()
+  t.strictSame((await visitor.get('/read')).json(), { n: null, user: null })
+  t.match(log.at(-1), { level: 50, err: { code: 'FST_SESSION_RECORD' } })
+  t.strictSame((await visitor.get('/')).json(), { n: 1 })
+  t.strictSame((await visitor.get('/update')).json(), { n: 'none' })
+  t.match(log.at(-1), { level: 40, msg: /not saved/ })
+  t.strictSame(await dump(), before)
+  t.strictSame((await visitor.get('/has')).json(), { has: true, user: 'ada' })
+})
