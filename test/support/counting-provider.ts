@@ -19,8 +19,10 @@ export interface CountedSession {
 /**
  * Wraps a provider of whatever kind: counts what is asked of it, in order, and lets any step fail or wait. What it
  * wraps answers at once or later, as it likes; nothing is changed about that.
+ *
+ * @typeParam Exposed what the wrapped provider's sessions are
  */
-export class CountingProvider implements SessionProvider<unknown, never, never> {
+export class CountingProvider<Exposed = unknown> implements SessionProvider<Exposed, Record<string, unknown>> {
   readonly kind: string
   readonly commits: 'always' | 'success'
   readonly holds: boolean
@@ -52,22 +54,22 @@ export class CountingProvider implements SessionProvider<unknown, never, never> 
     }
   }
 
-  forRoute (options: undefined, where: string): SessionOpener<unknown> {
-    return this.#counted(this.#inner.forRoute(options, where) as SessionOpener<unknown>)
+  forRoute (options: Record<string, unknown> | undefined, where: string): SessionOpener<Exposed> {
+    return this.#counted(this.#inner.forRoute(options, where) as SessionOpener<Exposed>)
   }
 
-  forCall (options: undefined, where: string): SessionOpener<unknown> {
-    return this.#counted(this.#inner.forCall(options, where) as SessionOpener<unknown>)
+  forCall (options: Record<string, unknown> | undefined, where: string): SessionOpener<Exposed> {
+    return this.#counted(this.#inner.forCall(options, where) as SessionOpener<Exposed>)
   }
 
-  #counted (opener: SessionOpener<unknown>): SessionOpener<unknown> {
+  #counted (opener: SessionOpener<Exposed>): SessionOpener<Exposed> {
     return { early: opener.early, open: (context) => this.#open(opener, context) }
   }
 
-  #open (opener: SessionOpener<unknown>, context: OpenContext): OpenSession<unknown> & ErrorReplies {
+  #open (opener: SessionOpener<Exposed>, context: OpenContext): OpenSession<Exposed> & ErrorReplies {
     this.steps.push('open')
     this.before.open?.()
-    const inner: OpenSession<unknown> & Partial<ErrorReplies> = opener.open(context)
+    const inner: OpenSession<Exposed> & Partial<ErrorReplies> = opener.open(context)
     const raw = context.reply?.raw
     const counted: CountedSession = {
       route: context.route, commits: 0, rollbacks: 0, closes: 0, settledAfterHeaders: undefined, closedAfterReply: undefined,
