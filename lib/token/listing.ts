@@ -3,7 +3,8 @@ import { OptionError } from '../errors.js'
 import { ableTo, type SessionSummary } from '../stores/abilities.js'
 import { infoOf, lookUp, type SessionInfo } from './info.js'
 import { checkName } from './names.js'
-import { internals, TokenSession, type SessionHome } from './session.js'
+import type { SessionHome } from './session-life.js'
+import { lifeOf, TokenSession } from './session.js'
 import { ask } from './store-failure.js'
 import { idOf } from './token.js'
 
@@ -50,7 +51,7 @@ export function listSessions (home: SessionHome, filter: SessionFilter): AsyncGe
 
 export async function endSessions ({ store }: SessionHome, filter: EndFilter): Promise<number> {
   const { subject, except } = checkFilter('endAll()', filter, endRules)
-  const kept = except === undefined ? [] : except instanceof TokenSession ? internals.ids(except) : [idOf(except)]
+  const kept = except === undefined ? [] : except instanceof TokenSession ? lifeOf(except).ids : [idOf(except)]
   let count = 0
   for await (const page of idsOf({ store }, subject, 'endAll()')) {
     const ended = await Promise.all(page.map((id) => !kept.includes(id) && ask(() => store.end(id), (ended) => ended)))

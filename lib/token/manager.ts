@@ -5,7 +5,8 @@ import type { SessionRecord } from '../stores/store.js'
 import { deadline } from './expiry.js'
 import { infoOf, lookUp, type SessionInfo } from './info.js'
 import { checkName, incarnation, type SharedTokens } from './names.js'
-import { TokenSession, type Identity, type SessionData, type SessionHome } from './session.js'
+import { SessionLife, type Identity, type SessionHome } from './session-life.js'
+import { TokenSession, type SessionData } from './session.js'
 import { CodeOwner } from './code-owner.js'
 import { ask } from './store-failure.js'
 import { idOf } from './token.js'
@@ -84,7 +85,7 @@ export class SessionManager<Data extends object> {
     }
     const record = this.#newRecord(checked)
     const identity = shared ? await this.#createShared(name as string, record) : await this.#createOwn(record)
-    return new TokenSession<Data>(this.home, new CodeOwner(call), identity, record)
+    return new TokenSession<Data>(new SessionLife(this.home, new CodeOwner(call), identity, record))
   }
 
   /**
@@ -201,6 +202,6 @@ export class SessionManager<Data extends object> {
   async #load (token: string, call: string): Promise<TokenSession<Data> | undefined> {
     const id = idOf(token)
     const record = await ask(() => this.home.store.load(id), (record) => record)
-    return record && new TokenSession<Data>(this.home, new CodeOwner(call), { token, id }, record)
+    return record && new TokenSession<Data>(new SessionLife(this.home, new CodeOwner(call), { token, id }, record))
   }
 }

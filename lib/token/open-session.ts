@@ -4,7 +4,8 @@ import { isPromise, type MaybePromise } from '../maybe-promise.js'
 import type { OpenContext, OpenSession } from '../provider.js'
 import type { SessionRecord } from '../stores/store.js'
 import { isTooOld } from './expiry.js'
-import { internals, TokenSession, type Identity, type SessionHome, type SessionOwner } from './session.js'
+import { SessionLife, type Identity, type SessionHome, type SessionOwner } from './session-life.js'
+import { TokenSession } from './session.js'
 import { storeFailure } from './store-failure.js'
 import { idOf } from './token.js'
 import type { TokenTransport } from './transport.js'
@@ -23,7 +24,7 @@ export class OpenTokenSession implements OpenSession<Promise<TokenSession>>, Ses
   readonly session: Promise<TokenSession>
   readonly #rules: OpeningRules
   readonly #context: OpenContext
-  #loaded: TokenSession | undefined
+  #life: SessionLife | undefined
   #committed = false
   #cutOff = false
 
@@ -34,21 +35,21 @@ export class OpenTokenSession implements OpenSession<Promise<TokenSession>>, Ses
   }
 
   beforeHeaders (): void {
-    if (this.#loaded !== undefined) internals.announce(this.#loaded)
+    this.#life?.announce()
   }
 
   commit (): MaybePromise<void> {
-    return this.#loaded === undefined ? this.#commitOnceLoaded() : this.#commit(this.#loaded)
+    return this.#life === undefined ? this.#commitOnceLoaded() : this.#commit(this.#life)
   }
 
   rollback (): void {}
 
   close (): void {
-    if (this.#loaded === undefined) return
-    if (this.#committed && !this.#cutOff && internals.isDirty(this.#loaded)) {
+    if (this.#life === undefined) return
+    if (this.#committed && !this.#cutOff && this.#life.isDirty) {
       this.warn('the session was changed after it was saved: that was not kept. Call commit() after the last change.')
     }
-    internals.close(this.#loaded)
+    this.#life.close()
   }
 
   get route (): string { return this.#context.route }
@@ -101,8 +102,8 @@ export class OpenTokenSession implements OpenSession<Promise<TokenSession>>, Ses
   }
 
   #opened (identity?: Identity, record?: SessionRecord): TokenSession {
-    this.#loaded = new TokenSession(this.#rules.home, this, identity, record)
-    return this.#loaded
+    this.#life = new SessionLife(this.#rules.home, this, identity, record)
+    return new TokenSession(this.#life)
   }
 
   /** @throws what the store failed with, unless the route says that its visitors are anonymous then */
@@ -113,28 +114,27 @@ export class OpenTokenSession implements OpenSession<Promise<TokenSession>>, Ses
   }
 
   async #commitOnceLoaded (): Promise<void> {
-    let session: TokenSession
     try {
-      session = await this.session
+      await this.session
     } catch {
       return // whoever used the session has been told
     }
-    await this.#commit(session)
+    if (this.#life !== undefined) await this.#commit(this.#life)
   }
 
-  #commit (session: TokenSession): MaybePromise<void> {
+  #commit (life: SessionLife): MaybePromise<void> {
     try {
-      const saved = internals.save(session)
-      if (isPromise(saved)) return saved.then(() => { this.#committed = true }, (error: unknown) => this.#saveFailed(session, error))
+      const saved = life.save()
+      if (isPromise(saved)) return saved.then(() => { this.#committed = true }, (error: unknown) => this.#saveFailed(life, error))
       this.#committed = true
     } catch (error) {
-      this.#saveFailed(session, error)
+      this.#saveFailed(life, error)
     }
   }
 
   /** A mere use that could not be noted is no failure where visitors may be anonymous. */
-  #saveFailed (session: TokenSession, error: unknown): void {
-    if (this.#rules.onStoreError === 'fail' || internals.isDirty(session)) throw error
+  #saveFailed (life: SessionLife, error: unknown): void {
+    if (this.#rules.onStoreError === 'fail' || life.isDirty) throw error
     this.#context.log?.error({ err: error, route: this.#context.route }, 'the expiry of the session could not be written')
   }
 }
