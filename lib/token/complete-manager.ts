@@ -1,12 +1,16 @@
 import type { SessionInfo } from './info.js'
 import { endSessions, listSessions, totalsOf, type EndFilter, type SessionFilter, type SessionTotals } from './listing.js'
-import { SessionManager } from './manager.js'
+import { SessionManager, type SessionAddress } from './manager.js'
+import { Subscription } from './subscription.js'
+import type { UpdateListener } from './update-queue.js'
 
 /**
  * All of the management. What a store cannot do is refused by name, with `FST_SESSION_STORE_LACKS`; with
  * `memoryStore()` and `redisStore()` nothing is.
  */
 export class CompleteSessionManager<Data extends object> extends SessionManager<Data> {
+  readonly #subscriptions = new Set<Subscription>()
+
   /**
    * What the sessions are, one after the other, in no order. One that begins or ends meanwhile may be told or not;
    * what is told was there when the store was asked.
@@ -28,5 +32,29 @@ export class CompleteSessionManager<Data extends object> extends SessionManager<
   /** Totals over all sessions, each of which is looked at. */
   async infoAll (): Promise<SessionTotals> {
     return totalsOf(this.home)
+  }
+
+  /**
+   * Follows a session, whatever process changes it: the listener is told of changed keys, of its expiry and of its end,
+   * one after the other; while it is at work, changes add up to one. A text that cannot be a token is the name of a shared
+   * session: pass on what comes from a client as `{ token }`. Ends by `close()` of what it gives, when the session is
+   * gone, and when the app closes.
+   * @returns `undefined` if there is no such session
+   * @throws StoreLacksError (`FST_SESSION_STORE_LACKS`), NoSecretError, NameError, OptionError
+   */
+  async subscribe (address: SessionAddress, listener: UpdateListener): Promise<Subscription | undefined> {
+    const isName = typeof address === 'string' && !this.home.tokens.valid(address)
+    for (const id of this.idsAt(isName ? { name: address } : address, 'subscribe()')) {
+      const subscription = new Subscription(this.home.store, id, listener, (subscription) => { this.#subscriptions.delete(subscription) })
+      this.#subscriptions.add(subscription)
+      if (await subscription.start()) return subscription
+      this.#subscriptions.delete(subscription)
+    }
+    return undefined
+  }
+
+  override async close (): Promise<void> {
+    await Promise.all([...this.#subscriptions].map((subscription) => subscription.close()))
+    await super.close()
   }
 }
