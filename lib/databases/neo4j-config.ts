@@ -10,7 +10,10 @@ export type Neo4jSessionConfig<D extends Neo4jDriver = Neo4jDriver> = {
 } & {
   /** `'READ'` lets a cluster answer from a follower. The driver's name for it, `defaultAccessMode`, works too. @default 'WRITE' */
   accessMode?: 'READ' | 'WRITE' | undefined
-  /** Bookmarks of transactions whose effects must be visible. */
+  /**
+   * Bookmarks of transactions whose effects must be visible. `'session'`: those of the user, kept in the token session
+   * of the same request, so that the next request reads what the last one wrote, on whatever server of a cluster.
+   */
   bookmarks?: string | string[] | undefined
 }
 
@@ -92,14 +95,15 @@ export function checkConfig (where: string, config: unknown, allowed: Record<str
 export function configs (what: string, source: ConfigSource, allowed: Record<string, Rule>) {
   if (typeof source !== 'function') {
     const base = checkConfig(what, source, allowed)
-    return (own: CheckedConfig | undefined, _where: string): ((context: OpenContext) => CheckedConfig) => {
-      const merged = Object.freeze(mergeConfigs(base, own ?? {}))
+    return (own: CheckedConfig | undefined, where: string): ((context: OpenContext) => CheckedConfig) => {
+      const merged = Object.freeze(mergeConfigs(base, own ?? {}, where))
       return () => merged
     }
   }
   const make = source as (request: FastifyRequest) => unknown
   return (own: CheckedConfig | undefined, where: string) => ({ request, route }: OpenContext): CheckedConfig => {
-    if (request !== undefined) return mergeConfigs(checkMade(`the config that ${what} makes for ${route}`, make(request), allowed), own ?? {})
+    const made = `the config that ${what} makes for ${route}`
+    if (request !== undefined) return mergeConfigs(checkMade(made, make(request), allowed), own ?? {}, made)
     if (own !== undefined) return own
     throw new OptionError(where, `the config of ${what} is made of a request, and there is none here: give the config of this call, {} for the driver's own`)
   }
@@ -114,8 +118,12 @@ function checkMade (where: string, config: unknown, allowed: Record<string, Rule
   return checkConfig(where, config, allowed)
 }
 
-function mergeConfigs (base: CheckedConfig, own: CheckedConfig): CheckedConfig {
+/** @throws OptionError (`FST_SESSION_OPTION`) */
+function mergeConfigs (base: CheckedConfig, own: CheckedConfig, where: string): CheckedConfig {
   const merged = { ...base, ...own }
+  if (merged['bookmarks'] === 'session' && merged['bookmarkManager'] !== undefined) {
+    throw new OptionError(where, 'bookmarks: \'session\' is a bookmark manager of its own: give no other')
+  }
   if (isObject(base['metadata']) && isObject(own['metadata'])) merged['metadata'] = { ...base['metadata'], ...own['metadata'] }
   return merged
 }

@@ -13,6 +13,9 @@ export interface TransactionStart {
 
 const nothing = (): void => {}
 
+/** Milliseconds that a reply waits for its transaction to be rolled back, on a server that stands still. */
+const rollbackWithin = 1000
+
 /**
  * A transaction within one scope. `session` is the driver's own object, with its methods watched: what the handler
  * commits or rolls back by itself is known, and so is a result that is still being read when the commit comes.
@@ -50,12 +53,13 @@ export class OpenTransaction implements OpenSession<Neo4jTransactionPromise>, Er
 
   /**
    * Closing the session interrupts a running query on the server (RESET), for which the driver's `rollback()` would
-   * wait. A transaction that is still waiting for a connection has nothing to roll back: nobody waits for it here.
+   * wait. A transaction that is still waiting for a connection has nothing to roll back: nobody waits for it here, nor
+   * for a server that does not answer. `close()` does.
    */
   rollback (): Promise<void> | void {
     if (this.#committed !== undefined) return this.#committed.then(() => { throw new AlreadyCommittedError() }, nothing)
     const ended = this.close()
-    return this.#begun ? ended : undefined
+    return this.#begun ? atMost(rollbackWithin, ended) : undefined
   }
 
   close (): Promise<void> {
@@ -134,6 +138,16 @@ export class OpenTransaction implements OpenSession<Neo4jTransactionPromise>, Er
       throw new CommitError(`a result of ${this.#context.route} is still being read, and the transaction ends before the reply begins. ` +
         'Read it to its end first, or give the route `commit: \'onResponse\'`.')
     }
+  }
+}
+
+async function atMost (milliseconds: number, work: Promise<void>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<void>((resolve) => { timer = setTimeout(resolve, milliseconds) })
+  try {
+    await Promise.race([work, late])
+  } finally {
+    clearTimeout(timer)
   }
 }
 

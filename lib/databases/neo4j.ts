@@ -2,6 +2,7 @@ import type { FastifyRequest } from 'fastify'
 import { show, withMethods, type Rule } from '../check.js'
 import { OpenError, OptionError } from '../errors.js'
 import type { BootCheck, OpenContext, OpenSession, SessionOpener, SessionProvider, TransactionProvider } from '../provider.js'
+import { withUserBookmarks } from './bookmarks.js'
 import {
   checkConfig, configs, sessionRules, transactionOnlyRules, transactionRules,
   type CheckedConfig, type ConfigSource, type Neo4jSessionConfig, type Neo4jTransactionConfig,
@@ -40,7 +41,7 @@ export function neo4jSessions (driver: Neo4jDriver, config?: ConfigSource): Neo4
   checkDriver(driver, what)
   const configured = configs(what, config, sessionRules)
   return {
-    ...provider(driver, what, sessionRules, configured, (config) => new OpenGraphSession(driver.session(config))),
+    ...provider(driver, what, sessionRules, configured, (config, context) => new OpenGraphSession(driver.session(withUserBookmarks(config, context)))),
     ...transactions(driver, configs(what, config, transactionRules)),
   }
 }
@@ -100,7 +101,7 @@ function transactions (driver: Neo4jDriver, configured: Configured) {
 
 function openTransaction (driver: Neo4jDriver, config: CheckedConfig, context: OpenContext): OpenTransaction {
   const { timeout, metadata, ...sessionConfig } = config
-  return beginIn(driver.session(sessionConfig), true, { timeout, metadata }, context)
+  return beginIn(driver.session(withUserBookmarks(sessionConfig, context)), true, { timeout, metadata }, context)
 }
 
 function beginIn (session: Neo4jSession, ownsSession: boolean, { timeout, metadata }: CheckedConfig, context: OpenContext): OpenTransaction {

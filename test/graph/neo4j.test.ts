@@ -2,6 +2,7 @@ import t from 'tap'
 import { driverForTest, query } from '../support/graph/graph.js'
 import { OwnServer } from '../support/servers/own-server.js'
 import { neo4jForTest } from '../support/servers/require.js'
+import { bookmarks } from './neo4j/bookmarks.js'
 import { errors } from './neo4j/errors.js'
 import { calls } from './neo4j/get-transaction.js'
 import { interrupt } from './neo4j/interrupt.js'
@@ -20,10 +21,12 @@ t.test('on a real Neo4j', async (t) => {
   const server = await neo4jForTest(t)
   if (!server) return
   const observer = driverForTest(t, server.url)
+  const clean = () => query(observer, 'MATCH (n:Kept|Mixed|Restarted) CALL { WITH n DETACH DELETE n } IN TRANSACTIONS OF 1000 ROWS')
   await query(observer, 'CREATE INDEX kept IF NOT EXISTS FOR (n:Kept) ON (n.key)')
-  t.teardown(() => query(observer, 'MATCH (n:Kept) DETACH DELETE n'))
+  await clean()
+  t.teardown(clean)
 
-  for (const part of [lifecycle, transactions, calls, errors, interrupt, neogma, mix]) {
+  for (const part of [lifecycle, transactions, calls, errors, interrupt, neogma, bookmarks, mix]) {
     await t.test(part.name, (t) => part(t, server.url, observer))
   }
   await t.test('restart', async (t) => {

@@ -31,6 +31,7 @@ const wrongForBoth: Array<[config: unknown, says: RegExp]> = [
   [{ bookmarks: [''] }, /option bookmarks/],
   [{ bookmarks: 3 }, /option bookmarks/],
   [{ bookmarkManager: {} }, /option bookmarkManager/],
+  [{ bookmarks: 'session', bookmarkManager: neo4j.bookmarkManager() }, /give no other/],
   [{ notificationFilter: { minimumSeverity: 'OFF' } }, /option notificationFilter/],
   [{ notificationFilter: { disabledCategories: [], disabledClassifications: [] } }, /option notificationFilter/],
   [{ auth: 'neo4j:secret' }, /option auth/],
@@ -51,7 +52,7 @@ const rightForBoth = [
   undefined, false, {}, { accessMode: 'READ' }, { defaultAccessMode: 'WRITE' }, { database: 'people', fetchSize: -1 },
   { impersonatedUser: 'ada', bookmarks: 'FB:1', auth: neo4j.auth.basic('ada', 'secret') },
   { bookmarks: ['FB:1', 'FB:2'], bookmarkManager: neo4j.bookmarkManager(), notificationFilter: { minimumSeverityLevel: 'OFF' } },
-  { database: undefined, disableAutoCommitRetries: true }, { commit: 'onResponse', commitWhen: () => true },
+  { bookmarks: 'session' }, { database: undefined, disableAutoCommitRetries: true }, { commit: 'onResponse', commitWhen: () => true },
 ]
 
 for (const [name, make, wrong, right] of [

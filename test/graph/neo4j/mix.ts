@@ -122,7 +122,6 @@ export async function mix (t: Test, url: string, observer: Driver): Promise<void
   t.equal(unknown, 0)
   t.ok(answered.size > requests / 2, 'most were answered')
   await assertNothingOpen(t, driver, observer)
-  await query(observer, 'MATCH (n:Mixed) CALL { WITH n DETACH DELETE n } IN TRANSACTIONS OF 1000 ROWS')
 }
 
 function keyOf (request: FastifyRequest): string {

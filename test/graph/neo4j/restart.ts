@@ -72,4 +72,25 @@ export async function restart (t: Test, server: OwnServer, observer: Driver): Pr
   t.ok(slowest < patience, 'no request waited longer than the driver may')
   t.equal(stats().open, 0)
   await assertNothingOpen(t, driver, observer)
+
+  await t.test('a server that stands still keeps no one waiting beyond the handlerTimeout', async (t) => {
+    const { app, stats, allClosed } = await graphApp(t, neo4jTransactions(driver), {}, { handlerTimeout: 1000 })
+    const begun = barrier()
+    app.post('/', async (request) => {
+      await transactionOf(request).run('CREATE (:Restarted {key: $key})', { key: 'still' })
+      server.pause()
+      begun.open()
+      await transactionOf(request).run('RETURN 1')
+    })
+    const since = performance.now()
+    const reply = exchange(await app.listen({ port: 0, host: '127.0.0.1' }), { method: 'POST' }).received
+    await begun.opened
+    t.equal((await reply).status, 503)
+    t.ok(performance.now() - since < patience, 'the rollback is not waited for')
+    t.equal(stats().open, 1, 'it is still counted as open')
+    server.resume()
+    await allClosed()
+    t.strictSame(await query(observer, 'MATCH (n:Restarted {key: "still"}) RETURN n'), [])
+    await assertNothingOpen(t, driver, observer)
+  })
 }

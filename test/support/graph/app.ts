@@ -32,7 +32,7 @@ export async function graphApp<D extends Neo4jDriver, P extends Neo4jSessions<D>
   })
   t.teardown(() => app.close())
   await app.register(requestSession, { ...options, name: 'graph', provider })
-  const stats = (): SessionStats => (app as typeof app & { sessionStats (): { graph: SessionStats } }).sessionStats().graph
+  const stats = (): SessionStats => app.sessionStats()['graph'] as SessionStats
   const allClosed = async (): Promise<void> => { while (stats().open > 0) await new Promise(setImmediate) }
   return { allClosed, app: app as unknown as GraphApp<P, D>['app'], logged, stats }
 }
