@@ -35,9 +35,23 @@ export const websockets: readonly Row[] = [
       await converse(stage, async () => {})
     },
   },
+  {
+    name: 'WebSocket upgrade, closed by app.close()',
+    outcome: 'rolled-back',
+    commits: 'without-headers',
+    closesLast: false,
+    async play (stage) {
+      await converse(stage, async (request) => { await stage.use(request) }, async (socket) => {
+        await Promise.all([once(socket, 'close'), stage.app.close()])
+      })
+    },
+  },
 ]
 
-async function converse (stage: Stage, hear: (request: FastifyRequest) => Promise<void>): Promise<void> {
+/** @param end how the conversation ends: by the client, unless it says otherwise */
+async function converse (
+  stage: Stage, hear: (request: FastifyRequest) => Promise<void>, end = (socket: WebSocket): void | Promise<void> => { socket.close() }
+): Promise<void> {
   await stage.app.register(websocket)
   stage.route({
     handler: async () => stage.t.fail('an upgrade is no ordinary request'),
@@ -52,6 +66,6 @@ async function converse (stage: Stage, hear: (request: FastifyRequest) => Promis
   socket.send('hello')
   await once(socket, 'message')
   stage.t.equal(stage.provider.open, 1, 'the session is open as long as the socket')
-  socket.close()
+  await end(socket)
   await stage.provider.allClosed()
 }
