@@ -23,7 +23,7 @@ export async function documentsApp (
 }
 
 export function statsOf (app: FastifyInstance): SessionStats {
-  return (app as FastifyInstance & { sessionStats: () => Record<'documents', SessionStats> }).sessionStats().documents
+  return (app as FastifyInstance & { sessionStats: () => Record<string, SessionStats> }).sessionStats()['documents'] as SessionStats
 }
 
 /** A document of the tests. */
