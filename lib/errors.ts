@@ -116,6 +116,22 @@ export const CommitError = createError<[what: string, options?: ErrorOptions]>(
 export const AlreadyCommittedError = createError<[]>(
   'FST_SESSION_ALREADY_COMMITTED', 'The handler has committed the transaction itself: it cannot be rolled back.')
 
+/** What is to be restored is no file of saved sessions, or one of another version. Nothing was restored. */
+export const RestoreVersionError = createError<[problem: string]>(
+  'FST_SESSION_RESTORE_VERSION', 'The sessions cannot be restored: %s.')
+
+/** A line of a file of saved sessions is damaged. Its `result` says what was restored before. */
+export const RestoreLineError = createError<[line: number]>(
+  'FST_SESSION_RESTORE_LINE', 'Line %d of the saved sessions is damaged. Restore with onDamage: \'skip\' to leave such lines out.')
+
+/** A file of saved sessions ends too early. Its `result` says what was restored. */
+export const RestoreTruncatedError = createError<[problem: string]>(
+  'FST_SESSION_RESTORE_TRUNCATED', 'The saved sessions are not whole: %s.')
+
+/** A session that is to be restored exists already. Its `result` says what was restored besides. */
+export const RestoreConflictError = createError<[line: number]>(
+  'FST_SESSION_RESTORE_CONFLICT', 'The session of line %d exists already. Restore with onConflict: \'skip\' or \'replace\'.', 409)
+
 /** The test helper found sessions that are still open. */
 export const OpenSessionsError = createError<[count: number, list: string]>(
   'FST_SESSION_STILL_OPEN', '%d session(s) are still open: %s')

@@ -14,6 +14,8 @@ export {
 export { TokenSession, type SessionData } from './token/session.js'
 export type { ExistingSessions, NewSession, SessionAddress } from './token/manager.js'
 export type { SessionInfo } from './token/info.js'
+export type { RestoreOptions, RestoreResult } from './token/restore.js'
+export type { SaveOptions, SaveResult } from './token/save.js'
 export type { Subscription } from './token/subscription.js'
 export type { SessionUpdate, UpdateListener } from './token/update-queue.js'
 export type { EndFilter, SessionFilter, SessionTotals } from './token/listing.js'

@@ -1,6 +1,9 @@
+import type { Readable, Writable } from 'node:stream'
 import type { SessionInfo } from './info.js'
 import { endSessions, listSessions, totalsOf, type EndFilter, type SessionFilter, type SessionTotals } from './listing.js'
 import { SessionManager, type SessionAddress } from './manager.js'
+import { restoreSessions, type RestoreOptions, type RestoreResult } from './restore.js'
+import { saveSessions, type SaveOptions, type SaveResult } from './save.js'
 import { Subscription } from './subscription.js'
 import type { UpdateListener } from './update-queue.js'
 
@@ -32,6 +35,28 @@ export class CompleteSessionManager<Data extends object> extends SessionManager<
   /** Totals over all sessions, each of which is looked at. */
   async infoAll (): Promise<SessionTotals> {
     return totalsOf(this.home)
+  }
+
+  /**
+   * Saves all sessions, or those of some tokens, as lines of JSON, in memory that does not grow with their number. What
+   * changes meanwhile is saved as it was or as it is. A file is replaced once the new one is whole, and is for its owner's
+   * eyes only; a stream is not ended.
+   * @throws StoreLacksError (`FST_SESSION_STORE_LACKS`), RecordError (`FST_SESSION_RECORD`), OptionError; what the file or
+   *   stream fails with
+   */
+  async save (target: Writable | string | URL, options: SaveOptions = {}): Promise<SaveResult> {
+    return saveSessions(this.home, target, options)
+  }
+
+  /**
+   * Puts saved sessions back, each wholly or not at all; their tokens, times and subjects are what they were. Who held
+   * one has it again.
+   * @throws RestoreVersionError (`FST_SESSION_RESTORE_VERSION`), RestoreLineError (`FST_SESSION_RESTORE_LINE`),
+   *   RestoreTruncatedError (`FST_SESSION_RESTORE_TRUNCATED`), RestoreConflictError (`FST_SESSION_RESTORE_CONFLICT`), each
+   *   with the counts as its `result`; StoreLacksError, OptionError; what the file or stream fails with
+   */
+  async restore (source: Readable | string | URL, options: RestoreOptions = {}): Promise<RestoreResult> {
+    return restoreSessions(this.home, source, options)
   }
 
   /**

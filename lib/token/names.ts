@@ -26,8 +26,12 @@ export const secretRule: Rule = {
  * @throws NameError (`FST_SESSION_NAME`) unless it is a well-formed text of 1 to 256 characters
  */
 export function checkName (what: string, name: unknown): string {
-  if (typeof name === 'string' && name !== '' && name.length <= maxLength && isWellFormed(name)) return name
+  if (isName(name)) return name
   throw new NameError(what, `it must be a well-formed text of 1 to ${maxLength} characters; got ${show(name)}.`)
+}
+
+export function isName (name: unknown): name is string {
+  return typeof name === 'string' && name !== '' && name.length <= maxLength && isWellFormed(name)
 }
 
 /** Gives the tokens that shared sessions have under a secret, or under each of several. */
