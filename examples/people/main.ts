@@ -45,11 +45,19 @@ class HalfWayError extends createError('PEOPLE_HALF_WAY', 'The last step failed,
 const id = { type: 'string', format: 'uuid' }
 const name = { type: 'string', minLength: 1, maxLength: 24, pattern: '^\\S(.*\\S)?$' }
 
-export async function buildApp (neogma: Neogma, options: { logger?: FastifyServerOptions['logger'] } = {}): Promise<FastifyInstance> {
+export interface PeopleOptions {
+  logger?: FastifyServerOptions['logger'] | undefined
+  /** Called when the app has closed its last session. */
+  onClosed?: (() => Promise<void>) | undefined
+}
+
+export async function buildApp (neogma: Neogma, { logger = false, onClosed }: PeopleOptions = {}): Promise<FastifyInstance> {
   const app = Fastify({
-    logger: options.logger ?? false,
+    logger,
     ajv: { customOptions: { coerceTypes: false, removeAdditional: false } },
   })
+  // Hooks of this kind run in reverse: added before the plugin's own, it comes after.
+  if (onClosed !== undefined) app.addHook('onClose', onClosed)
   // JSON is what no form of another site can send.
   app.removeContentTypeParser('text/plain')
   const people = peopleModel(neogma)
@@ -126,7 +134,5 @@ function objectOf (properties: Record<string, object>): object {
 export async function start (): Promise<Example> {
   const { neogma, place, close } = await openDatabase(process.env['NEO4J_URL'])
   await prepare(neogma.driver)
-  const app = await buildApp(neogma, { logger })
-  app.addHook('onClose', close)
-  return { app, store: place }
+  return { app: await buildApp(neogma, { logger, onClosed: close }), store: place }
 }

@@ -80,6 +80,7 @@ export const transactionRules: Record<string, Rule> = { ...sessionRules, ...tran
 /** @throws OptionError (`FST_SESSION_OPTION`) */
 export function checkConfig (where: string, config: unknown, allowed: Record<string, Rule>): CheckedConfig {
   const { accessMode, ...checked } = checkOptions<Record<string, unknown>>(where, config, allowed)
+  refuseTwoManagers(where, checked)
   if (accessMode === undefined) return checked
   if (checked['defaultAccessMode'] !== undefined) {
     throw new OptionError(where, 'accessMode and defaultAccessMode are two names of one option: give one of them')
@@ -118,12 +119,15 @@ function checkMade (where: string, config: unknown, allowed: Record<string, Rule
   return checkConfig(where, config, allowed)
 }
 
+function refuseTwoManagers (where: string, { bookmarks, bookmarkManager }: CheckedConfig): void {
+  if (bookmarks !== 'session' || bookmarkManager === undefined) return
+  throw new OptionError(where, 'bookmarks: \'session\' is a bookmark manager of its own: give no other')
+}
+
 /** @throws OptionError (`FST_SESSION_OPTION`) */
 function mergeConfigs (base: CheckedConfig, own: CheckedConfig, where: string): CheckedConfig {
   const merged = { ...base, ...own }
-  if (merged['bookmarks'] === 'session' && merged['bookmarkManager'] !== undefined) {
-    throw new OptionError(where, 'bookmarks: \'session\' is a bookmark manager of its own: give no other')
-  }
+  refuseTwoManagers(where, merged)
   if (isObject(base['metadata']) && isObject(own['metadata'])) merged['metadata'] = { ...base['metadata'], ...own['metadata'] }
   return merged
 }

@@ -1,6 +1,7 @@
 import { expectTypeOf } from 'expect-type'
 import type { FastifyRequest } from 'fastify'
 import neo4j, { type Session, type Transaction } from 'neo4j-driver'
+import { readdirSync, readFileSync } from 'node:fs'
 import t from 'tap'
 import {
   getSession, getTransaction, neo4jSessions, neo4jTransactions,
@@ -56,4 +57,11 @@ t.test('calls', async (t) => {
   expectTypeOf([session, transaction, inner]).toBeArray()
   expectTypeOf<GetSessionOf<typeof sessions>>().parameter(0).toEqualTypeOf<Session | null | undefined>()
   expectTypeOf<GetTransactionOf<typeof transactions>>().parameter(0).toEqualTypeOf<Session | Transaction | null | undefined>()
+})
+
+t.test('users without neo4j-driver type-check: the library imports nothing from it', async (t) => {
+  const folder = new URL('../../lib/databases/', import.meta.url)
+  const files = readdirSync(folder).filter((name) => name.startsWith('neo4j') || name === 'bookmarks.ts')
+  t.ok(files.length > 5)
+  for (const name of files) t.notMatch(readFileSync(new URL(name, folder), 'utf8'), /from 'neo4j-driver/, name)
 })
