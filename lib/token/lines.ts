@@ -1,4 +1,5 @@
 import type { Readable } from 'node:stream'
+import { TextDecoder } from 'node:util'
 
 /** One line of a file of JSON lines. */
 export interface Line {
