@@ -132,6 +132,10 @@ export const RestoreTruncatedError = createError<[problem: string]>(
 export const RestoreConflictError = createError<[line: number]>(
   'FST_SESSION_RESTORE_CONFLICT', 'The session of line %d exists already. Restore with onConflict: \'skip\' or \'replace\'.', 409)
 
+/** The operator's command needs a driver that is not installed. The cause is kept. */
+export const DriverMissingError = createError<[driver: string, command: string, options?: ErrorOptions]>(
+  'FST_SESSION_DRIVER_MISSING', 'This needs %s, which is not installed: %s')
+
 /** The test helper found sessions that are still open. */
 export const OpenSessionsError = createError<[count: number, list: string]>(
   'FST_SESSION_STILL_OPEN', '%d session(s) are still open: %s')

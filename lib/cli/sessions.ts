@@ -1,0 +1,42 @@
+import type { Command } from 'commander'
+import { redisStore } from '../stores/redis.js'
+import type { CompleteStore } from '../stores/abilities.js'
+import { tokenSessions, type CompleteTokenManager } from '../token/provider.js'
+import type { SessionData } from '../token/session.js'
+import { secretsOf, urlOf, type CommonOptions, type SecretOptions } from './options.js'
+import { checkAlone, connect } from './redis.js'
+import type { ExitCode, Surroundings } from './surroundings.js'
+
+export interface Sessions {
+  readonly users: CompleteTokenManager<SessionData>
+  readonly store: CompleteStore
+}
+
+/** Connects, works on the sessions, and leaves nothing open, whatever becomes of it. An error is one line. */
+export async function withSessions (
+  command: Command, surroundings: Surroundings, options: CommonOptions & SecretOptions, work: (sessions: Sessions) => Promise<ExitCode>
+): Promise<ExitCode> {
+  const { cluster = false, prefix, timeout, tokenKind } = options
+  const url = urlOf(command, options.redis)
+  const secret = secretsOf(command, surroundings, options)
+  const connection = await connect({ url, cluster, timeout })
+  try {
+    const store = redisStore(connection.client, { prefix, timeout })
+    const users = tokenSessions({ store, token: tokenKind, secret })
+    if (!cluster) await checkAlone(connection, timeout)
+    const code = await work({ users, store })
+    await users.close()
+    return code
+  } catch (error) {
+    throw withReason(error, connection.failure())
+  } finally {
+    connection.close()
+  }
+}
+
+/** A call that fails says less of why than the connection does. */
+function withReason (error: unknown, failure: (Error & { code?: unknown }) | undefined): unknown {
+  const reason = failure && (failure.message || String(failure.code))
+  if (reason !== undefined && error instanceof Error && !error.message.includes(reason)) error.message += ` (${reason})`
+  return error
+}
