@@ -1,15 +1,19 @@
 import type { Command } from 'commander'
+import { lookUp } from '../token/info.js'
 import type { SessionFilter } from '../token/listing.js'
+import type { SessionAddress } from '../token/manager.js'
+import { addressOf, addressOptions, shown, type AddressOptions } from './address.js'
 import { commonOptions, type CommonOptions } from './options.js'
-import { json, printed, tableHead, tableRow, writeLines } from './output.js'
+import { json, plain, printed, tableHead, tableRow, writeLines, writeObject } from './output.js'
 import { Progress } from './progress.js'
 import type { AddCommands } from './run.js'
 import { withSessions, type Sessions } from './sessions.js'
-import { exitCodes, type Surroundings } from './surroundings.js'
+import { exitCodes, type ExitCode, type Surroundings } from './surroundings.js'
 
 interface ListOptions extends CommonOptions, SessionFilter {}
+interface InfoOptions extends CommonOptions, AddressOptions {}
 
-/** The commands that only look: `list`. */
+/** The commands that only look: `list` and `info`. */
 export const addLookCommands: AddCommands = (program, surroundings, done) => {
   commonOptions(program.command('list'))
     .description('Tells what the sessions are, one a line: never their data or tokens.')
@@ -20,6 +24,14 @@ export const addLookCommands: AddCommands = (program, surroundings, done) => {
         await writeLines(surroundings, list(sessions, surroundings, options))
         return exitCodes.ok
       }))
+    })
+
+  commonOptions(addressOptions(program.command('info')))
+    .description('Tells what a session is, never its data or token; without one, the totals of all.')
+    .action(async (token: string | undefined, options: InfoOptions, command: Command) => {
+      const address = await addressOf(command, surroundings, token, options)
+      done(await withSessions(command, surroundings, options, (sessions) =>
+        address === undefined ? totals(sessions, surroundings, options) : info(sessions, surroundings, options, address)))
     })
 }
 
@@ -37,4 +49,30 @@ async function * list ({ users }: Sessions, surroundings: Surroundings, { subjec
   } finally {
     progress.end()
   }
+}
+
+async function info ({ users, store }: Sessions, surroundings: Surroundings, options: InfoOptions, address: SessionAddress): Promise<ExitCode> {
+  const info = await users.info(address)
+  const summary = info && await lookUp(store, info.id)
+  if (info === undefined || summary === undefined) return nothingFound(surroundings, address)
+  // What the app says for all sessions is not stored with each, and so is not known here.
+  await writeObject(surroundings, { ...printed(info), ttl: summary.ttl, maxAge: summary.maxAge }, options.json)
+  return exitCodes.ok
+}
+
+async function totals ({ users }: Sessions, surroundings: Surroundings, options: InfoOptions): Promise<ExitCode> {
+  const progress = new Progress(surroundings)
+  try {
+    const totals = await users.infoAll({ onProgress: ({ sessions }) => progress.tell(`${sessions} sessions`) })
+    progress.end()
+    await writeObject(surroundings, totals, options.json)
+    return exitCodes.ok
+  } finally {
+    progress.end()
+  }
+}
+
+export function nothingFound ({ stderr }: Surroundings, address: SessionAddress): ExitCode {
+  stderr.write(`${plain(`There is no session: ${shown(address)}`)}\n`)
+  return exitCodes.nothingFound
 }

@@ -1,5 +1,7 @@
 import { createRequire } from 'node:module'
 import { Command, CommanderError } from 'commander'
+import { addCopyCommands } from './copy.js'
+import { addEndCommands } from './end.js'
 import { addLookCommands } from './look.js'
 import { plain } from './output.js'
 import { exitCodes, type ExitCode, type Surroundings } from './surroundings.js'
@@ -24,14 +26,14 @@ export async function run (args: readonly string[], surroundings: Surroundings):
       outputError: (text, write) => { write(`${plain(text.trim())}\n`) },
     })
     .addHelpText('after', '\nIt ends with 0 (done), 1 (failed), 2 (wrong usage) or 3 (there is no such session).')
-  for (const add of [addLookCommands]) add(program, surroundings, (ended) => { code = ended })
+  for (const add of [addLookCommands, addEndCommands, addCopyCommands]) add(program, surroundings, (ended) => { code = ended })
   try {
     await program.parseAsync(args, { from: 'user' })
     return code
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.ok : exitCodes.usage
     const { code, message = String(error) } = Object(error) as { code?: unknown, message?: string }
-    stderr.write(`${plain(`error: ${typeof code === 'string' ? `${code}: ` : ''}${message}`)}\n`)
+    stderr.write(`${plain(`error: ${typeof code === 'string' && !message.includes(code) ? `${code}: ` : ''}${message}`)}\n`)
     return usageErrors.has(code) ? exitCodes.usage : exitCodes.failed
   }
 }

@@ -34,6 +34,12 @@ export async function withSessions (
   }
 }
 
+/** Where the sessions are, as a question says it: without the password that the URL may have. */
+export function placeOf (command: Command, { redis, prefix }: CommonOptions): string {
+  const { host, pathname } = urlOf(command, redis)
+  return `${host}${pathname === '/' ? '' : pathname} under the prefix ${JSON.stringify(prefix)}`
+}
+
 /** A call that fails says less of why than the connection does. */
 function withReason (error: unknown, failure: (Error & { code?: unknown }) | undefined): unknown {
   const reason = failure && (failure.message || String(failure.code))

@@ -1,6 +1,6 @@
 import type { Readable, Writable } from 'node:stream'
 import type { SessionInfo } from './info.js'
-import { endSessions, listSessions, totalsOf, type EndFilter, type SessionFilter, type SessionTotals } from './listing.js'
+import { endSessions, listSessions, totalsOf, type EndFilter, type SessionFilter, type SessionTotals, type TotalsOptions } from './listing.js'
 import { SessionManager, type SessionAddress } from './manager.js'
 import { restoreSessions, type RestoreOptions, type RestoreResult } from './restore.js'
 import { saveSessions, type SaveOptions, type SaveResult } from './save.js'
@@ -33,8 +33,8 @@ export class CompleteSessionManager<Data extends object> extends SessionManager<
   }
 
   /** Totals over all sessions, each of which is looked at. */
-  async infoAll (): Promise<SessionTotals> {
-    return totalsOf(this.home)
+  async infoAll (options: TotalsOptions = {}): Promise<SessionTotals> {
+    return totalsOf(this.home, options)
   }
 
   /**

@@ -1,4 +1,4 @@
-import { checkOptions, show, type Rule } from '../check.js'
+import { checkOptions, rules, show, type Rule } from '../check.js'
 import { OptionError } from '../errors.js'
 import { ableTo, type SessionSummary } from '../stores/abilities.js'
 import { infoOf, lookUp, type SessionInfo } from './info.js'
@@ -22,6 +22,14 @@ export interface EndFilter {
   subject?: string
   /** All but this one: a session, or its token. "Log out the others". */
   except?: TokenSession | string
+  /** Told from time to time how many were ended. */
+  onProgress?: (ended: number) => void
+}
+
+/** How the totals are made. */
+export interface TotalsOptions {
+  /** Told from time to time how far it is. */
+  onProgress?: ((totals: SessionTotals) => void) | undefined
 }
 
 /** Totals over all sessions. */
@@ -39,7 +47,11 @@ const filterRules: Record<keyof SessionFilter, Rule> = { subject: anything, name
 const endRules: Record<keyof EndFilter, Rule> = {
   subject: anything,
   except: { allowed: 'a session or its token', test: (value) => typeof value === 'string' || value instanceof TokenSession },
+  onProgress: rules.function,
 }
+
+/** Sessions between two words of progress. */
+const progressEvery = 1000
 
 export function listSessions (home: SessionHome, filter: SessionFilter): AsyncGenerator<SessionInfo, undefined> {
   const { subject, name } = checkFilter('list()', filter, filterRules)
@@ -50,23 +62,26 @@ export function listSessions (home: SessionHome, filter: SessionFilter): AsyncGe
 }
 
 export async function endSessions ({ store }: SessionHome, filter: EndFilter): Promise<number> {
-  const { subject, except } = checkFilter('endAll()', filter, endRules)
+  const { subject, except, onProgress } = checkFilter('endAll()', filter, endRules)
   const kept = except === undefined ? [] : except instanceof TokenSession ? lifeOf(except).ids : [idOf(except)]
   let count = 0
   for await (const page of idsOf({ store }, subject, 'endAll()')) {
     const ended = await Promise.all(page.map((id) => !kept.includes(id) && ask(() => store.end(id), (ended) => ended)))
     count += ended.filter(Boolean).length
+    onProgress?.(count)
   }
   return count
 }
 
-export async function totalsOf (home: SessionHome): Promise<SessionTotals> {
+export async function totalsOf (home: SessionHome, options: TotalsOptions): Promise<SessionTotals> {
+  const { onProgress } = checkOptions<TotalsOptions>('infoAll()', options, { onProgress: rules.function })
   const totals = { sessions: 0, keys: 0, expiring: 0, shared: 0 }
   for await (const { keys, expiresAt, shared } of listSessions(home, {})) {
     totals.sessions++
     totals.keys += keys
     if (expiresAt !== null) totals.expiring++
     if (shared) totals.shared++
+    if (totals.sessions % progressEvery === 0) onProgress?.({ ...totals })
   }
   return totals
 }
