@@ -68,8 +68,10 @@ class RequestScopes {
 
   /** The handler has failed: what is open now rolls back, if its provider goes by success. */
   fail (error: unknown): void {
-    if (this.#leaving) this.#head ??= new ReplyHead(this.#reply)
-    if (this.#leaving || this.#reply.raw.headersSent) return // the client gets the other reply
+    if (this.#leaving) {
+      this.#head ??= new ReplyHead(this.#reply)
+      return
+    }
     this.#failed = this.#scopes.filter(({ state }) => state === 'open')
     if (this.#settled) this.#warnOfKept()
     if (this.#reply.sent || this.#reply.statusCode >= 400 || hasStatus(error)) return
@@ -108,7 +110,6 @@ class RequestScopes {
 
   #goOn (done: HookHandlerDoneFunction): void {
     this.#leaving = false
-    this.#head?.restore()
     this.#head = undefined
     try {
       done()
