@@ -28,8 +28,8 @@ for (const answers of ['later', 'at-once'] as const) {
         }
       })
 
-      t.test('if the one that commits first fails, the other rolls back', async (t) => {
-        const fake = await fakeApp(t, options, (app) => {
+      t.test('if the one that commits first fails, the other rolls back, even if it always commits', async (t) => {
+        const fake = await fakeApp(t, { ...options, first: { ...options.first, commits: 'always' } }, (app) => {
           app.get('/', async ({ first, second }) => { first.add('a'); second.add('a'); return 'ok' })
         })
         const order = watchOrder(fake)

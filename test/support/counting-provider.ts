@@ -12,6 +12,8 @@ export interface CountedSession {
   closes: number
   /** Whether the reply's headers were out when the commit or rollback was done; `undefined` until then. */
   settledAfterHeaders: boolean | undefined
+  /** Whether `close` was asked for while a commit or rollback was under way. */
+  closedTooSoon: boolean
   /** Whether the reply was over (its `close` had come) when the session was closed; `undefined` until then. */
   closedAfterReply: boolean | undefined
 }
@@ -72,12 +74,12 @@ export class CountingProvider<Exposed = unknown> implements SessionProvider<Expo
     const inner: OpenSession<Exposed> & Partial<ErrorReplies> = opener.open(context)
     const raw = context.reply?.raw
     const counted: CountedSession = {
-      route: context.route, commits: 0, rollbacks: 0, closes: 0, settledAfterHeaders: undefined, closedAfterReply: undefined,
+      route: context.route, commits: 0, rollbacks: 0, closes: 0, settledAfterHeaders: undefined, closedTooSoon: false, closedAfterReply: undefined,
     }
     this.sessions.push(counted)
     let replyOver = false
     raw?.prependOnceListener('close', () => { replyOver = true })
-    const settled = (): void => { counted.settledAfterHeaders = raw?.headersSent }
+    const settled = (): void => { counted.settledAfterHeaders = raw?.headersSent ?? false }
     return {
       session: inner.session,
       replyTo: (error) => inner.replyTo?.(error),
@@ -90,7 +92,10 @@ export class CountingProvider<Exposed = unknown> implements SessionProvider<Expo
         counted.rollbacks++
         return this.#step('rollback', () => inner.rollback(), settled)
       },
-      close: () => this.#step('close', () => inner.close(), () => {
+      close: () => this.#step('close', () => {
+        counted.closedTooSoon = counted.settledAfterHeaders === undefined && counted.commits + counted.rollbacks > 0
+        return inner.close()
+      }, () => {
         counted.closes++
         counted.closedAfterReply = replyOver
         for (const waiting of this.#waiting.splice(0)) waiting.open()

@@ -41,6 +41,7 @@ async function playRow (t: Test, harness: Harness, row: Row): Promise<void> {
   const outcome = expected(row, harness, provider.commits)
   t.equal(provider.opened, 1, 'one session was opened')
   t.equal(session?.closes, 1, 'it was closed once')
+  t.equal(session?.closedTooSoon, false, 'and not before it was settled')
   const tried = row.commitFails === true ? 'committed' : outcome
   t.strictSame({ commits: session?.commits, rollbacks: session?.rollbacks },
     { commits: Number(tried === 'committed'), rollbacks: Number(tried === 'rolled-back') }, `it was ${outcome}, once`)

@@ -44,6 +44,28 @@ export const departures: readonly Row[] = [
     },
   },
   {
+    name: 'client leaves while the commit is under way',
+    outcome: 'committed',
+    commits: 'whenever',
+    async play (stage) {
+      const [committing, gone] = [barrier(), barrier()]
+      stage.provider.before.commit = () => {
+        committing.open()
+        return gone.opened
+      }
+      stage.route({
+        handler: async (request, reply) => {
+          await stage.use(request)
+          reply.raw.once('close', gone.open)
+          return 'done'
+        },
+      })
+      const exchange = await stage.begin()
+      await committing.opened
+      exchange.leave()
+    },
+  },
+  {
     name: 'client leaves during upload',
     outcome: 'rolled-back',
     commits: 'whenever',

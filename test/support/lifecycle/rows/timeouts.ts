@@ -1,3 +1,4 @@
+import { Readable } from 'node:stream'
 import { barrier } from '../../barrier.js'
 import type { Row } from '../row.js'
 
@@ -22,8 +23,8 @@ export const timeouts: readonly Row[] = [
       await over.opened
     },
   },
-  {
-    name: 'handlerTimeout during a slow commit',
+  ...['text', 'stream'].map((kind): Row => ({
+    name: `handlerTimeout during a slow commit, of a ${kind}`,
     outcome: 'committed',
     async play (stage) {
       const slow = stage.harness.commit === 'onSend'
@@ -33,18 +34,18 @@ export const timeouts: readonly Row[] = [
         handlerTimeout: stage.patience,
         handler: async (request) => {
           await stage.use(request)
-          return 'done'
+          return kind === 'text' ? 'done' : Readable.from(['do', 'ne'])
         },
       })
       const exchange = await stage.begin()
       if (slow) {
-        await stage.next('onError') // by then the error's onSend has run, and waits for the commit as well
+        await stage.next('onError') // by then the error's onSend has run, too
         timedOut.open()
       }
-      const { status, body } = await exchange.received
-      stage.t.strictSame([status, body], [200, 'done'], 'the reply that is committed for is the one that leaves')
+      const { status, body, whole } = await exchange.received
+      stage.t.strictSame([status, body, whole], [200, 'done', true], 'the reply that is committed for is the one that leaves')
     },
-  },
+  })),
   {
     name: 'connectionTimeout',
     server: ({ workWithin = 100 }) => ({ connectionTimeout: workWithin }),
