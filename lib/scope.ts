@@ -51,7 +51,8 @@ export class Scope implements SessionScope, OpenContext {
   /** On the tracker's clock. */
   openedTick = 0
   warned = false
-  trace: string | undefined = undefined
+  /** Where it was opened. Only its `stack` costs much, and few are asked for it. */
+  trace: Error | undefined = undefined
   /** What failed while rolling back and closing: logged, and never in the way of the app's own error. */
   cleanUpErrors: readonly unknown[] = none
   /** Its neighbours among the open scopes: the tracker's own. */
@@ -145,7 +146,7 @@ export class Scope implements SessionScope, OpenContext {
     const { opener, route, traced } = this.settings
     if (opener === undefined) throw new SessionRefusedError(this.#called, route)
     if (this.state === 'closed' || (this.reply !== undefined && isGone(this.reply.raw))) this.#refuseLateAccess()
-    if (traced) this.trace = new Error('opened here').stack
+    if (traced) this.trace = new Error('opened here')
     this.#session = opener.open(this)
     this.state = 'open'
     this.openedAt = isObserved() ? performance.now() : 0

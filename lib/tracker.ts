@@ -93,7 +93,7 @@ export class Tracker {
       if (scope.warned) continue
       scope.warned = true
       scope.settings.traced = true
-      const stack = scope.trace ?? 'not recorded; it will be for the next session of this route'
+      const stack = scope.trace?.stack ?? 'not recorded; it will be for the next session of this route'
       this.report('warn', { session: this.name, route: scope.route, stack },
         `${this.name} of ${scope.route} has been open for ${warnAfter} milliseconds or more`)
     }
