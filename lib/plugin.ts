@@ -1,9 +1,10 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest, HookHandlerDoneFunction, RouteOptions } from 'fastify'
 import fp from 'fastify-plugin'
+import { OptionError } from './errors.js'
 import { sessionCaller } from './get-session.js'
 import { transactionCaller } from './get-transaction.js'
 import { pluginOptions, type RequestSessionOptions } from './options.js'
-import { checksAtBoot, hasTransactions, isClosing } from './provider.js'
+import { checksAtBoot, claimOf, hasTransactions, isClosing } from './provider.js'
 import { Registration } from './registration.js'
 import { linkReply, scopeOf, usedScopes } from './request-scopes.js'
 import { tokenSessions } from './token/provider.js'
@@ -17,6 +18,7 @@ interface Registered { [kRegistrations]?: Registration[] }
 async function requestSession (app: FastifyInstance & Registered, options: RequestSessionOptions): Promise<void> {
   const registrations = app[kRegistrations] ?? addLifecycle(app)
   const registration = new Registration(pluginOptions(options, tokenSessions), registrations.length, app.log)
+  const others = registrations.slice()
   registrations.push(registration)
   const { name } = registration
 
@@ -26,6 +28,7 @@ async function requestSession (app: FastifyInstance & Registered, options: Reque
   app.decorate(getName, sessionCaller(registration, `app.${getName}()`))
 
   const { provider } = registration.options
+  refuseSharedPlace(registration, others)
   if (checksAtBoot(provider)) await provider.checkAtBoot()
   if (hasTransactions(provider)) app.decorate(`${getName}Transaction`, transactionCaller(registration, `app.${getName}Transaction()`))
 
@@ -40,6 +43,15 @@ async function requestSession (app: FastifyInstance & Registered, options: Reque
     await registration.drain()
     if (isClosing(provider)) await provider.close()
   })
+}
+
+/** Two providers that use one cookie would end each other's sessions in silence. */
+function refuseSharedPlace (registration: Registration, others: readonly Registration[]): void {
+  const { provider } = registration.options
+  const claim = claimOf(provider)
+  const other = others.find(({ options }) => claim !== undefined && options.provider !== provider && claimOf(options.provider) === claim)
+  if (other === undefined) return
+  throw new OptionError('requestSession', `${registration.name} and ${other.name} would use the same ${claim}: give one of them a transport with a name of its own`)
 }
 
 /** For the test helper. */

@@ -42,6 +42,8 @@ export interface OpenContext {
   readonly reply: FastifyReply | undefined
   /** Method and pattern of the route (`GET /people/:id`), or the name of the call. */
   readonly route: string
+  /** The registration's name, or that of the call. */
+  readonly name: string
   readonly log: FastifyBaseLogger | undefined
   /** The session is known to be rolled back, by whoever used it: `commit` is not called any more. */
   rollbackOnly (): void
@@ -100,6 +102,16 @@ export interface ErrorReplies {
 export interface ErrorReply {
   readonly statusCode: number
   readonly headers?: Readonly<Record<string, string>> | undefined
+}
+
+/** A provider that takes a place on the wire which it cannot share with another one of the same app. */
+export interface Claiming {
+  /** What it takes, for errors: `cookie session`. `undefined`: nothing that is known. */
+  readonly claim: string | undefined
+}
+
+export function claimOf (provider: object): string | undefined {
+  return (provider as Partial<Claiming>).claim
 }
 
 export function checksAtBoot (provider: object): provider is BootCheck {

@@ -77,6 +77,7 @@ export class Scope implements SessionScope, OpenContext {
   }
 
   get route (): string { return this.settings.route }
+  get name (): string { return this.tracker.name }
   get log (): FastifyBaseLogger | undefined { return this.request?.log ?? this.tracker.log }
   get failed (): boolean { return this.#rollbackOnly }
 

@@ -1,6 +1,6 @@
 import Fastify from 'fastify'
 import t from 'tap'
-import requestSession, { assertNoOpenSessions, memoryStore, tokenSessions } from '../lib/index.js'
+import requestSession, { assertNoOpenSessions, cookieTransport, memoryStore, tokenSessions } from '../lib/index.js'
 import { barrier } from './support/barrier.js'
 import { SpyStore } from './support/spy-store.js'
 import { tokenApp } from './support/token-app.js'
@@ -36,7 +36,7 @@ t.test('names the routes of those that stay open', async (t) => {
   const app = Fastify()
   t.teardown(() => app.close())
   await app.register(requestSession, { provider: tokenSessions() })
-  await app.register(requestSession, { name: 'second', provider: tokenSessions() })
+  await app.register(requestSession, { name: 'second', provider: tokenSessions({ transport: cookieTransport({ name: 'second' }) }) })
   const [started, go] = [barrier(), barrier()]
   app.get('/:name', async (request) => {
     const { session, second } = request as unknown as Record<string, Promise<unknown>>

@@ -97,7 +97,7 @@ export class OpenTokenSession implements OpenSession<Promise<TokenSession>>, Ses
 
   #found (identity: Identity, record: SessionRecord | undefined): TokenSession {
     if (record !== undefined && !isTooOld(record, this.#rules.home.lifetime)) return this.#opened(identity, record)
-    if (channels.expire.hasSubscribers) channels.expire.publish({ name: 'session', kind: 'token', route: this.#context.route } satisfies SessionEvent)
+    if (channels.expire.hasSubscribers) channels.expire.publish({ name: this.#context.name, kind: 'token', route: this.route } satisfies SessionEvent)
     return this.#opened()
   }
 

@@ -1,5 +1,5 @@
 import { checkOptions, oneOf, rules, withMethods, type Checked, type Rule } from '../check.js'
-import type { SessionOpener, SessionProvider } from '../provider.js'
+import type { Claiming, SessionOpener, SessionProvider } from '../provider.js'
 import type { CompleteStore } from '../stores/abilities.js'
 import { memoryStore } from '../stores/memory.js'
 import type { SessionStore } from '../stores/store.js'
@@ -10,7 +10,7 @@ import { OpenTokenSession, type OpeningRules } from './open-session.js'
 import type { SessionHome } from './session-life.js'
 import type { SessionData, TokenSession } from './session.js'
 import { tokenKinds } from './token.js'
-import { cookieTransport, type TokenTransport } from './transport.js'
+import { cookieTransport, type PlacedTransport, type TokenTransport } from './transport.js'
 
 /** What a route may say of its token sessions. */
 export interface TokenRouteOptions {
@@ -119,10 +119,11 @@ export function tokenSessions (options?: TokenSessionOptions): TokenProvider<Ses
 
 type CheckedOptions = Defaults & Checked<TokenSessionOptions>
 
-class TokenSessions extends CompleteSessionManager<SessionData> implements CompleteTokenProvider<SessionData, Promise<TokenSession> | TokenSession> {
+class TokenSessions extends CompleteSessionManager<SessionData> implements CompleteTokenProvider<SessionData, Promise<TokenSession> | TokenSession>, Claiming {
   readonly kind = 'token'
   readonly commits = 'always'
   readonly holds = false
+  readonly claim: string | undefined
   readonly #options: CheckedOptions
   readonly #transport: TokenTransport
 
@@ -133,6 +134,7 @@ class TokenSessions extends CompleteSessionManager<SessionData> implements Compl
     super(home, secret === undefined ? undefined : new SharedTokens(tokens, secret))
     this.#options = options
     this.#transport = transport
+    this.claim = (transport as Partial<PlacedTransport>).place
   }
 
   forRoute (options: TokenRouteOptions | undefined, where: string): SessionOpener<Promise<TokenSession>> {

@@ -14,6 +14,12 @@ export interface TokenTransport {
   write (reply: FastifyReply, token: string | undefined, expiresAt: number | null): void
 }
 
+/** A transport that says where it puts the token, so that two of one app do not overwrite each other's. */
+export interface PlacedTransport extends TokenTransport {
+  /** For errors: `header authorization`. */
+  readonly place: string
+}
+
 /** Options of the cookie (RFC 6265 and its successor, draft-ietf-httpbis-rfc6265bis). */
 export interface CookieOptions {
   /** @default '__Host-session' where `secure`, `path` and `domain` allow it, '__Secure-session' where only `secure` does, else 'session' */
@@ -58,7 +64,7 @@ const maxCookieAge = 34_560_000
  * The token in a cookie: the default.
  * @throws OptionError (`FST_SESSION_OPTION`), also for combinations that a browser would drop in silence
  */
-export function cookieTransport (options?: CookieOptions): TokenTransport {
+export function cookieTransport (options?: CookieOptions): PlacedTransport {
   const where = 'cookieTransport()'
   const checked = checkOptions<CookieOptions>(where, options, cookieRules)
   const { domain, path = '/', sameSite = 'lax', httpOnly = true, partitioned = false } = checked
@@ -81,6 +87,7 @@ export function cookieTransport (options?: CookieOptions): TokenTransport {
   }
 
   return {
+    place: `cookie ${name} (${domain ?? 'this host'}, path ${path})`,
     read (request) {
       const header = request.headers.cookie
       const first = header?.indexOf(pair) ?? -1
@@ -137,7 +144,7 @@ const isFieldName = (value: unknown): boolean => typeof value === 'string' && /^
  * the same name; an empty one says that the session has ended.
  * @throws OptionError (`FST_SESSION_OPTION`)
  */
-export function headerTransport (options?: HeaderOptions): TokenTransport {
+export function headerTransport (options?: HeaderOptions): PlacedTransport {
   const checked = checkOptions<HeaderOptions>('headerTransport()', options, {
     name: { allowed: 'the name of a header', test: isFieldName },
     scheme: { allowed: 'a word, or null for none', test: (value) => value === null || isFieldName(value) },
@@ -146,6 +153,7 @@ export function headerTransport (options?: HeaderOptions): TokenTransport {
   const scheme = checked.scheme === undefined ? (name === 'authorization' ? 'Bearer' : null) : checked.scheme
   const prefix = scheme === null ? '' : `${scheme} `
   return {
+    place: `header ${name}`,
     read (request) {
       const header = request.headers[name]
       if (typeof header !== 'string' || header.slice(0, prefix.length).toLowerCase() !== prefix.toLowerCase()) return undefined

@@ -1,6 +1,6 @@
 import Fastify from 'fastify'
 import t from 'tap'
-import requestSession, { assertNoOpenSessions } from '../../lib/index.js'
+import requestSession, { assertNoOpenSessions, cookieTransport, tokenSessions } from '../../lib/index.js'
 import { registerFake, fakeApp, type FakeSessions } from '../support/fake-app.js'
 
 t.test('encapsulated registrations of one name work side by side, each for its own routes', async (t) => {
@@ -79,4 +79,15 @@ t.test('routes of all kinds settle before their headers: GET and its HEAD, sever
     ;(first.kept as Set<string>).clear()
   }
   t.equal(first.provider.opened, requests.length)
+})
+
+t.test('two token providers must not use one cookie', async (t) => {
+  const app = Fastify()
+  t.teardown(() => app.close())
+  const users = tokenSessions()
+  await app.register(requestSession, { provider: users })
+  await app.register(requestSession, { name: 'again', provider: users })
+  await app.register(requestSession, { name: 'other', provider: tokenSessions({ transport: cookieTransport({ name: 'other' }) }) })
+  app.register(requestSession, { name: 'baskets', provider: tokenSessions() })
+  await t.rejects(async () => app.ready(), { code: 'FST_SESSION_OPTION', message: /baskets and session would use the same cookie session \(this host, path \/\)/ })
 })
