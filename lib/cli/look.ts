@@ -40,11 +40,10 @@ async function * list ({ users }: Sessions, surroundings: Surroundings, { subjec
   const filter = { ...subject !== undefined && { subject }, ...name !== undefined && { name } }
   let count = 0
   try {
-    if (!asJson) yield tableHead
     for await (const info of users.list(filter)) {
-      const session = printed(info)
-      yield asJson ? json(session) : tableRow(session)
-      progress.tell(`${++count} sessions`)
+      if (count++ === 0 && !asJson) yield tableHead
+      yield asJson ? json(printed(info)) : tableRow(printed(info))
+      progress.tell(`${count} sessions`)
     }
   } finally {
     progress.end()

@@ -35,7 +35,8 @@ export async function connect ({ url, cluster, timeout }: RedisAddress): Promise
     })
     : new Redis(url.href, own)
   let failure: Error | undefined
-  client.on('error', (error: Error) => { failure = error })
+  // Of a cluster's client, what its last node said: itself it says only that none is there.
+  client.on('error', (error: Error & { lastNodeError?: Error | undefined }) => { failure = error.lastNodeError ?? error })
   return { client, failure: () => failure, close: () => client.disconnect() }
 }
 

@@ -18,7 +18,8 @@ export async function run (args: readonly string[], surroundings: Surroundings):
   let code: ExitCode = exitCodes.ok
   const program = new Command('fastify-request-session')
     .description('Looks at, ends, saves and restores the token sessions that fastify-request-session keeps in a Redis.')
-    .version(version())
+    .version(version(), '--version')
+    .helpOption('--help')
     .exitOverride()
     .configureOutput({
       writeOut: (text) => { stdout.write(text) },

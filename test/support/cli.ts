@@ -1,0 +1,44 @@
+import { spawn } from 'node:child_process'
+import { PassThrough, Readable } from 'node:stream'
+import { text } from 'node:stream/consumers'
+import { fileURLToPath } from 'node:url'
+import { run } from '../../lib/cli/run.js'
+
+const main = fileURLToPath(new URL('../../lib/cli/main.ts', import.meta.url))
+
+/** What a run of the operator's command ended with. */
+export interface Run {
+  /** `null`: it hung, and was killed. */
+  readonly code: number | null
+  readonly stdout: string
+  readonly stderr: string
+}
+
+export interface RunOptions {
+  readonly env?: Record<string, string>
+  readonly stdin?: string
+}
+
+/** Runs the operator's command in this process, without a terminal. */
+export async function runCommand (args: readonly string[], { env = {}, stdin = '' }: RunOptions = {}): Promise<Run> {
+  const [stdout, stderr] = [new PassThrough(), new PassThrough()]
+  const texts = Promise.all([text(stdout), text(stderr)])
+  const code = await run(args, { stdin: Readable.from(stdin === '' ? [] : [Buffer.from(stdin)]), stdout, stderr, env })
+  stdout.end()
+  stderr.end()
+  const [out, err] = await texts
+  return { code, stdout: out, stderr: err }
+}
+
+/** Runs the operator's command as a process of its own, without a terminal: it has to end by itself. */
+export async function runProcess (args: readonly string[], { env = {}, stdin = '' }: RunOptions = {}): Promise<Run> {
+  const { REDIS_URL, ...inherited } = process.env
+  const child = spawn(process.execPath, ['--import', 'tsx', main, ...args], { env: { ...inherited, ...env }, timeout: 25_000, killSignal: 'SIGKILL' })
+  const output = { stdout: '', stderr: '' }
+  for (const name of ['stdout', 'stderr'] as const) child[name].setEncoding('utf8').on('data', (chunk: string) => { output[name] += chunk })
+  // It may end without having read.
+  child.stdin.on('error', () => {})
+  child.stdin.end(stdin)
+  const code = await new Promise<number | null>((resolve) => child.once('close', resolve))
+  return { code, ...output }
+}
