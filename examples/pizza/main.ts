@@ -1,0 +1,183 @@
+/**
+ * A pizzeria: the customer orders, the kitchen bakes, a driver brings it, and any number of pages follow it live. An
+ * order is a shared session, a driver's shift is the session of his browser, with his deliveries as its keys.
+ */
+import createError from '@fastify/error'
+import Fastify, { type FastifyInstance, type FastifyRequest, type FastifyServerOptions } from 'fastify'
+import requestSession, {
+  memoryStore, redisStore, tokenSessions, type CompleteStore, type RouteOptionsOf, type SessionOf, type SessionScope, type TokenProvider,
+} from 'fastify-request-session'
+import type { Example } from '../shared/example.js'
+import { logger } from '../shared/logger.js'
+import { pages } from '../shared/pages.js'
+import { connectRedis, withoutPassword } from '../shared/redis.js'
+import { eventStreams } from './events.js'
+import { menu, pizzaIds, type PizzaId } from './orders.js'
+import { NoOrderError, Pizzeria } from './pizzeria.js'
+import { deliveryKey, shiftView, type ShiftData } from './shift.js'
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    shift: SessionOf<TokenProvider<ShiftData>>
+    shiftScope: SessionScope
+  }
+  interface FastifyContextConfig { shift?: RouteOptionsOf<TokenProvider<ShiftData>> }
+}
+
+const NoShiftError = createError('PIZZA_NO_SHIFT', 'Begin your shift first.', 403)
+
+export interface PizzeriaOptions {
+  /** Where orders live. @default the embedded store, in memory */
+  orders?: CompleteStore | undefined
+  /** Where shifts live: apart from the orders, so that the token of the one is none of the other. @default the embedded store */
+  shifts?: CompleteStore | undefined
+  /** The tokens of orders follow from it. */
+  secret?: string | undefined
+  /** Seconds after which an order is given up. */
+  patience?: number | undefined
+  logger?: FastifyServerOptions['logger'] | undefined
+}
+
+const demoSecret = 'whoever has read this can guess the orders of the demo'
+
+export async function buildApp (options: PizzeriaOptions = {}): Promise<FastifyInstance> {
+  const { orders = memoryStore(), shifts = memoryStore(), secret = demoSecret, patience = 3600, logger = false } = options
+  const app = Fastify({ logger, ajv: { customOptions: { removeAdditional: false } } })
+  // JSON is what no form of another site can send: that, and the cookie's SameSite=Lax, keep forged requests out.
+  app.removeContentTypeParser('text/plain')
+
+  const pizzeria = new Pizzeria(orders, secret, patience)
+  app.addHook('onClose', () => pizzeria.close())
+  const openStream = eventStreams(app)
+  await app.register(requestSession, { name: 'shift', provider: tokenSessions<ShiftData>({ store: shifts, ttl: 12 * 3600 }) })
+  await app.register(pages, { folder: new URL('public/', import.meta.url) })
+
+  const number = { type: 'integer', minimum: 1 }
+  const one = { schema: { params: objectOf({ number }) } }
+
+  app.get('/api/menu', async () => menu)
+
+  app.post<{ Body: { pizza: PizzaId, customer: string } }>('/api/orders', {
+    schema: { body: objectOf({ pizza: { enum: pizzaIds }, customer: { type: 'string', minLength: 1, maxLength: 40, pattern: '\\S' } }) },
+  }, async (request, reply) => {
+    reply.code(201)
+    return pizzeria.take(request.body.pizza, request.body.customer.trim())
+  })
+
+  app.get<{ Params: { token: string } }>('/api/orders/:token/events', async (request, reply) => {
+    const { token } = request.params
+    const first = await pizzeria.find(token)
+    if (first === undefined) throw new NoOrderError()
+    const stream = openStream(reply)
+    const subscription = await pizzeria.follow(token, async (update) => {
+      if (update.type !== 'changed') {
+        await stream.send('over', { how: update.type })
+        return stream.end()
+      }
+      const view = await pizzeria.find(token)
+      if (view !== undefined) await stream.send('order', view)
+    })
+    stream.onEnd(() => { subscription?.close() })
+    // Read only now: what has happened since the first look is in it, what happens from now on is told.
+    const view = await pizzeria.find(token)
+    if (view !== undefined) await stream.send('order', view)
+    else if (subscription === undefined) {
+      await stream.send('over', { how: 'ended' })
+      stream.end()
+    }
+  })
+
+  app.get('/api/orders/events', async (_request, reply) => {
+    const stream = openStream(reply)
+    const send = async (): Promise<void> => stream.send('orders', await pizzeria.open())
+    const subscription = await pizzeria.followAll(send)
+    stream.onEnd(() => { subscription?.close() })
+    await send()
+  })
+
+  app.post<{ Params: { number: number } }>('/api/orders/:number/bake', one, async ({ params }) => pizzeria.advance(params.number, 'ordered', 'baking'))
+
+  app.post<{ Params: { number: number } }>('/api/orders/:number/ready', one, async ({ params }) => pizzeria.advance(params.number, 'baking', 'ready'))
+
+  app.get('/api/shift', async (request) => shiftView(await request.shift))
+
+  app.put<{ Body: { driver: string } }>('/api/shift', {
+    schema: { body: objectOf({ driver: { type: 'string', minLength: 1, maxLength: 30, pattern: '\\S' } }) },
+  }, async (request) => {
+    const shift = await request.shift
+    shift.renew() // a new shift is a login
+    shift.clear()
+    shift.set('driver', request.body.driver.trim())
+    return shiftView(shift)
+  })
+
+  app.delete('/api/shift', async (request, reply) => {
+    const shift = await request.shift
+    shift.end()
+    return reply.code(204).send()
+  })
+
+  app.post<{ Params: { number: number } }>('/api/shift/:number', one, async (request) => {
+    const { shift, driver } = await onShift(request)
+    const { number } = request.params
+    const order = await pizzeria.hand(number, driver)
+    shift.set(deliveryKey(number), { pizza: order.pizza, customer: order.customer, deliveredAt: null })
+    return shiftView(shift)
+  })
+
+  app.put<{ Params: { number: number }, Body: { progress: number } }>('/api/shift/:number', {
+    schema: { params: objectOf({ number }), body: objectOf({ progress: { type: 'number', minimum: 0, maximum: 1 } }) },
+  }, async (request) => {
+    const { driver } = await onShift(request)
+    return pizzeria.move(request.params.number, driver, request.body.progress)
+  })
+
+  app.post<{ Params: { number: number } }>('/api/shift/:number/delivered', one, async (request) => {
+    const { shift, driver } = await onShift(request)
+    const { number } = request.params
+    await pizzeria.deliver(number, driver)
+    shift.update(deliveryKey(number), (delivery) => delivery && { ...delivery, deliveredAt: new Date().toISOString() })
+    return shiftView(shift)
+  })
+
+  /** The driver's own view: his orders, live. His shift is saved before the reply is taken out of Fastify's hands. */
+  app.get('/api/shift/events', async (request, reply) => {
+    const { shift, driver } = await onShift(request)
+    shift.touch()
+    await request.shiftScope.commit()
+    const stream = openStream(reply)
+    const send = async (): Promise<void> => {
+      const open = await pizzeria.open()
+      await stream.send('orders', open.filter((order) => order.stage === 'ready' || order.driver === driver))
+    }
+    const subscription = await pizzeria.followAll(send)
+    stream.onEnd(() => { subscription?.close() })
+    await send()
+  })
+
+  return app
+}
+
+async function onShift (request: FastifyRequest) {
+  const shift = await request.shift
+  const driver = shift.get('driver')
+  if (driver === undefined) throw new NoShiftError()
+  return { shift, driver }
+}
+
+function objectOf (properties: Record<string, object>): object {
+  return { type: 'object', properties, required: Object.keys(properties), additionalProperties: false }
+}
+
+/** On Redis if `REDIS_URL` names one, else on the embedded store. `PIZZA_SECRET` has to be the same in all processes. */
+export async function start (): Promise<Example> {
+  const url = process.env['REDIS_URL']
+  const secret = process.env['PIZZA_SECRET'] || undefined
+  if (!url) return { app: await buildApp({ logger, secret }), store: 'the embedded store' }
+  const redis = await connectRedis(url)
+  const store = (prefix: string) => redisStore(redis, { prefix })
+  const app = await buildApp({ logger, secret, orders: store('pizza:order:'), shifts: store('pizza:shift:') })
+  redis.on('error', (error) => app.log.error(error, 'the connection to Redis failed'))
+  app.addHook('onClose', async () => redis.disconnect())
+  return { app, store: `Redis at ${withoutPassword(url)}` }
+}

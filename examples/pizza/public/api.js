@@ -1,0 +1,43 @@
+/** An answer that says no; `code` is the server's own name for the reason. */
+export class Refusal extends Error {
+  constructor (status, { code, message }) {
+    super(message)
+    this.status = status
+    this.code = code
+  }
+}
+
+async function ask (method, path, body) {
+  const response = await fetch(`/api/${path}`, {
+    method,
+    cache: 'no-store',
+    ...body !== undefined && { headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) },
+  })
+  if (response.status === 204) return undefined
+  const answer = await response.json().catch(() => ({ message: response.statusText }))
+  if (!response.ok) throw new Refusal(response.status, answer)
+  return answer
+}
+
+export const menu = () => ask('GET', 'menu')
+export const order = (pizza, customer) => ask('POST', 'orders', { pizza, customer })
+export const bake = (number) => ask('POST', `orders/${number}/bake`)
+export const ready = (number) => ask('POST', `orders/${number}/ready`)
+export const shift = () => ask('GET', 'shift')
+export const beginShift = (driver) => ask('PUT', 'shift', { driver })
+export const endShift = () => ask('DELETE', 'shift')
+export const take = (number) => ask('POST', `shift/${number}`)
+export const move = (number, progress) => ask('PUT', `shift/${number}`, { progress })
+export const delivered = (number) => ask('POST', `shift/${number}/delivered`)
+
+/**
+ * Follows server-sent events; the browser comes back by itself when the connection is lost.
+ * @returns a function that stops
+ */
+export function follow (path, listeners, onConnection) {
+  const source = new window.EventSource(`/api/${path}`)
+  for (const [event, listener] of Object.entries(listeners)) source.addEventListener(event, ({ data }) => listener(JSON.parse(data)))
+  source.onopen = () => onConnection?.('open')
+  source.onerror = () => onConnection?.(source.readyState === window.EventSource.CLOSED ? 'refused' : 'lost')
+  return () => source.close()
+}
