@@ -56,6 +56,7 @@ if (redis) {
     await Promise.all(Array.from({ length: 1500 }, () => users.create()))
     const saved = await atTerminal(['save', `${t.testdir()}/saved.jsonl`, '--json'], [])
     t.match(saved, { code: 0, stdout: '{"sessions":1500,"damaged":0}\n', stderr: /\d+ saved.*\r\x1b\[K$/ }) // eslint-disable-line no-control-regex
+    t.match(await atTerminal(['info', '--json'], []), { code: 0, stdout: /"sessions":1500/, stderr: /1000 sessions.*\r\x1b\[K$/ }) // eslint-disable-line no-control-regex
     t.match(await atTerminal(['end-all', '--yes', '--json'], []), { code: 0, stdout: '{"ended":1500}\n', stderr: /\d+ ended/ })
   })
 
