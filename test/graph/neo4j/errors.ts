@@ -35,7 +35,7 @@ export async function errors (t: Test, url: string, observer: Driver): Promise<v
   })
 
   await t.test('a full pool', async (t) => {
-    const driver = driverForTest(t, url, { maxConnectionPoolSize: 1, connectionAcquisitionTimeout: 200 })
+    const driver = driverForTest(t, url, { maxConnectionPoolSize: 1, connectionAcquisitionTimeout: 2000 })
     const transactions = await graphApp(t, neo4jTransactions(driver))
     transactions.app.get('/', async (request) => {
       await (await transactionOf(request)).run(create, { key: 'full pool' })
@@ -85,7 +85,7 @@ export async function errors (t: Test, url: string, observer: Driver): Promise<v
   })
 
   await t.test('the app\'s own status and error handler come first', async (t) => {
-    const driver = driverForTest(t, url, { maxConnectionPoolSize: 1, connectionAcquisitionTimeout: 50 })
+    const driver = driverForTest(t, url, { maxConnectionPoolSize: 1, connectionAcquisitionTimeout: 2000 })
     const { app } = await graphApp(t, neo4jTransactions(driver))
     app.get('/', async (request, reply) => {
       reply.code(418)

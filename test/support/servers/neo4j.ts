@@ -35,7 +35,7 @@ export async function startNeo4j (options: Neo4jOptions = {}): Promise<OwnServer
     ],
     url: (port) => `bolt://127.0.0.1:${port}`,
     ready: /^READY /,
-    startWithin: 90_000,
+    startWithin: 240_000,
   })
 }
 
