@@ -49,7 +49,7 @@ export async function errors (t: Test, url: string, observer: Driver): Promise<v
     const holder = driver.session()
     await holder.beginTransaction()
     const reply = await transactions.app.inject('/')
-    t.match(reply.json(), { statusCode: 503, code: 'FST_SESSION_DATABASE_UNAVAILABLE', message: /Connection acquisition timed out in 200 ms/ })
+    t.match(reply.json(), { statusCode: 503, code: 'FST_SESSION_DATABASE_UNAVAILABLE', message: /Connection acquisition timed out in 2000 ms/ })
     t.equal(reply.headers['retry-after'], '1')
     t.equal((await sessions.app.inject('/')).statusCode, 503)
     await holder.close()
