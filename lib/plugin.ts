@@ -62,7 +62,7 @@ export function registrationsOf (app: FastifyInstance & Registered): readonly Re
 /** The hooks that all registrations of one instance share, in the order of a request's life. */
 function addLifecycle (app: FastifyInstance & Registered): Registration[] {
   const registrations: Registration[] = []
-  app.decorate(kRegistrations as unknown as string, registrations)
+  app.decorate<Registration[]>(kRegistrations, registrations)
   app.decorate('sessionStats', function sessionStats (): Record<string, SessionStats> {
     return Object.fromEntries(registrations.map(({ name, tracker }) => [name, tracker.stats()]))
   })

@@ -195,7 +195,7 @@ function hasStatus (error: unknown): boolean {
 }
 
 function settingsOf (request: FastifyRequest, registration: Registration): ScopeSettings {
-  const config = request.routeOptions.config as unknown as Record<symbol, ScopeSettings | undefined> | undefined
+  const config: { readonly [registered: symbol]: ScopeSettings | undefined } | undefined = request.routeOptions.config as object | undefined
   const settings = config?.[registration.key] ?? (request.is404 ? registration.defaults : undefined)
   if (settings === undefined) throw tooEarly(request, registration)
   return settings
