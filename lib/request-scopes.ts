@@ -195,8 +195,9 @@ function hasStatus (error: unknown): boolean {
 }
 
 function settingsOf (request: FastifyRequest, registration: Registration): ScopeSettings {
-  const config: { readonly [registered: symbol]: ScopeSettings | undefined } | undefined = request.routeOptions.config as object | undefined
-  const settings = config?.[registration.key] ?? (request.is404 ? registration.defaults : undefined)
+  const config: object | undefined = request.routeOptions.config
+  const own = config && Reflect.get(config, registration.key) as ScopeSettings | undefined
+  const settings = own ?? (request.is404 ? registration.defaults : undefined)
   if (settings === undefined) throw tooEarly(request, registration)
   return settings
 }
