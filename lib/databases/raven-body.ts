@@ -12,14 +12,14 @@ const nothing = (): void => {}
  */
 export function guardBody (command: RavenCommand<unknown>): void {
   const send: Send = command.send
-  command.send = async function sendGuarded (agent, options) {
+  command.send = function sendGuarded (agent, options) {
     const cut = new CutBody()
-    const answer = await Reflect.apply(send, command, [agent, {
-      ...options,
-      fetcher: async (uri: string, init?: RequestInit) => cut.watch(await ((options.fetcher as Fetch | undefined) ?? fetch)(uri, init)),
-    }]) as Awaited<ReturnType<Send>>
-    cut.passTo(answer.bodyStream)
-    return answer
+    const fetchIt = (options.fetcher as Fetch | undefined) ?? fetch
+    options.fetcher = (uri: string, init?: RequestInit) => fetchIt(uri, init).then((response) => cut.watch(response))
+    return (Reflect.apply(send, command, [agent, options]) as ReturnType<Send>).then((answer) => {
+      cut.passTo(answer.bodyStream)
+      return answer
+    })
   }
 }
 
@@ -44,15 +44,12 @@ class CutBody {
 
   /** The part of a reader that `Readable.fromWeb()` uses. For it, a body that is cut off just ends. */
   #watchReader (reader: ReadableStreamDefaultReader<Uint8Array>): Pick<typeof reader, 'read' | 'cancel' | 'closed'> {
+    const fail = (error: unknown): { done: true, value: undefined } => {
+      this.#fail(error)
+      return { done: true, value: undefined }
+    }
     return {
-      read: async () => {
-        try {
-          return await reader.read()
-        } catch (error) {
-          this.#fail(error)
-          return { done: true, value: undefined }
-        }
-      },
+      read: () => reader.read().catch(fail),
       cancel: (reason) => reader.cancel(reason),
       closed: reader.closed.catch(nothing),
     }

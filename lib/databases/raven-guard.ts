@@ -38,7 +38,7 @@ export class SessionGuard {
   /** @throws SessionClosedError (`FST_SESSION_CLOSED`) */
   admit (until: Until): void {
     if (until === 'ever' || this.#state === 'open') return
-    if (this.#state === 'closed' || until === 'settled') throw new SessionClosedError('The document session', this.place.route)
+    if (this.#state === 'closed' || until === 'settled') throw this.#closedError()
   }
 
   /**
@@ -71,8 +71,8 @@ export class SessionGuard {
     return limitError(error, this.place, maxNumberOfRequestsPerSession)
   }
 
-  async #execute (executor: RequestExecutor, command: RavenCommand<unknown>, sessionInfo?: SessionInfo, options?: ExecuteOptions): Promise<void> {
-    this.admit('closed')
+  #execute (executor: RequestExecutor, command: RavenCommand<unknown>, sessionInfo?: SessionInfo, options?: ExecuteOptions): Promise<void> {
+    if (this.#state === 'closed') return Promise.reject(this.#closedError())
     const saves = this.#save !== undefined
     if (this.#save !== undefined) {
       this.#save.sent = true
@@ -80,11 +80,18 @@ export class SessionGuard {
       command.timeout = Math.min(this.#timeout + 50, command.timeout || executor.defaultTimeout || longest)
     }
     guardBody(command)
-    try {
-      await executor.execute(command, sessionInfo, options)
-    } catch (error) {
+    const explain = (error: unknown): never => {
       throw saves ? saveError(error, this.place, command) : readError(error, this.place, command.statusCode)
     }
+    try {
+      return executor.execute(command, sessionInfo, options).catch(explain)
+    } catch (error) {
+      return explain(error)
+    }
+  }
+
+  #closedError (): Error {
+    return new SessionClosedError('The document session', this.place.route)
   }
 
   async #withDeadline (saved: Promise<void>): Promise<void> {

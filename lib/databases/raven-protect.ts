@@ -44,8 +44,12 @@ function guardedPrototype (original: object, members: Members): object {
 
 function guardedMethod (method: Method, until: Until): Method {
   if (types.isAsyncFunction(method)) {
-    return async function guarded (...args) {
-      (this as Guarded)[kGuard].admit(until)
+    return function guarded (...args) {
+      try {
+        (this as Guarded)[kGuard].admit(until)
+      } catch (error) {
+        return Promise.reject(error)
+      }
       return Reflect.apply(method, this, args)
     }
   }

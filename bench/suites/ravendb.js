@@ -1,0 +1,37 @@
+import { spawnSync } from 'node:child_process'
+import { tsImport } from 'tsx/esm/api'
+import { pinned } from '../processes.js'
+
+const ways = ['plugin', 'by hand']
+const routes = ['load', 'load-tracked', 'store']
+
+/** Document sessions, against the same routes written by hand. */
+export default async function ravendb (bench) {
+  const { openRavenDB } = await tsImport('../../test/support/servers/ravendb.js', import.meta.url)
+  const { createRavenDatabase } = await tsImport('../../test/support/servers/ravendb-database.js', import.meta.url)
+  const server = await openRavenDB()
+  bench.use({ stop: () => server.stop() })
+  if (pinned && server.pid !== undefined) spawnSync('taskset', ['-acp', '1', String(server.pid)])
+  const { name, store, drop } = await createRavenDatabase(server.url)
+  bench.use({ stop: drop })
+
+  const session = store.openSession()
+  await session.store({ title: 'The garden party', text: 'Saturday at six, behind the library.' }, 'notes/1')
+  await session.saveChanges()
+
+  async function start () {
+    const cells = []
+    for (const way of ways) {
+      const server = await bench.server('ravendb', { args: [way, store.urls[0], name] })
+      for (const route of routes) cells.push({ name: `${way} ${route}`, server, path: `/${route}` })
+    }
+    return cells
+  }
+
+  const { rate, ratio, costRatio } = await bench.measure(start, { warmUp: 2 })
+  return routes.flatMap((route) => [
+    rate(`${route}, by hand`, `by hand ${route}`),
+    ratio(`${route} / by hand`, `plugin ${route}`, `by hand ${route}`),
+    costRatio(`${route} / by hand, by CPU time`, `by hand ${route}`, `plugin ${route}`),
+  ])
+}
