@@ -35,8 +35,10 @@ export const bars = {
     'store / by hand': { min: 0.97 },
   },
   'save-restore': {
-    'save peak memory over base': { max: 200 },
-    'restore peak memory over base': { max: 200 },
+    'memory: save, peak memory': { max: 200 },
+    'memory: restore, peak memory': { max: 200 },
+    'Redis: save, peak memory': { max: 200 },
+    'Redis: restore, peak memory': { max: 200 },
   },
 }
 

@@ -2,12 +2,12 @@
 import { rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { setImmediate as turn } from 'node:timers/promises'
 import Fastify from 'fastify'
-import requestSession, { getSession, memoryStore, redisStore, tokenSessions } from 'fastify-request-session'
+import requestSession, { memoryStore, redisStore, tokenSessions } from 'fastify-request-session'
 import { Redis } from 'ioredis'
 import { watchDelay } from './delay.js'
 import { heapCommands } from './heap.js'
+import { makeSessions } from './make.js'
 import { fastifyListener, kind, redisOptions, sample, serve } from './serve.js'
 
 const app = Fastify()
@@ -40,18 +40,6 @@ app.get('/write', async (request) => {
   return { count }
 })
 
-/** Makes sessions as a service would, letting the event loop turn now and then. */
-async function make (count, each) {
-  for (let i = 0; i < count; i++) {
-    await getSession(sessions, null, async (session) => {
-      session.set('user', sample.user)
-      session.set('items', sample.items)
-      each(session, i)
-    })
-    if (i % 1000 === 0) await turn()
-  }
-}
-
 await serve(fastifyListener(app), {
   ...heapCommands(() => created),
   watchDelay,
@@ -60,7 +48,7 @@ await serve(fastifyListener(app), {
   async fill ({ count, cookies }) {
     const step = Math.max(1, Math.floor(count / cookies))
     const lines = []
-    await make(count, ({ token }, i) => { if (i % step === 0) lines.push(`session=${token}`) })
+    await makeSessions(sessions, count, ({ token }, i) => { if (i % step === 0) lines.push(`session=${token}`) })
     const file = join(tmpdir(), `bench-cookies-${process.pid}`)
     writeFileSync(file, lines.join('\n') + '\n')
     process.once('exit', () => rmSync(file, { force: true }))
@@ -70,7 +58,7 @@ await serve(fastifyListener(app), {
   /** Makes `count` sessions that expire in the same second, and gives that moment. */
   async fillExpiring ({ count }) {
     const expireAt = Date.now() + 5_000 + count * 0.03
-    await make(count, (session) => session.expire(Math.round((expireAt - Date.now()) / 1000)))
+    await makeSessions(sessions, count, (session) => session.expire(Math.round((expireAt - Date.now()) / 1000)))
     if (Date.now() > expireAt - 1_000) throw new Error(`making ${count} sessions took longer than they live`)
     return expireAt
   },
