@@ -34,12 +34,12 @@ export async function load (options, tries = 3) {
 
 async function wrk ({ url, cookie, cookieFile, seconds, connections }) {
   const out = await run('wrk', [
-    '-t', '1', '-c', String(connections), '-d', `${seconds}s`,
+    '-t', '1', '-c', String(connections), '-d', '60s',
     ...(cookie ? ['-H', `cookie: ${cookie}`] : []),
     ...(cookieFile ? ['-s', wrkScript] : []),
     url,
     ...(cookieFile ? ['--', cookieFile] : []),
-  ])
+  ], seconds)
   const [, count, duration, unit] = /(\d+) requests in ([\d.]+)(ms|s|m)/.exec(out) ?? []
   if (!count) throw new Error(`wrk printed no result:\n${out}`)
   const refused = Number(/Non-2xx or 3xx responses: (\d+)/.exec(out)?.[1] ?? 0)
@@ -52,9 +52,15 @@ async function cannon (options) {
   return JSON.parse(await run(process.execPath, [autocannon, JSON.stringify(options)]))
 }
 
-/** Runs the load generator on its core and gives what it printed. */
-async function run (command, args) {
+/**
+ * Runs the load generator on its core and gives what it printed.
+ * @param {string} command
+ * @param {string[]} args
+ * @param {number} [seconds] after which it is interrupted: wrk itself knows whole seconds only
+ */
+async function run (command, args, seconds) {
   const child = startOn(1, command, args, { stdio: ['ignore', 'pipe', 'inherit'] })
+  if (seconds !== undefined) setTimeout(() => child.kill('SIGINT'), seconds * 1000)
   let out = ''
   child.stdout.setEncoding('utf8').on('data', (chunk) => { out += chunk })
   const [code] = await once(child, 'close')

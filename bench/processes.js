@@ -50,7 +50,7 @@ let profiles = 0
 export async function startServer (file, { args = [], nodeArgs = [], profileDir } = {}) {
   const path = fileURLToPath(new URL(`servers/${file}.js`, import.meta.url))
   const profiling = profileDir
-    ? ['--cpu-prof', `--cpu-prof-dir=${profileDir}`, `--cpu-prof-name=${++profiles}-${[file, ...args].join('-')}.cpuprofile`]
+    ? ['--cpu-prof', `--cpu-prof-dir=${profileDir}`, `--cpu-prof-name=${++profiles}-${[file, ...args].join('-').replace(/[^\w.-]+/g, '_')}.cpuprofile`]
     : []
   const child = startOn(0, process.execPath, [...nodeArgs, ...profiling, path, ...args], {
     stdio: ['ignore', 2, 2, 'ipc'],

@@ -10,6 +10,9 @@ import { startRedis, startServer } from './processes.js'
  * @typedef {ReturnType<typeof createBench>} Bench what a suite is given
  */
 
+/** Seconds of one turn. */
+const turn = 0.4
+
 /** Every file in `suites/` is a suite: its default export takes a `Bench` and gives figures. */
 export const suiteNames = readdirSync(new URL('suites/', import.meta.url))
   .filter((file) => file.endsWith('.js'))
@@ -20,7 +23,7 @@ export const suiteNames = readdirSync(new URL('suites/', import.meta.url))
  */
 export function createBench ({ quick, profileDir, log }) {
   const started = []
-  const rounds = quick ? 2 : 3
+  const rounds = quick ? 2 : 10
 
   const use = (child) => {
     started.push(child)
@@ -60,8 +63,9 @@ export function createBench ({ quick, profileDir, log }) {
     login,
 
     /**
-     * Measures all cells in turns of one second (A B C A B C …), so that what disturbs the machine disturbs all
-     * alike; then does it again with fresh processes, since two runs of one program differ by what V8 makes of it.
+     * Measures all cells in short turns, in another order each round (A C B, B A C, …): what disturbs the machine then
+     * disturbs all alike, also what ran just before. Does it again with fresh processes, since two runs of one program
+     * differ by what V8 makes of it.
      * @param {() => Promise<Cell[]>} start starts the servers of one batch
      * @param {{ warmUp?: number, batches?: number }} [options] `warmUp`: seconds of load per cell before the first round
      */
@@ -73,7 +77,7 @@ export function createBench ({ quick, profileDir, log }) {
         for (const cell of cells) await warm(cell, warmUp)
         for (let round = 1; round <= rounds; round++) {
           log(`batch ${batch} of ${batches}, round ${round} of ${rounds}`)
-          for (const cell of cells) samples.set(cell.name, [...samples.get(cell.name) ?? [], await burst(cell, 1)])
+          for (const cell of shuffled(cells)) samples.set(cell.name, [...samples.get(cell.name) ?? [], await burst(cell, turn)])
         }
         await stopAll(started.splice(outer))
       }
@@ -106,6 +110,14 @@ async function login (server) {
   const body = await check.text()
   if (body !== '{"user":"ada"}') throw new Error(`/read answered ${check.status}: ${body}`)
   return cookie
+}
+
+/**
+ * @template T
+ * @param {T[]} list
+ */
+function shuffled (list) {
+  return list.map((item) => ({ item, at: Math.random() })).sort((a, b) => a.at - b.at).map(({ item }) => item)
 }
 
 /** @param {number[]} values */

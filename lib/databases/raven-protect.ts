@@ -25,8 +25,9 @@ function protect (target: object, guard: SessionGuard, members: Members, special
     special?.(guarded)
     prototypes.set(original, guarded)
   }
-  Object.setPrototypeOf(target, guarded);
+  // In this order: added behind the prototype, the guard would give each session a hidden class of its own in V8.
   (target as Guarded)[kGuard] = guard
+  Object.setPrototypeOf(target, guarded)
 }
 
 /** A prototype whose members ask the guard first. */
