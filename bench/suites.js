@@ -37,11 +37,15 @@ export function createBench ({ quick, profileDir, log }) {
     return { requests, rate, cost: (await server.call('cpuTime') - before) / requests }
   }
 
-  /** V8 compiles by use, not by time: on a busy machine, a second alone would leave a server cold. */
-  async function warm (cell, seconds) {
-    let requests = 0
-    for (let second = 0; second < 6 * seconds && (second < seconds || requests < 20_000); second++) {
-      requests += (await burst(cell, 1)).requests
+  /**
+   * Loads all cells in turns until all are warm. V8 compiles by use, not by time: on a busy machine, a second alone
+   * would leave a server cold. It also throws away what was not used for long, so that no cell may wait for the others.
+   */
+  async function warm (cells, seconds) {
+    const requests = new Map(cells.map((cell) => [cell, 0]))
+    for (let turn = 0; turn < 5 * seconds; turn++) {
+      if (turn >= seconds && cells.every((cell) => requests.get(cell) >= 10_000)) return
+      for (const cell of shuffled(cells)) requests.set(cell, requests.get(cell) + (await burst(cell, 1)).requests)
     }
   }
 
@@ -74,7 +78,7 @@ export function createBench ({ quick, profileDir, log }) {
       for (let batch = 1; batch <= batches; batch++) {
         const outer = started.length
         const cells = await start()
-        for (const cell of cells) await warm(cell, warmUp)
+        await warm(cells, warmUp)
         for (let round = 1; round <= rounds; round++) {
           log(`batch ${batch} of ${batches}, round ${round} of ${rounds}`)
           for (const cell of shuffled(cells)) samples.set(cell.name, [...samples.get(cell.name) ?? [], await burst(cell, turn)])

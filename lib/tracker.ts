@@ -68,6 +68,8 @@ export class Tracker {
     else older.newer = newer
     if (newer === undefined) this.#newest = older
     else newer.older = older
+    // What is old and dead would keep its younger neighbours alive, and they theirs, until the next full collection.
+    scope.older = scope.newer = undefined
     this.#size--
   }
 

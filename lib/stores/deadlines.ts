@@ -47,6 +47,8 @@ export class Deadlines {
     else older.newer = newer
     if (newer === undefined) this.#newest = older
     else newer.older = older
+    // What is old and dead would keep its younger neighbours alive, and they theirs, until the next full collection.
+    call.older = call.newer = undefined
   }
 
   #expire (): void {

@@ -141,6 +141,7 @@ export class Entry {
   unlink (): void {
     this.previous.next = this.next
     this.next.previous = this.previous
+    this.previous = this.next = this
   }
 }
 
