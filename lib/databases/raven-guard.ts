@@ -46,9 +46,10 @@ export class SessionGuard {
    * client's own business, go on with the given one.
    */
   guardExecutor (executor: RequestExecutor): RequestExecutor {
-    const execute = <Result> (command: RavenCommand<Result>, sessionInfo?: SessionInfo, options?: ExecuteOptions): Promise<void> =>
+    const guarded = Object.create(executor) as RequestExecutor
+    guarded.execute = <Result> (command: RavenCommand<Result>, sessionInfo?: SessionInfo, options?: ExecuteOptions): Promise<void> =>
       this.#execute(executor, command, sessionInfo, options)
-    return Object.create(executor, { execute: { value: execute } }) as RequestExecutor
+    return guarded
   }
 
   /** Runs the client's `saveChanges()`, and waits for it no longer than the deadline. */

@@ -1,5 +1,5 @@
 import type { FastifyRequest } from 'fastify'
-import type { IDocumentSession, IDocumentStore } from 'ravendb'
+import type { IDocumentSession, IDocumentStore, SessionOptions } from 'ravendb'
 import { withMethods, show } from '../check.js'
 import { OptionError } from '../errors.js'
 import { isPromise } from '../maybe-promise.js'
@@ -38,14 +38,19 @@ export function ravenSessions (documentStore: IDocumentStore, options?: RavenCal
   const base = mergeOptions(defaults, optionsOf === undefined ? options : undefined, name)
 
   function opener (own: CheckedOptions, route?: RavenSessionOptions): SessionOpener<IDocumentSession> {
+    let settled: SessionSettings | undefined
     return {
       early: false,
       open ({ request, route: where }) {
-        if (optionsOf === undefined || request === undefined) return new OpenDocumentSession(documentStore, own, where)
+        if (optionsOf === undefined || request === undefined) {
+          // Only now: the store's conventions are final once it is in use.
+          settled ??= settingsOf(documentStore, own, where)
+          return new OpenDocumentSession(documentStore, settled, where)
+        }
         const asked: unknown = optionsOf(request)
         const what = `the options that ${name} was given for ${where}`
         if (isPromise(asked)) throw new OptionError(what, 'must not be a promise: what they depend on is to be there before the session is opened')
-        return new OpenDocumentSession(documentStore, mergeOptions(mergeOptions(base, asked, what), route, where), where)
+        return new OpenDocumentSession(documentStore, settingsOf(documentStore, mergeOptions(mergeOptions(base, asked, what), route, where), where), where)
       },
     }
   }
@@ -59,16 +64,29 @@ export function ravenSessions (documentStore: IDocumentStore, options?: RavenCal
   }
 }
 
+/** What sessions of one kind are opened with. */
+interface SessionSettings {
+  readonly database: string
+  readonly native: SessionOptions
+  /** Milliseconds. */
+  readonly commitTimeout: number
+}
+
+/** @throws OptionError (`FST_SESSION_OPTION`) if no database is named */
+function settingsOf (store: IDocumentStore, options: CheckedOptions, where: string): SessionSettings {
+  const database = options.database ?? store.database
+  if (!database) throw new OptionError(where, 'no database: name one in the session\'s options, or give the DocumentStore a default one')
+  return { database, native: overConventions(options, store.conventions), commitTimeout: options.commitTimeout ?? defaults.commitTimeout }
+}
+
 class OpenDocumentSession implements OpenSession<IDocumentSession> {
   readonly session: IDocumentSession
   readonly #guard: SessionGuard
 
-  constructor (store: IDocumentStore, options: CheckedOptions, route: OpenContext['route']) {
-    const database = options.database ?? store.database
-    if (!database) throw new OptionError(route, 'no database: name one in the session\'s options, or give the DocumentStore a default one')
-    const executor = options.requestExecutor ?? store.getRequestExecutor(database)
-    this.#guard = new SessionGuard(executor, { database, route }, options.commitTimeout ?? defaults.commitTimeout)
-    this.session = store.openSession({ ...overConventions(options, store.conventions), requestExecutor: this.#guard.executor })
+  constructor (store: IDocumentStore, { database, native, commitTimeout }: SessionSettings, route: OpenContext['route']) {
+    const executor = native.requestExecutor ?? store.getRequestExecutor(database)
+    this.#guard = new SessionGuard(executor, { database, route }, commitTimeout)
+    this.session = store.openSession({ ...native, requestExecutor: this.#guard.executor })
     protectSession(this.session, this.#guard)
   }
 
