@@ -65,7 +65,7 @@ export class Scope implements SessionScope, OpenContext {
   #rollbackOnly = false
   #session: OpenSession<unknown> | undefined
   #loaded: unknown = undefined
-  /** The commit or rollback under way; never rejects. */
+  /** The commit or rollback under way. */
   #settling: Promise<void> | undefined
   #closing: Promise<void> | undefined
 
@@ -121,10 +121,10 @@ export class Scope implements SessionScope, OpenContext {
    * whose commit failed.
    */
   settle (commit: boolean): MaybePromise<void> {
-    if (this.#settling !== undefined) return this.#settling
+    if (this.#settling !== undefined) return this.#settling.catch(nothing)
     if (this.state !== 'open') return
     const result = commit ? this.#commit() : this.#rollback()
-    if (isPromise(result)) this.#settling = result.catch(nothing)
+    if (isPromise(result)) this.#settling = result
     return result
   }
 

@@ -34,35 +34,42 @@ export class RedisCalls {
 
   /** Runs a script that writes. */
   run<T, R> (script: Script, keys: string[], args: string[], read: (answer: T) => R | Promise<R>): Promise<R> {
-    return this.#deadline(this.#eval<T>(script, keys, args), OutcomeUnknownError, read)
+    return this.#script(script, keys, args, OutcomeUnknownError, read)
   }
 
   /** Runs a script that only reads. */
   ask<T, R> (script: Script, keys: string[], read: (answer: T) => R | Promise<R>): Promise<R> {
-    return this.#deadline(this.#eval<T>(script, keys, []), StoreUnavailableError, read)
+    return this.#script(script, keys, [], StoreUnavailableError, read)
   }
 
-  #eval<T> (script: Script, keys: string[], args: string[]): Promise<T> {
-    return this.client.evalsha(script.sha, keys.length, ...keys, ...args).catch((error: unknown) => {
-      if (!isReply(error, 'NOSCRIPT')) throw error
-      return this.client.eval(script.text, keys.length, ...keys, ...args)
-    }) as Promise<T>
+  /** A server that does not know the script yet, or no more, is given its text. */
+  #script<T, R> (script: Script, keys: string[], args: string[], Lost: LostError, read: (answer: T) => R | Promise<R>): Promise<R> {
+    const answer = this.client.evalsha(script.sha, keys.length, ...keys, ...args) as Promise<T>
+    return this.#deadline(answer, Lost, read, () => this.client.eval(script.text, keys.length, ...keys, ...args) as Promise<T>)
   }
 
-  /** Waits for an answer and reads it, for as long as a call may take. */
-  #deadline<T, R> (answer: Promise<T>, Lost: LostError, read: (answer: T) => R | Promise<R>): Promise<R> {
+  /**
+   * Waits for an answer and reads it, for as long as a call may take.
+   * @param again what is asked instead if the server does not know the script
+   */
+  #deadline<T, R> (answer: Promise<T>, Lost: LostError, read: (answer: T) => R | Promise<R>, again?: () => Promise<T>): Promise<R> {
     return new Promise((resolve, reject) => {
       const call = this.#deadlines.start(() => reject(new Lost(`Redis did not answer within ${this.#timeout} milliseconds`)))
-      answer.then((answer) => {
+      const answered = (answer: T): void => {
         this.#deadlines.end(call)
         try {
           resolve(read(answer))
         } catch (error) {
           reject(error)
         }
-      }, (cause: unknown) => {
+      }
+      const failed = (cause: unknown): void => {
         this.#deadlines.end(call)
         reject(storeError(cause, Lost))
+      }
+      answer.then(answered, (cause: unknown) => {
+        if (again !== undefined && isReply(cause, 'NOSCRIPT')) again().then(answered, failed)
+        else failed(cause)
       })
     })
   }

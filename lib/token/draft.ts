@@ -27,6 +27,8 @@ export interface Sent {
 
 const emptyMap: ReadonlyMap<string, never> = new Map<string, never>()
 const emptyList: readonly never[] = Object.freeze([])
+/** What most requests that only read need. Never written to. */
+const noSlots = new Map<string, Slot>()
 
 /** A change that touches no data. */
 export const noChange: Sent['change'] = Object.freeze({ expect: emptyMap, clear: false, set: emptyMap, remove: emptyList, increment: emptyMap })
@@ -39,7 +41,7 @@ export class Draft {
   #base: Map<string, string>
   /** Whether the store has this session, so that there is something to clear. */
   #stored: boolean
-  readonly #slots = new Map<string, Slot>()
+  #slots = noSlots
   #cleared = false
 
   /** @param base what the store has; `undefined` for a new session */
@@ -55,7 +57,7 @@ export class Draft {
     if (text === undefined) return undefined
     const value = parseValue(key, text)
     // Only what can be changed in place has to be looked at again.
-    if (typeof value === 'object' && value !== null) this.#slots.set(key, newSlot(text, value))
+    if (typeof value === 'object' && value !== null) this.#keep(key, newSlot(text, value))
     return value
   }
 
@@ -77,7 +79,7 @@ export class Draft {
 
   clear (): void {
     this.#base = new Map()
-    this.#slots.clear()
+    this.#slots = noSlots
     this.#cleared = this.#stored
   }
 
@@ -182,8 +184,8 @@ export class Draft {
     for (const [key, sent] of slots) {
       const now = this.#slots.get(key) as Slot
       const text = base.get(key)
-      if (now === sent) this.#slots.set(key, sent.intent === 'increment' ? this.#parsed(key, text) : newSlot(text, sent.value))
-      else this.#slots.set(key, remaining(now, sent, text))
+      if (now === sent) this.#keep(key, sent.intent === 'increment' ? this.#parsed(key, text) : newSlot(text, sent.value))
+      else this.#keep(key, remaining(now, sent, text))
     }
   }
 
@@ -202,8 +204,13 @@ export class Draft {
       const before = this.#slots.get(key)
       if (before?.intent !== 'update') continue
       const value = before.updates.reduce((value, update) => apply(key, update, value), this.#parsed(key, text).value)
-      this.#slots.set(key, newSlot(text, value, 'update', 0, before.updates))
+      this.#keep(key, newSlot(text, value, 'update', 0, before.updates))
     }
+  }
+
+  #keep (key: string, slot: Slot): void {
+    if (this.#slots === noSlots) this.#slots = new Map()
+    this.#slots.set(key, slot)
   }
 
   #parsed (key: string, text: string | undefined): Slot {
@@ -212,7 +219,7 @@ export class Draft {
 
   #put (key: string, value: unknown, intent: Slot['intent'], by = 0, updates: readonly Update[] = emptyList): void {
     const text = this.#slots.get(key)?.text ?? this.#base.get(key)
-    this.#slots.set(key, newSlot(text, value, intent, by, updates))
+    this.#keep(key, newSlot(text, value, intent, by, updates))
   }
 }
 

@@ -45,6 +45,8 @@ export interface Identity {
   readonly id: string
 }
 
+const nothing = (): void => {}
+
 /** An update that is beaten this often gives up. */
 const maxTries = 1000
 /** So many new tokens that are taken are no coincidence. */
@@ -172,7 +174,7 @@ export class SessionLife {
 
   /** Saves; answers at once if the store does. One after the other: what an earlier save has sent must not be sent again. */
   save (): MaybePromise<void> {
-    if (this.#saving !== undefined) return this.#saving.then(() => this.save())
+    if (this.#saving !== undefined) return this.#saving.catch(nothing).then(() => this.save())
     if (this.owner.cutOff) return this.#drop()
     if (this.#lost !== undefined && this.#state !== 'ended') throw this.#lost
     const saved = this.#saveNow(0)
@@ -180,12 +182,13 @@ export class SessionLife {
     this.#saving = saved.then(() => { this.#saving = undefined }, (error: unknown) => {
       this.#saving = undefined
       if (error instanceof OutcomeUnknownError) this.#lost = error
+      throw error
     })
-    return saved
+    return this.#saving
   }
 
   async reload (): Promise<void> {
-    await this.#saving
+    await this.#saving?.catch(nothing)
     const { store } = this.home
     const id = this.identity?.id
     const record = id === undefined ? undefined : await ask(() => store.load(id), (record) => record)
