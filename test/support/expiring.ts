@@ -1,0 +1,104 @@
+import assert from 'node:assert/strict'
+import type { Test } from 'tap'
+import { tokenSessions, type CompleteStore, type CompleteTokenSessionOptions, type SessionChange, type SessionStore, type TokenManager } from '../../lib/index.js'
+import { fakeClock } from './clock.js'
+import type { Place } from './places.js'
+import { SpyStore } from './spy-store.js'
+
+export type Data = Record<string, unknown>
+
+/** A change that changes nothing. */
+export const noChange: SessionChange = {
+  expect: new Map(), clear: false, set: new Map(), remove: [], increment: new Map(), expiresAt: undefined, ttl: undefined, subject: undefined, incarnation: undefined,
+}
+
+/** What a race saw: whether the session is known to have been there for the write; `undefined`: only the race can tell. */
+export type Lived = boolean | undefined
+
+/** Where sessions expire around the moment of a write. */
+export interface Expiring {
+  /** The store as the observer sees it. */
+  readonly store: CompleteStore
+  /** The store as the writer sees it. */
+  readonly theirs: SessionStore
+  /** The sessions of another process, which writes. */
+  readonly writers: TokenManager<Data>
+  /** How many races may run at once. */
+  readonly width: number
+  /**
+   * Lets the session expire around a write: of ten races on a server one writes certainly after it and one certainly
+   * before it; the others have 1 to 16 milliseconds left when the write begins. In memory the time passes between what
+   * the writer decides and what the store does.
+   */
+  around (n: number, id: string, write: () => Promise<void>): Promise<Lived>
+}
+
+/** Lets a session expire in so many milliseconds, by the store's own time. */
+export async function expireIn (store: SessionStore, id: string, ms: number): Promise<void> {
+  const { status } = await store.commit(id, { ...noChange, expiresAt: Date.now() + ms })
+  assert.equal(status, 'committed')
+}
+
+/** Whether the session's time is up: it is gone, or (with `deleteSession: false`) its data. */
+export async function isOver (store: CompleteStore, id: string): Promise<boolean> {
+  const summary = await store.describe(id)
+  return summary === undefined || (summary.keep && summary.size === 0)
+}
+
+export function expiring (t: Test, place: Place, options: CompleteTokenSessionOptions): Expiring {
+  return place.name === 'memory' ? inMemory(t, place, options) : onServers(place, options)
+}
+
+function inMemory (t: Test, place: Place, options: CompleteTokenSessionOptions): Expiring {
+  const tick = fakeClock(t, ['Date'])
+  const store = place.connect()
+  const theirs = new SpyStore(store)
+  return {
+    store,
+    theirs,
+    writers: tokenSessions<Data>({ ...options, store: theirs }),
+    width: 1,
+    async around (n, id, write) {
+      await expireIn(store, id, 4)
+      theirs.before = () => { tick(n % 8) }
+      await write()
+      theirs.before = undefined
+      return n % 8 < 4
+    },
+  }
+}
+
+function onServers (place: Place, options: CompleteTokenSessionOptions): Expiring {
+  const [store, theirs] = [place.connect(), place.connect()]
+  return {
+    store,
+    theirs,
+    writers: tokenSessions<Data>({ ...options, store: theirs }),
+    width: 500,
+    async around (n, id, write) {
+      const lived = n % 10 < 2 ? n % 10 === 0 : undefined
+      await expireIn(store, id, lived ? 60_000 : 1 + (n >> 4) % 16)
+      if (lived === false) while (!await isOver(store, id));
+      await write()
+      return lived
+    },
+  }
+}
+
+/** Runs a race for each number below `count`, at most `width` at a time. */
+export async function races (count: number, width: number, race: (n: number) => Promise<void>): Promise<void> {
+  let next = 0
+  await Promise.all(Array.from({ length: width }, async () => {
+    while (next < count) await race(next++)
+  }))
+}
+
+/** Milliseconds that each key of the store has left; -1: for ever. */
+export async function timesLeft (place: Place): Promise<Map<string, number>> {
+  const times = new Map<string, number>()
+  for (const node of place.nodes()) {
+    const keys = await node.keys(`${place.prefix}*`)
+    await Promise.all(keys.map(async (key) => { times.set(key, await node.pttl(key)) }))
+  }
+  return times
+}
