@@ -1,4 +1,3 @@
-import assert from 'node:assert/strict'
 import type { Test } from 'tap'
 import { tokenSessions, type CompleteStore, type CompleteTokenSessionOptions, type SessionChange, type SessionStore, type TokenManager } from '../../lib/index.js'
 import { fakeClock } from './clock.js'
@@ -15,10 +14,15 @@ export const noChange: SessionChange = {
 /** What a race saw: whether the session is known to have been there for the write; `undefined`: only the race can tell. */
 export type Lived = boolean | undefined
 
-/** Where sessions expire around the moment of a write. */
-export interface Expiring {
-  /** The store as the observer sees it. */
+/** A store, and its time. */
+interface Clock {
   readonly store: CompleteStore
+  /** Lets some milliseconds pass where they do not pass by themselves. */
+  pass (ms: number): void
+}
+
+/** Where sessions expire around the moment of a write. */
+export interface Expiring extends Clock {
   /** The store as the writer sees it. */
   readonly theirs: SessionStore
   /** The sessions of another process, which writes. */
@@ -33,16 +37,24 @@ export interface Expiring {
   around (n: number, id: string, write: () => Promise<void>): Promise<Lived>
 }
 
-/** Lets a session expire in so many milliseconds, by the store's own time. */
-export async function expireIn (store: SessionStore, id: string, ms: number): Promise<void> {
-  const { status } = await store.commit(id, { ...noChange, expiresAt: Date.now() + ms })
-  assert.equal(status, 'committed')
+/** Lets a session expire in so many milliseconds, by the store's own time, unless it is gone. */
+async function expireIn (store: SessionStore, id: string, ms: number): Promise<void> {
+  await store.commit(id, { ...noChange, expiresAt: Date.now() + ms })
 }
 
-/** Whether the session's time is up: it is gone, or (with `deleteSession: false`) its data. */
-export async function isOver (store: CompleteStore, id: string): Promise<boolean> {
-  const summary = await store.describe(id)
-  return summary === undefined || (summary.keep && summary.size === 0)
+/** Waits until the session's time is up: it is gone, or (with `deleteSession: false`) its data. */
+export async function over ({ store, pass }: Clock, id: string): Promise<void> {
+  for (;;) {
+    const summary = await store.describe(id)
+    if (summary === undefined || (summary.keep && summary.size === 0)) return
+    pass(1)
+  }
+}
+
+/** Lets the time of a session be up. */
+export async function expire (clock: Clock, id: string): Promise<void> {
+  await expireIn(clock.store, id, 1)
+  await over(clock, id)
 }
 
 export function expiring (t: Test, place: Place, options: CompleteTokenSessionOptions): Expiring {
@@ -52,7 +64,7 @@ export function expiring (t: Test, place: Place, options: CompleteTokenSessionOp
 function inMemory (t: Test, place: Place, options: CompleteTokenSessionOptions): Expiring {
   const tick = fakeClock(t, ['Date'])
   const store = place.connect()
-  const theirs = new SpyStore(store)
+  const theirs = Object.assign(new SpyStore(store), { idsOf: (subject: string) => store.idsOf(subject) })
   return {
     store,
     theirs,
@@ -65,11 +77,13 @@ function inMemory (t: Test, place: Place, options: CompleteTokenSessionOptions):
       theirs.before = undefined
       return n % 8 < 4
     },
+    pass: tick,
   }
 }
 
 function onServers (place: Place, options: CompleteTokenSessionOptions): Expiring {
   const [store, theirs] = [place.connect(), place.connect()]
+  const pass = (): void => {}
   return {
     store,
     theirs,
@@ -78,10 +92,11 @@ function onServers (place: Place, options: CompleteTokenSessionOptions): Expirin
     async around (n, id, write) {
       const lived = n % 10 < 2 ? n % 10 === 0 : undefined
       await expireIn(store, id, lived ? 60_000 : 1 + (n >> 4) % 16)
-      if (lived === false) while (!await isOver(store, id));
+      if (lived === false) await over({ store, pass }, id)
       await write()
       return lived
     },
+    pass,
   }
 }
 
