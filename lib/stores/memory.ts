@@ -8,7 +8,7 @@ import type { CommitResult, SessionChange, SessionRecord } from './store.js'
 /** Options of the embedded store. */
 export interface MemoryStoreOptions {
   /**
-   * The most sessions that are kept; beyond it the least recently used goes first.
+   * The most sessions that are kept; beyond it the least recently used goes first. `restore` stops there.
    * @default 100000
    */
   maxSessions?: number | undefined
@@ -58,6 +58,10 @@ class MemoryStore implements CompleteStore {
 
   constructor (maxSessions: number) {
     this.#maxSessions = maxSessions
+  }
+
+  get full (): boolean {
+    return this.#size >= this.#maxSessions
   }
 
   load (id: string): SessionRecord | undefined {
