@@ -51,7 +51,7 @@ async function committed (session: TokenSession<Data>): Promise<boolean> {
 }
 
 await inEachPlace(t, async (t, place) => {
-  const stage = expiring(t, place, { ttl })
+  const stage = expiring(t, place, { ttl }, 100, 60)
   const { store, writers, width, around } = stage
   const users = tokenSessions<Data>({ store, ttl })
   const counts = { lived: 0, expired: 0, looks: 0 }

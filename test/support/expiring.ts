@@ -31,8 +31,8 @@ export interface Expiring extends Clock {
   readonly width: number
   /**
    * Lets the session expire around a write: of ten races on a server one writes certainly after it and one certainly
-   * before it; the others have 1 to 16 milliseconds left when the write begins. In memory the time passes between what
-   * the writer decides and what the store does.
+   * before it; the others have up to `spread` milliseconds left when the write begins. In memory the time passes between
+   * what the writer decides and what the store does.
    */
   around (n: number, id: string, write: () => Promise<void>): Promise<Lived>
 }
@@ -57,8 +57,9 @@ export async function expire (clock: Clock, id: string): Promise<void> {
   await over(clock, id)
 }
 
-export function expiring (t: Test, place: Place, options: CompleteTokenSessionOptions): Expiring {
-  return place.name === 'memory' ? inMemory(t, place, options) : onServers(place, options)
+/** @param spread milliseconds: about as many as a write takes with `width` of them at once */
+export function expiring (t: Test, place: Place, options: CompleteTokenSessionOptions, width = 500, spread = 16): Expiring {
+  return place.name === 'memory' ? inMemory(t, place, options) : onServers(place, options, width, spread)
 }
 
 function inMemory (t: Test, place: Place, options: CompleteTokenSessionOptions): Expiring {
@@ -81,17 +82,17 @@ function inMemory (t: Test, place: Place, options: CompleteTokenSessionOptions):
   }
 }
 
-function onServers (place: Place, options: CompleteTokenSessionOptions): Expiring {
+function onServers (place: Place, options: CompleteTokenSessionOptions, width: number, spread: number): Expiring {
   const [store, theirs] = [place.connect(), place.connect()]
   const pass = (): void => {}
   return {
     store,
     theirs,
     writers: tokenSessions<Data>({ ...options, store: theirs }),
-    width: 500,
+    width,
     async around (n, id, write) {
       const lived = n % 10 < 2 ? n % 10 === 0 : undefined
-      await expireIn(store, id, lived ? 60_000 : 1 + (n >> 4) % 16)
+      await expireIn(store, id, lived ? 60_000 : 1 + n * 7 % spread)
       if (lived === false) await over({ store, pass }, id)
       await write()
       return lived
