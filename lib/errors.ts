@@ -132,6 +132,10 @@ export const RestoreTruncatedError = createError<[problem: string]>(
 export const RestoreConflictError = createError<[line: number]>(
   'FST_SESSION_RESTORE_CONFLICT', 'The session of line %d exists already. Restore with onConflict: \'skip\' or \'replace\'.', 409)
 
+/** The store could take a session only by dropping another. Its `result` says what was restored before. */
+export const RestoreFullError = createError<[line: number]>(
+  'FST_SESSION_RESTORE_FULL', 'The store is full: it could take the session of line %d only by dropping another. Give memoryStore() a larger maxSessions.', 507)
+
 /** The operator's command needs a driver that is not installed. The cause is kept. */
 export const DriverMissingError = createError<[driver: string, command: string, options?: ErrorOptions]>(
   'FST_SESSION_DRIVER_MISSING', 'This needs %s, which is not installed: %s')

@@ -18,7 +18,7 @@ export type { RestoreOptions, RestoreResult } from './token/restore.js'
 export type { SaveOptions, SaveResult } from './token/save.js'
 export type { Subscription } from './token/subscription.js'
 export type { SessionUpdate, UpdateListener } from './token/update-queue.js'
-export type { EndFilter, SessionFilter, SessionTotals, TotalsOptions } from './token/listing.js'
+export type { EndFilter, ListingOptions, SessionFilter, SessionTotals, TotalsOptions } from './token/listing.js'
 export { cookieTransport, headerTransport, type CookieOptions, type HeaderOptions, type TokenTransport } from './token/transport.js'
 
 export { neo4jSessions, neo4jTransactions, type Neo4jSessions, type Neo4jTransactions } from './databases/neo4j.js'

@@ -1,5 +1,6 @@
 import { Option, type Command } from 'commander'
 import type { RestoreOptions, RestoreResult } from '../token/restore.js'
+import { interruptible } from './interruption.js'
 import { commonOptions, type CommonOptions } from './options.js'
 import { plain, writeObject } from './output.js'
 import { Progress } from './progress.js'
@@ -29,13 +30,17 @@ export const addCopyCommands: AddCommands = (program, surroundings, done) => {
       done(await withSessions(command, surroundings, options, async ({ users }) => {
         const progress = new Progress(surroundings)
         try {
-          const result = await users.save(toStdout ? surroundings.stdout : file, {
-            onDamage: options.skipDamaged ? 'skip' : 'fail',
-            onProgress: ({ sessions }) => progress.tell(`${sessions} saved`),
-          })
-          progress.end()
-          await writeObject(toStdout ? { ...surroundings, stdout: surroundings.stderr } : surroundings, result, options.json)
-          return exitCodes.ok
+          const save = async (signal?: AbortSignal) => {
+            const result = await users.save(toStdout ? surroundings.stdout : file, {
+              onDamage: options.skipDamaged ? 'skip' : 'fail',
+              onProgress: ({ sessions }) => progress.tell(`${sessions} saved`),
+              signal,
+            })
+            progress.end()
+            await writeObject(toStdout ? { ...surroundings, stdout: surroundings.stderr } : surroundings, result, options.json)
+            return exitCodes.ok
+          }
+          return await (toStdout ? save() : interruptible(surroundings, save))
         } finally {
           progress.end()
         }
@@ -65,10 +70,20 @@ export const addCopyCommands: AddCommands = (program, surroundings, done) => {
         } catch (error) {
           progress.end()
           await writeResult(surroundings, options, error)
-          throw error
+          throw inOptions(error)
         }
       }))
     })
+}
+
+/** The error, with the command's own options in the place of those that it advises. */
+function inOptions (error: unknown): unknown {
+  if (error instanceof Error) {
+    error.message = error.message
+      .replace("onConflict: 'skip' or 'replace'", '--on-conflict skip or --on-conflict replace')
+      .replace("onDamage: 'skip'", '--skip-damaged')
+  }
+  return error
 }
 
 /** What was restored before it failed. */

@@ -10,6 +10,9 @@ import type { AddCommands } from './run.js'
 import { withSessions, type Sessions } from './sessions.js'
 import { exitCodes, type ExitCode, type Surroundings } from './surroundings.js'
 
+/** The most ids of damaged sessions that are told. */
+const maxDamaged = 5
+
 interface ListOptions extends CommonOptions, SessionFilter {}
 interface InfoOptions extends CommonOptions, AddressOptions {}
 
@@ -21,8 +24,9 @@ export const addLookCommands: AddCommands = (program, surroundings, done) => {
     .option('--name <name>', 'those of a name, shared or not')
     .action(async (options: ListOptions, command: Command) => {
       done(await withSessions(command, surroundings, options, async (sessions) => {
-        await writeLines(surroundings, list(sessions, surroundings, options))
-        return exitCodes.ok
+        const damaged: string[] = []
+        await writeLines(surroundings, list(sessions, surroundings, options, damaged))
+        return allRead(surroundings, damaged.length, damaged)
       }))
     })
 
@@ -35,12 +39,12 @@ export const addLookCommands: AddCommands = (program, surroundings, done) => {
     })
 }
 
-async function * list ({ users }: Sessions, surroundings: Surroundings, { subject, name, json: asJson }: ListOptions): AsyncGenerator<string, undefined> {
+async function * list ({ users }: Sessions, surroundings: Surroundings, { subject, name, json: asJson }: ListOptions, damaged: string[]): AsyncGenerator<string, undefined> {
   const progress = new Progress(surroundings, surroundings.stdout.isTTY !== true)
   const filter = { ...subject !== undefined && { subject }, ...name !== undefined && { name } }
   let count = 0
   try {
-    for await (const info of users.list(filter)) {
+    for await (const info of users.list({ ...filter, onDamaged: (id) => { damaged.push(id) } })) {
       if (count++ === 0 && !asJson) yield tableHead
       yield asJson ? json(printed(info)) : tableRow(printed(info))
       progress.tell(`${count} sessions`)
@@ -65,10 +69,18 @@ async function totals ({ users }: Sessions, surroundings: Surroundings, options:
     const totals = await users.infoAll({ onProgress: ({ sessions }) => progress.tell(`${sessions} sessions`) })
     progress.end()
     await writeObject(surroundings, totals, options.json)
-    return exitCodes.ok
+    return allRead(surroundings, totals.damaged)
   } finally {
     progress.end()
   }
+}
+
+/** What a listing ends with. Damaged sessions were left out: who is told of their ids can end them. */
+function allRead ({ stderr }: Surroundings, damaged: number, ids: readonly string[] = []): ExitCode {
+  if (damaged === 0) return exitCodes.ok
+  const which = ids.length === 0 ? '' : `: ${ids.slice(0, maxDamaged).join(' ')}${ids.length > maxDamaged ? ' …' : ''}`
+  stderr.write(`${plain(`error: FST_SESSION_RECORD: ${damaged} session(s) cannot be read, and were left out${which}`)}\n`)
+  return exitCodes.failed
 }
 
 export function nothingFound ({ stderr }: Surroundings, address: SessionAddress): ExitCode {

@@ -26,7 +26,7 @@ export async function run (args: readonly string[], surroundings: Surroundings):
       writeErr: (text) => { stderr.write(text) },
       outputError: (text, write) => { write(`${plain(text.trim())}\n`) },
     })
-    .addHelpText('after', '\nIt ends with 0 (done), 1 (failed), 2 (wrong usage) or 3 (there is no such session).')
+    .addHelpText('after', '\nIt ends with 0 (done), 1 (failed, or damaged sessions were left out), 2 (wrong usage), 3 (there is no such session) or\n130 (interrupted).')
   for (const add of [addLookCommands, addEndCommands, addCopyCommands]) add(program, surroundings, (ended) => { code = ended })
   try {
     await program.parseAsync(args, { from: 'user' })

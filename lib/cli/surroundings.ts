@@ -9,6 +9,6 @@ export interface Surroundings {
 }
 
 /** What the command ends with. Documented in the README. */
-export const exitCodes = { ok: 0, failed: 1, usage: 2, nothingFound: 3 } as const
+export const exitCodes = { ok: 0, failed: 1, usage: 2, nothingFound: 3, hungUp: 129, interrupted: 130, terminated: 143 } as const
 
 export type ExitCode = typeof exitCodes[keyof typeof exitCodes]

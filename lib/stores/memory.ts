@@ -8,7 +8,7 @@ import type { CommitResult, SessionChange, SessionRecord } from './store.js'
 /** Options of the embedded store. */
 export interface MemoryStoreOptions {
   /**
-   * The most sessions that are kept; beyond it the least recently used goes first.
+   * The most sessions that are kept; beyond it the least recently used goes first. `restore` stops there.
    * @default 100000
    */
   maxSessions?: number | undefined
@@ -58,6 +58,10 @@ class MemoryStore implements CompleteStore {
 
   constructor (maxSessions: number) {
     this.#maxSessions = maxSessions
+  }
+
+  get full (): boolean {
+    return this.#size >= this.#maxSessions
   }
 
   load (id: string): SessionRecord | undefined {
@@ -113,7 +117,7 @@ class MemoryStore implements CompleteStore {
     let page: string[] = []
     for (const shard of this.#shards) {
       for (const entry of shard.values()) {
-        if (entry.expired(Date.now()) && !entry.extra?.keep) continue
+        if (isOver(entry, Date.now())) continue
         if (page.push(entry.id) < pageSize) continue
         yield page
         page = []
@@ -124,7 +128,11 @@ class MemoryStore implements CompleteStore {
 
   async * idsOf (subject: string): AsyncGenerator<string[], undefined> {
     const entries = [...this.#subjects.of(subject) ?? []]
-    for (let i = 0; i < entries.length; i += pageSize) yield entries.slice(i, i + pageSize).map(({ id }) => id)
+    for (let i = 0; i < entries.length; i += pageSize) {
+      const now = Date.now()
+      const page = entries.slice(i, i + pageSize).filter((entry) => this.#subjects.of(subject)?.has(entry) && !isOver(entry, now))
+      if (page.length > 0) yield page.map(({ id }) => id)
+    }
   }
 
   describe (id: string): SessionSummary | undefined {
@@ -219,6 +227,11 @@ class MemoryStore implements CompleteStore {
       if (performance.now() > end) return
     }
   }
+}
+
+/** Whether an entry waits only to be swept. */
+function isOver (entry: Entry, now: number): boolean {
+  return entry.expired(now) && !entry.extra?.keep
 }
 
 /** Whether a shared session is not the one meant, but one that got its name after it. */

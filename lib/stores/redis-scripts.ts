@@ -176,22 +176,23 @@ return sums[2] and sums or 1
 
 /**
  * KEYS: session, data. ARGV: incarnation that the session must have ('' any).
- * Answers with whether there was one, and the subject and tag that it had. A full Redis runs it: it frees memory.
+ * Answers with whether there was one, and the subject and tag that it had. A damaged one ends like any other. A full
+ * Redis runs it: it frees memory.
  */
 export const endScript = script(`#!lua flags=allow-oom
-local description = redis.call('HGET', KEYS[1], '')
+local description = redis.pcall('HGET', KEYS[1], '')
 local flags, incarnation, subject, tag
-if description then flags, incarnation, subject, tag = string.match(description, '^1 %d+ %S+ %S+ %S+ ([0-3]) %S* (%S*) (%S*) (%S*) %S*$') end
+if type(description) == 'string' then flags, incarnation, subject, tag = string.match(description, '^1 %d+ %S+ %S+ %S+ ([0-3]) %S* (%S*) (%S*) (%S*) %S*$') end
 if ARGV[1] ~= '' and ARGV[1] ~= incarnation then return { 0 } end
 local ended = redis.call('UNLINK', KEYS[1], KEYS[2])
 if flags and tonumber(flags) >= 2 then redis.call('PUBLISH', KEYS[1], '["ended"]') end
 return { ended, subject or '', tag or '' }
 `)
 
-/** KEYS: session, data. Answers with the description, and how many keys there are. */
+/** KEYS: session, data. Answers with the description ('' if it is missing), and how many keys there are. */
 export const describeScript = script(`#!lua flags=no-writes
 local description = redis.call('HGET', KEYS[1], '')
-if not description then return {} end
+if not description then return redis.call('EXISTS', KEYS[1]) == 1 and { '', 0 } or {} end
 local keep = string.match(description, '^1 %d+ %S+ %S+ %S+ [13] ')
 return { description, keep and redis.call('HLEN', KEYS[2]) or redis.call('HLEN', KEYS[1]) - 1 }
 `)

@@ -178,10 +178,15 @@ class RedisStore implements CompleteStore {
     if (subject && tag) await this.#subjects.remove(subject, { id, tag })
   }
 
-  /** Whether there is a session that knows of this entry in the index of its subject. */
+  /** Whether there is a session that knows of this entry in the index of its subject, or one that cannot be read. */
   async #isIndexed ({ id, tag }: Member): Promise<boolean> {
-    const description = await this.#description(id)
-    return description !== null && tagOf(description) === tag
+    try {
+      const description = await this.#description(id)
+      return description !== null && [tag, undefined].includes(tagOf(description))
+    } catch (error) {
+      if (error instanceof RecordError) return true
+      throw error
+    }
   }
 
   #description (id: string): Promise<string | null> {

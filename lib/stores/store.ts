@@ -39,6 +39,12 @@ export interface SessionStore {
    */
   end (id: string, incarnation?: string): MaybePromise<boolean>
 
+  /**
+   * Whether `create` would drop another session to make place: `restore` stops then. `undefined`: it never does, as far as
+   * the store knows.
+   */
+  readonly full?: boolean
+
   /** Frees what the store itself holds (timers), when the app closes. A client that it was given stays open. */
   close (): MaybePromise<void>
 }

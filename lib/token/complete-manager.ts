@@ -1,6 +1,6 @@
 import type { Readable, Writable } from 'node:stream'
 import type { SessionInfo } from './info.js'
-import { endSessions, listSessions, totalsOf, type EndFilter, type SessionFilter, type SessionTotals, type TotalsOptions } from './listing.js'
+import { endSessions, listSessions, totalsOf, type EndFilter, type ListingOptions, type SessionTotals, type TotalsOptions } from './listing.js'
 import { SessionManager, type SessionAddress } from './manager.js'
 import { restoreSessions, type RestoreOptions, type RestoreResult } from './restore.js'
 import { saveSessions, type SaveOptions, type SaveResult } from './save.js'
@@ -16,11 +16,11 @@ export class CompleteSessionManager<Data extends object> extends SessionManager<
 
   /**
    * What the sessions are, one after the other, in no order. One that begins or ends meanwhile may be told or not;
-   * what is told was there when the store was asked.
+   * what is told was there when the store was asked. One that cannot be read is left out, see `onDamaged`.
    * @throws StoreLacksError (`FST_SESSION_STORE_LACKS`), NameError (`FST_SESSION_NAME`), OptionError
    */
-  list (filter: SessionFilter = {}): AsyncGenerator<SessionInfo, undefined> {
-    return listSessions(this.home, filter)
+  list (options: ListingOptions = {}): AsyncGenerator<SessionInfo, undefined> {
+    return listSessions(this.home, options)
   }
 
   /**
@@ -42,7 +42,7 @@ export class CompleteSessionManager<Data extends object> extends SessionManager<
    * changes meanwhile is saved as it was or as it is. A file is replaced once the new one is whole, and is for its owner's
    * eyes only; a stream is not ended.
    * @throws StoreLacksError (`FST_SESSION_STORE_LACKS`), RecordError (`FST_SESSION_RECORD`), OptionError; what the file or
-   *   stream fails with
+   *   stream fails with, or an AbortError
    */
   async save (target: Writable | string | URL, options: SaveOptions = {}): Promise<SaveResult> {
     return saveSessions(this.home, target, options)
@@ -52,8 +52,9 @@ export class CompleteSessionManager<Data extends object> extends SessionManager<
    * Puts saved sessions back, each wholly or not at all; their tokens, times and subjects are what they were. Who held
    * one has it again.
    * @throws RestoreVersionError (`FST_SESSION_RESTORE_VERSION`), RestoreLineError (`FST_SESSION_RESTORE_LINE`),
-   *   RestoreTruncatedError (`FST_SESSION_RESTORE_TRUNCATED`), RestoreConflictError (`FST_SESSION_RESTORE_CONFLICT`), each
-   *   with the counts as its `result`; StoreLacksError, OptionError; what the file or stream fails with
+   *   RestoreTruncatedError (`FST_SESSION_RESTORE_TRUNCATED`), RestoreConflictError (`FST_SESSION_RESTORE_CONFLICT`),
+   *   RestoreFullError (`FST_SESSION_RESTORE_FULL`), each with the counts as its `result`; StoreLacksError, OptionError; what
+   *   the file or stream fails with
    */
   async restore (source: Readable | string | URL, options: RestoreOptions = {}): Promise<RestoreResult> {
     return restoreSessions(this.home, source, options)

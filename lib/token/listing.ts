@@ -1,6 +1,7 @@
 import { checkOptions, rules, show, type Rule } from '../check.js'
-import { OptionError } from '../errors.js'
+import { OptionError, RecordError } from '../errors.js'
 import { ableTo, type SessionSummary } from '../stores/abilities.js'
+import type { SessionStore } from '../stores/store.js'
 import { infoOf, lookUp, type SessionInfo } from './info.js'
 import { checkName } from './names.js'
 import type { SessionHome } from './session-life.js'
@@ -14,6 +15,15 @@ export interface SessionFilter {
   subject?: string
   /** Those of a name, shared or not. Every session is looked at. */
   name?: string
+}
+
+/** What is listed, and who is told of what cannot be. */
+export interface ListingOptions extends SessionFilter {
+  /**
+   * Told the id of each session that cannot be read, because it is damaged or of another version: it is left out, and can
+   * be ended by its id. Without it a warning of the process says how many there were.
+   */
+  onDamaged?: (id: string) => void
 }
 
 /** Which sessions are ended; all of them without a word. */
@@ -40,10 +50,12 @@ export interface SessionTotals {
   /** Those that expire. */
   readonly expiring: number
   readonly shared: number
+  /** Those that cannot be read, and are in none of the other totals. */
+  readonly damaged: number
 }
 
 const anything: Rule = { allowed: 'a text', test: () => true }
-const filterRules: Record<keyof SessionFilter, Rule> = { subject: anything, name: anything }
+const listingRules: Record<keyof ListingOptions, Rule> = { subject: anything, name: anything, onDamaged: rules.function }
 const endRules: Record<keyof EndFilter, Rule> = {
   subject: anything,
   except: { allowed: 'a session or its token', test: (value) => typeof value === 'string' || value instanceof TokenSession },
@@ -53,12 +65,12 @@ const endRules: Record<keyof EndFilter, Rule> = {
 /** Sessions between two words of progress. */
 const progressEvery = 1000
 
-export function listSessions (home: SessionHome, filter: SessionFilter): AsyncGenerator<SessionInfo, undefined> {
-  const { subject, name } = checkFilter('list()', filter, filterRules)
+export function listSessions (home: SessionHome, options: ListingOptions): AsyncGenerator<SessionInfo, undefined> {
+  const { subject, name, onDamaged } = checkFilter('list()', options, listingRules)
   if (name !== undefined) checkName('list(): name', name)
   ableTo('list', home.store, 'list()')
   return list(home, idsOf(home, subject, 'list()'), (summary) =>
-    (subject === undefined || summary.subject === subject) && (name === undefined || summary.name === name))
+    (subject === undefined || summary.subject === subject) && (name === undefined || summary.name === name), onDamaged)
 }
 
 export async function endSessions ({ store }: SessionHome, filter: EndFilter): Promise<number> {
@@ -75,8 +87,8 @@ export async function endSessions ({ store }: SessionHome, filter: EndFilter): P
 
 export async function totalsOf (home: SessionHome, options: TotalsOptions): Promise<SessionTotals> {
   const { onProgress } = checkOptions<TotalsOptions>('infoAll()', options, { onProgress: rules.function })
-  const totals = { sessions: 0, keys: 0, expiring: 0, shared: 0 }
-  for await (const { keys, expiresAt, shared } of listSessions(home, {})) {
+  const totals = { sessions: 0, keys: 0, expiring: 0, shared: 0, damaged: 0 }
+  for await (const { keys, expiresAt, shared } of listSessions(home, { onDamaged: () => { totals.damaged++ } })) {
     totals.sessions++
     totals.keys += keys
     if (expiresAt !== null) totals.expiring++
@@ -87,13 +99,26 @@ export async function totalsOf (home: SessionHome, options: TotalsOptions): Prom
 }
 
 async function * list (
-  { store, lifetime }: SessionHome, pages: AsyncIterable<readonly string[]>, isMeant: (summary: SessionSummary) => boolean
+  { store, lifetime }: SessionHome, pages: AsyncIterable<readonly string[]>, isMeant: (summary: SessionSummary) => boolean, onDamaged?: (id: string) => void
 ): AsyncGenerator<SessionInfo, undefined> {
+  let untold = 0
+  const tell = onDamaged ?? (() => { untold++ })
   for await (const page of pages) {
-    const summaries = await Promise.all(page.map((id) => lookUp(store, id)))
+    const summaries = await Promise.all(page.map((id) => lookUpUnlessDamaged(store, id, tell)))
     for (const [i, summary] of summaries.entries()) {
       if (summary !== undefined && isMeant(summary)) yield infoOf(page[i] as string, summary, lifetime)
     }
+  }
+  if (untold > 0) process.emitWarning(`list(): ${untold} session(s) cannot be read, and were left out`, 'FastifyRequestSessionWarning')
+}
+
+async function lookUpUnlessDamaged (store: SessionStore, id: string, onDamaged: (id: string) => void): Promise<SessionSummary | undefined> {
+  try {
+    return await lookUp(store, id)
+  } catch (error) {
+    if (!(error instanceof RecordError)) throw error
+    onDamaged(id)
+    return undefined
   }
 }
 

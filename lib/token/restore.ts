@@ -1,8 +1,9 @@
 import { createReadStream } from 'node:fs'
 import type { Readable } from 'node:stream'
 import { checkOptions, oneOf, rules, type Rule } from '../check.js'
-import { OptionError, RestoreConflictError, RestoreLineError, RestoreTruncatedError, RestoreVersionError } from '../errors.js'
+import { OptionError, RestoreConflictError, RestoreFullError, RestoreLineError, RestoreTruncatedError, RestoreVersionError } from '../errors.js'
 import { ableTo } from '../stores/abilities.js'
+import { lookUp } from './info.js'
 import { readLines, type Line } from './lines.js'
 import { headerProblem, parseSession, trailerCount, type SavedSession } from './save-format.js'
 import type { SessionHome } from './session-life.js'
@@ -131,6 +132,7 @@ class Restoring {
       record.fields = new Map()
       record.expiresAt = null
     }
+    if (store.full && await lookUp(store, id) === undefined) throw new RestoreFullError(line)
     if (await ask(() => store.create(id, record), (created) => created)) return 'restored'
     if (this.#options.onConflict === 'skip') return 'skipped'
     if (this.#options.onConflict !== 'replace') throw new RestoreConflictError(line)

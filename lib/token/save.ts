@@ -18,6 +18,8 @@ export interface SaveOptions {
   onDamage?: 'fail' | 'skip' | undefined
   /** Told from time to time how far it is. */
   onProgress?: ((progress: SaveResult) => void) | undefined
+  /** Stops the saving with an AbortError; no half file stays behind. */
+  signal?: AbortSignal | undefined
 }
 
 /** What was saved. */
@@ -31,6 +33,7 @@ const saveRules: Record<keyof SaveOptions, Rule> = {
   tokens: { allowed: 'a list of tokens', test: (value) => typeof value === 'object' && value !== null && Symbol.iterator in value },
   onDamage: { allowed: "'fail' or 'skip'", test: (value) => value === 'fail' || value === 'skip' },
   onProgress: rules.function,
+  signal: { allowed: 'an AbortSignal', test: (value) => value instanceof AbortSignal },
 }
 
 /** Sessions that are read at once. */
@@ -44,10 +47,11 @@ export async function saveSessions (home: SessionHome, target: Writable | string
   const pages = checked.tokens === undefined ? ableTo('list', home.store, 'save()').ids() : pagesOf(home, checked.tokens)
   const result = { sessions: 0, damaged: 0 }
   const source = Readable.from(lines(home, pages, checked.onDamage ?? 'fail', result, checked.onProgress), { highWaterMark: 1 })
+  const stop = checked.signal === undefined ? {} : { signal: checked.signal }
   if (target instanceof Writable) {
-    await pipeline(source, target, { end: false })
+    await pipeline(source, target, { end: false, ...stop })
   } else if (typeof target === 'string' || target instanceof URL) {
-    await toFile(source, target)
+    await toFile(source, target, stop)
   } else {
     throw new OptionError('save()', 'the target must be a path or a writable stream')
   }
@@ -55,12 +59,15 @@ export async function saveSessions (home: SessionHome, target: Writable | string
 }
 
 /** Nobody else may read the file, and one that was there before stays until this one is whole. */
-async function toFile (source: Readable, path: string | URL): Promise<void> {
+async function toFile (source: Readable, path: string | URL, stop: { signal?: AbortSignal }): Promise<void> {
   const unfinished = path instanceof URL ? new URL(path.href + partial) : path + partial
+  const file = createWriteStream(unfinished, { mode: 0o600, flush: true })
   try {
-    await pipeline(source, createWriteStream(unfinished, { mode: 0o600, flush: true }))
+    await pipeline(source, file, stop)
     await rename(unfinished, path)
   } catch (error) {
+    // A file that is still being opened would come after its removal.
+    if (!file.closed) await new Promise<void>((resolve) => { file.once('close', () => resolve()) })
     await rm(unfinished, { force: true })
     throw error
   }

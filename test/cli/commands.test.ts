@@ -1,10 +1,13 @@
 import { randomBytes } from 'node:crypto'
-import { readFile, writeFile } from 'node:fs/promises'
+import { on } from 'node:events'
+import { watch } from 'node:fs'
+import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Redis } from 'ioredis'
 import t from 'tap'
 import { redisStore, tokenSessions } from '../../lib/index.js'
 import { runCommand, runProcess, type RunOptions } from '../support/cli.js'
+import { stallingProxy } from '../support/stalling-proxy.js'
 import { redisForTest } from '../support/servers/require.js'
 
 const secret = 'the secret of an app that delivers pizza'
@@ -104,12 +107,52 @@ if (redis) {
       t.notOk('ttl' in JSON.parse(byName.stdout), 'what the app says for all sessions is not known')
       t.match(JSON.parse(rotated.stdout), { name: 'order 7' })
       t.match(text.stdout, /^id +[\w-]{43}\n[^]*\nsubject +ada\n/)
-      t.same(JSON.parse(totals.stdout), { sessions: 6, keys: 6, expiring: 6, shared: 1 })
+      t.same(JSON.parse(totals.stdout), { sessions: 6, keys: 6, expiring: 6, shared: 1, damaged: 0 })
       for (const [i, { code, stdout }] of byHardId.entries()) {
         t.equal(code, 0)
         t.equal(JSON.parse(stdout).id, hard[i])
       }
       isDiscreet(t)
+    }),
+
+    t.test('list and info: damaged sessions are left out, and told of on standard error', async (t) => {
+      const { prefix, create, users, run, isDiscreet } = await place()
+      const ids = await Promise.all(Array.from({ length: 7 }, async () => (await users.info(await create()))!.id))
+      const damage = async (id: string) => client.hset((await client.keys(`${prefix}*${id}`))[0]!, '', 'gibberish')
+      await damage(ids[0]!)
+      const problem = { code: 1, stderr: `error: FST_SESSION_RECORD: 1 session(s) cannot be read, and were left out: ${ids[0]}\n` }
+      const [list, table] = [await run(['list', '--json']), await run(['list'])]
+      t.match(list, problem)
+      t.equal(lines(list.stdout).length, 6)
+      t.match(table, problem)
+      t.match(await run(['list', '--json', '--name', 'nobody']), { ...problem, stdout: '' })
+      t.match(await run(['info', '--json']), { code: 1, stdout: '{"sessions":6,"keys":6,"expiring":6,"shared":0,"damaged":1}\n', stderr: /^error: FST_SESSION_RECORD: 1 .*\n$/ })
+      t.match(await run(['info', '--id', ids[0]!]), { code: 1, stdout: '', stderr: /^error: FST_SESSION_RECORD: .*\n$/ })
+      for (const id of ids.slice(1)) await damage(id)
+      t.match(await run(['list', '--json']), { code: 1, stdout: '', stderr: /: 7 session\(s\) [^:]*: ([\w-]{43} ){5}…\n$/ })
+      t.match(await run(['end', '--id', ids[0]!, '--yes', '--json']), { code: 0, stdout: '{"ended":1}\n' })
+      t.match(await run(['end-all', '--yes', '--json']), { code: 0, stdout: '{"ended":6}\n' })
+      isDiscreet(t)
+    }),
+
+    t.test('save: a signal stops it, and leaves no half file behind', async (t) => {
+      const { prefix, create } = await place()
+      await create()
+      for (const [signal, code] of [['SIGINT', 130], ['SIGTERM', 143]] as const) {
+        const folder = t.testdir({ 'saved.jsonl': 'from before' })
+        const proxy = await stallingProxy(t, Number(new URL(redis!.url).port || 6379), 'hgetall')
+        const watcher = watch(folder)
+        const changes = on(watcher, 'change')
+        const when = (async () => {
+          await proxy.stalled
+          for (let there = await readdir(folder); !there.includes('saved.jsonl.partial'); there = await readdir(folder)) await changes.next()
+        })()
+        const run = await runProcess(['save', join(folder, 'saved.jsonl'), '--json', '--prefix', prefix], { env: { REDIS_URL: proxy.url }, interrupt: { signal, when } })
+        watcher.close()
+        t.match(run, { code, stdout: '', stderr: 'Interrupted: nothing was saved.\n' })
+        t.same(await readdir(folder), ['saved.jsonl'])
+        t.equal(await readFile(join(folder, 'saved.jsonl'), 'utf8'), 'from before')
+      }
     }),
 
     t.test('as processes of their own', async (t) => {
@@ -176,21 +219,23 @@ if (redis) {
       t.equal((await users.load(tokens[0]!))?.get('key'), data)
       t.equal((await users.exists(tokens)).count, 2)
       await writeFile(damaged, lines(saved).map((line, i) => i === 1 ? '{' : line).join('\n'))
-      const [conflict, skipped, replaced, refused, piped, missing, half] = await Promise.all([
+      const [conflict, skipped, replaced, refused, piped, missing, torn, half] = await Promise.all([
         run(['restore', file, '--json']),
         run(['restore', file, '--on-conflict', 'skip', '--json']),
         run(['restore', '-', '--on-conflict', 'replace', '--yes', '--json'], { stdin: saved }),
         run(['restore', file, '--on-conflict', 'replace']),
         run(['restore', '-', '--json'], { stdin: '{}\n' }),
         run(['restore', `${file}.not`]),
+        run(['restore', damaged, '--on-conflict', 'skip']),
         run(['restore', damaged, '--on-conflict', 'skip', '--skip-damaged', '--json']),
       ])
-      t.match(conflict, { code: 1, stdout: '{"restored":0,"replaced":0,"skipped":0,"expired":0,"damaged":0}\n', stderr: /^error: FST_SESSION_RESTORE_CONFLICT: .*\n$/ })
+      t.match(conflict, { code: 1, stdout: '{"restored":0,"replaced":0,"skipped":0,"expired":0,"damaged":0}\n', stderr: /^error: FST_SESSION_RESTORE_CONFLICT: .* Restore with --on-conflict skip or --on-conflict replace\.\n$/ })
       t.match(skipped, { code: 0, stdout: '{"restored":0,"replaced":0,"skipped":2,"expired":0,"damaged":0}\n' })
       t.match(replaced, { code: 0, stdout: '{"restored":0,"replaced":2,"skipped":0,"expired":0,"damaged":0}\n' })
       t.match(refused, { code: 2, stdout: '', stderr: /^error: .*--yes\n$/ })
       t.match(piped, { code: 1, stderr: /^error: FST_SESSION_RESTORE_VERSION: .*\n$/ })
       t.match(missing, { code: 1, stderr: /^error: ENOENT: .*\n$/ })
+      t.match(torn, { code: 1, stderr: /^error: FST_SESSION_RESTORE_LINE: Line 2 .* Restore with --skip-damaged to leave such lines out\.\n$/ })
       t.match(half, { code: 0, stdout: '{"restored":0,"replaced":0,"skipped":1,"expired":0,"damaged":1}\n' })
       isDiscreet(t)
       const stream = await run(['save', '-', '--json'])

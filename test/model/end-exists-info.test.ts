@@ -86,14 +86,14 @@ await inEachPlace(t, async (t, place) => {
 
   await t.test('infoAll: totals', async (t) => {
     await users.endAll()
-    t.same(await users.infoAll(), { sessions: 0, keys: 0, expiring: 0, shared: 0 })
+    t.same(await users.infoAll(), { sessions: 0, keys: 0, expiring: 0, shared: 0, damaged: 0 })
     await users.create({ name: 's', shared: true, data: { a: 1, b: 2 } })
     await users.create({ ttl: null, data: { a: 1 } })
     await users.create({ ttl: 5, deleteSession: false, data: { a: 1 } })
     await users.create()
-    t.same(await users.infoAll(), { sessions: 4, keys: 4, expiring: 3, shared: 1 })
+    t.same(await users.infoAll(), { sessions: 4, keys: 4, expiring: 3, shared: 1, damaged: 0 })
     await place.advance(6000)
-    t.same(await users.infoAll(), { sessions: 4, keys: 3, expiring: 2, shared: 1 }, 'what outlives its data has no expiry without it')
+    t.same(await users.infoAll(), { sessions: 4, keys: 3, expiring: 2, shared: 1, damaged: 0 }, 'what outlives its data has no expiry without it')
   })
 
   await t.test('an address that is none is refused', async (t) => {

@@ -195,6 +195,44 @@ await t.test('what goes wrong with files and streams is told, and leaves no half
   t.same((await readdir(folder)).filter((name) => name.endsWith('.partial')), [])
 })
 
+await t.test('save: stopped by a signal, at whatever time', async (t) => {
+  const users = tokenSessions()
+  for (let n = 0; n < 600; n++) await users.create({ data: { n } })
+  const path = join(folder, 'stopped.jsonl')
+  await writeFile(path, 'from before')
+  for (const aborted of [0, 256, 512, 600]) {
+    const controller = new AbortController()
+    const stop = ({ sessions }: { sessions: number }) => { if (sessions >= aborted) controller.abort() }
+    if (aborted === 0) controller.abort()
+    const { signal } = controller
+    await t.rejects(users.save(path, { signal, onProgress: stop }), { name: 'AbortError' })
+    await t.rejects(users.save(new PassThrough(), { signal }), { name: 'AbortError' })
+    t.equal(await readFile(path, 'utf8'), 'from before')
+    t.same((await readdir(folder)).filter((name) => name.endsWith('.partial')), [])
+  }
+  t.match(await users.save(path, { signal: new AbortController().signal }), { sessions: 600 })
+  await t.rejects(users.save(path, { signal: 'now' as never }), { code: 'FST_SESSION_OPTION' })
+})
+
+await t.test('restore into a memoryStore() that is full: refused, and nobody is dropped', async (t) => {
+  const source = tokenSessions()
+  const tokens = [await source.create(), await source.create(), await source.create(), await source.create()].map(({ token }) => token)
+  const file = await saved(source)
+  const users = tokenSessions({ store: memoryStore({ maxSessions: 4 }) })
+  const own = await users.create()
+  await t.rejects(restore(users, file), { code: 'FST_SESSION_RESTORE_FULL', message: /line 5 /, result: { ...none, restored: 3 } })
+  t.ok(await users.load(own.token))
+  const { tokens: restored } = await users.exists(tokens)
+  t.equal(restored.length, 3)
+  await t.rejects(restore(users, file), { code: 'FST_SESSION_RESTORE_CONFLICT' })
+  await t.rejects(restore(users, file, { onConflict: 'skip' }), { code: 'FST_SESSION_RESTORE_FULL', result: { ...none, skipped: 3 } })
+  await t.rejects(restore(users, file, { onConflict: 'replace' }), { code: 'FST_SESSION_RESTORE_FULL', result: { ...none, replaced: 3 } })
+  t.same(await users.exists([own.token, ...tokens]), { count: 4, tokens: [own.token, ...restored] }, 'as it was')
+  await users.end(own.token)
+  t.same(await restore(users, file, { onConflict: 'skip' }), { ...none, restored: 1, skipped: 3 })
+  t.same(await restore(users, file, { onConflict: 'replace' }), { ...none, replaced: 4 }, 'who is there already needs no other place')
+})
+
 await t.test('restore: a store that fails half way is told, with the counts, and the rest can be restored later', async (t) => {
   const source = tokenSessions()
   for (let n = 0; n < 600; n++) await source.create({ data: { n } })

@@ -56,6 +56,24 @@ t.test('one that is full goes on: each new session has its place', async (t) => 
   t.strictSame((await there(store, 10_000)).length, 100)
 })
 
+t.test('the sessions of a subject: what has expired or ended is not named, also while it waits to be swept', async (t) => {
+  const store = memoryStore()
+  t.teardown(() => store.close())
+  const tick = fakeClock(t, ['Date'])
+  const expiresAt = Date.now() + 1000
+  for (let i = 0; i < 600; i++) await store.create(id(i), record({ a: '1' }, { subject: 'ada', expiresAt: i % 2 === 0 ? expiresAt : null, keep: i === 0 }))
+  const pages = store.idsOf('ada')[Symbol.asyncIterator]()
+  t.equal((await pages.next()).value?.length, 256)
+  tick(1000)
+  await store.end(id(599))
+  const rest: string[] = []
+  for (let page = await pages.next(); !page.done; page = await pages.next()) rest.push(...page.value)
+  t.strictSame(rest, Array.from({ length: 171 }, (_, i) => id(257 + 2 * i)))
+  const all: string[] = []
+  for await (const page of store.idsOf('ada')) all.push(...page)
+  t.strictSame(all, [id(0), ...Array.from({ length: 299 }, (_, i) => id(1 + 2 * i))], 'what outlives its data is named')
+})
+
 /** How many timers run, and how long each slice of the sweep takes. */
 function watchTimers (t: Test): { running: () => number } {
   const running = new Set<unknown>()

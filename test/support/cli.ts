@@ -17,6 +17,8 @@ export interface Run {
 export interface RunOptions {
   readonly env?: Record<string, string>
   readonly stdin?: string
+  /** A signal that a process of its own gets, and when. */
+  readonly interrupt?: { readonly signal: NodeJS.Signals, readonly when: Promise<unknown> }
 }
 
 /** Runs the operator's command in this process, without a terminal. */
@@ -31,7 +33,7 @@ export async function runCommand (args: readonly string[], { env = {}, stdin = '
 }
 
 /** Runs the operator's command as a process of its own, without a terminal: it has to end by itself. */
-export async function runProcess (args: readonly string[], { env = {}, stdin = '' }: RunOptions = {}): Promise<Run> {
+export async function runProcess (args: readonly string[], { env = {}, stdin = '', interrupt }: RunOptions = {}): Promise<Run> {
   const { REDIS_URL, ...inherited } = process.env
   const child = spawn(process.execPath, ['--import', 'tsx', main, ...args], { env: { ...inherited, ...env }, timeout: 25_000, killSignal: 'SIGKILL' })
   const output = { stdout: '', stderr: '' }
@@ -39,6 +41,7 @@ export async function runProcess (args: readonly string[], { env = {}, stdin = '
   // It may end without having read.
   child.stdin.on('error', () => {})
   child.stdin.end(stdin)
+  interrupt?.when.then(() => child.kill(interrupt.signal))
   const code = await new Promise<number | null>((resolve) => child.once('close', resolve))
   return { code, ...output }
 }
