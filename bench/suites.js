@@ -23,7 +23,6 @@ export const suiteNames = readdirSync(new URL('suites/', import.meta.url))
  */
 export function createBench ({ quick, profileDir, log }) {
   const started = []
-  const rounds = quick ? 2 : 10
 
   const use = (child) => {
     started.push(child)
@@ -71,9 +70,10 @@ export function createBench ({ quick, profileDir, log }) {
      * disturbs all alike, also what ran just before. Does it again with fresh processes, since two runs of one program
      * differ by what V8 makes of it.
      * @param {() => Promise<Cell[]>} start starts the servers of one batch
-     * @param {{ warmUp?: number, batches?: number }} [options] `warmUp`: seconds of load per cell before the first round
+     * @param {{ warmUp?: number, batches?: number, rounds?: number }} [options] `warmUp`: seconds of load per cell before the first round
      */
-    async measure (start, { warmUp = 1, batches = quick ? 1 : 3 } = {}) {
+    async measure (start, options = {}) {
+      const { warmUp = 1, batches = 8, rounds = 4 } = quick ? { batches: 1, rounds: 2 } : options
       const samples = new Map()
       for (let batch = 1; batch <= batches; batch++) {
         const outer = started.length

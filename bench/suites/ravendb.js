@@ -28,7 +28,7 @@ export default async function ravendb (bench) {
     return cells
   }
 
-  const { rate, ratio, costRatio } = await bench.measure(start, { warmUp: 2 })
+  const { rate, ratio, costRatio } = await bench.measure(start, { batches: 3, rounds: 10, warmUp: 2 })
   return routes.flatMap((route) => [
     rate(`${route}, by hand`, `by hand ${route}`),
     ratio(`${route} / by hand`, `plugin ${route}`, `by hand ${route}`),

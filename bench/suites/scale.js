@@ -14,7 +14,7 @@ export default async function scale (bench) {
     return cells
   }
 
-  const { rate, costRatio } = await bench.measure(start, { batches: bench.quick ? 1 : 2, warmUp: 2 })
+  const { rate, costRatio } = await bench.measure(start, { batches: 2, rounds: 10, warmUp: 2 })
   const [readFew, writeFew, readMany, writeMany] = names
   return [
     ...names.map((name) => rate(name, name)),
