@@ -54,7 +54,7 @@ export async function run<R> (
   route = tracker.name
 ): Promise<R> {
   const scope = new Scope(tracker, {
-    route, opener, commit: 'onSend', commitWhen: undefined, commits: provider.commits, traced: provider.holds,
+    route, opener, commit: 'onSend', commitWhen: undefined, commits: provider.commits, trace: tracker.traceOf(route),
   })
   try {
     await scope.load()

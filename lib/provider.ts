@@ -17,8 +17,6 @@ export interface SessionProvider<Exposed = unknown, RouteOptions = never, CallOp
    * `'success'`: rolled back when the handler failed or timed out, the status is 400 or more, or the client left.
    */
   readonly commits: 'always' | 'success'
-  /** Whether an open session may hold something on a server: such a session's opening stack is kept for `warnAfter`. */
-  readonly holds: boolean
   /**
    * Checks one route's options, merged over the provider's own. Called once per route at boot.
    * Throws `OptionError` (`FST_SESSION_OPTION`), with `where` (the route) in its message.

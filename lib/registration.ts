@@ -20,8 +20,8 @@ export class Registration {
     this.key = Symbol(`fastify-request-session.${options.name}`)
     this.options = options
     this.tracker = new Tracker(options.name, options.provider.kind, log, order)
-    this.defaults = this.settings(undefined, 'the not-found handler')
     if (options.warnAfter > 0) this.tracker.watch(options.warnAfter)
+    this.defaults = this.settings(undefined, 'the not-found handler')
   }
 
   get name (): string { return this.options.name }
@@ -35,7 +35,7 @@ export class Registration {
   /** @throws OptionError (`FST_SESSION_OPTION`) that names the route */
   settings (config: unknown, route: string): ScopeSettings {
     const { provider } = this.options
-    const base = { route, commits: provider.commits, traced: provider.holds }
+    const base = { route, commits: provider.commits, trace: this.tracker.traceOf(route) }
     const where = `config.${this.name} of ${route}`
     if (config === false) return { ...base, opener: undefined, commit: 'onSend', commitWhen: undefined }
     if (config !== undefined && (typeof config !== 'object' || config === null)) {

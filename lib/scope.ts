@@ -2,6 +2,7 @@ import type { FastifyBaseLogger, FastifyReply, FastifyRequest } from 'fastify'
 import { SessionRefusedError, SessionClosedError } from './errors.js'
 import { channels, isObserved, type SessionEvent } from './events.js'
 import { isPromise, type MaybePromise } from './maybe-promise.js'
+import type { OpeningTrace } from './opening-trace.js'
 import type { CommitOptions, ErrorReplies, ErrorReply, OpenContext, OpenSession, SessionOpener } from './provider.js'
 import { isGone } from './raw-reply.js'
 import type { Tracker } from './tracker.js'
@@ -32,8 +33,8 @@ export interface ScopeSettings {
   readonly commit: 'onSend' | 'onResponse'
   readonly commitWhen: CommitOptions['commitWhen']
   readonly commits: 'always' | 'success'
-  /** Whether the stack of each opening is kept, for the warning of a session held too long. */
-  traced: boolean
+  /** `undefined`: nobody watches how long sessions are held. */
+  readonly trace: OpeningTrace | undefined
 }
 
 const nothing = (): void => {}
@@ -51,7 +52,7 @@ export class Scope implements SessionScope, OpenContext {
   /** On the tracker's clock. */
   openedTick = 0
   warned = false
-  /** Where it was opened. Only its `stack` costs much, and few are asked for it. */
+  /** Where it was opened. */
   trace: Error | undefined = undefined
   /** What failed while rolling back and closing: logged, and never in the way of the app's own error. */
   cleanUpErrors: readonly unknown[] = none
@@ -144,10 +145,10 @@ export class Scope implements SessionScope, OpenContext {
   }
 
   #open (): unknown {
-    const { opener, route, traced } = this.settings
+    const { opener, route, trace } = this.settings
     if (opener === undefined) throw new SessionRefusedError(this.#called, route)
     if (this.state === 'closed' || (this.reply !== undefined && isGone(this.reply.raw))) this.#refuseLateAccess()
-    if (traced) this.trace = new Error('opened here')
+    this.trace = trace?.record()
     this.#session = opener.open(this)
     this.state = 'open'
     this.openedAt = isObserved() ? performance.now() : 0
@@ -244,7 +245,7 @@ export class Scope implements SessionScope, OpenContext {
   }
 
   get #called (): string {
-    return this.request === undefined ? this.tracker.name : `request.${this.tracker.name}`
+    return this.request === undefined ? 'the session' : `request.${this.tracker.name}`
   }
 
   #event (error?: unknown): SessionEvent {

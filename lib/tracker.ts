@@ -1,4 +1,5 @@
 import type { FastifyBaseLogger } from 'fastify'
+import { OpeningTrace } from './opening-trace.js'
 import type { Scope } from './scope.js'
 
 /** How the sessions of one registration fare: `app.sessionStats()[name]`. */
@@ -34,6 +35,7 @@ export class Tracker {
   #oldest: Scope | undefined
   #newest: Scope | undefined
   #size = 0
+  readonly #traces = new Map<string, OpeningTrace>()
   #watch: NodeJS.Timeout | undefined
 
   constructor (name: string, kind: string, log?: FastifyBaseLogger, order = 0) {
@@ -47,6 +49,14 @@ export class Tracker {
   watch (warnAfter: number): void {
     this.#watch = setInterval(() => this.#warn(warnAfter), Math.max(1, Math.ceil(warnAfter / 4)))
     this.#watch.unref()
+  }
+
+  /** `undefined` if nobody watches. */
+  traceOf (route: string): OpeningTrace | undefined {
+    if (this.#watch === undefined) return undefined
+    let trace = this.#traces.get(route)
+    if (trace === undefined) this.#traces.set(route, trace = new OpeningTrace())
+    return trace
   }
 
   unwatch (): void {
@@ -94,8 +104,7 @@ export class Tracker {
       if (this.tick - scope.openedTick <= 4) return
       if (scope.warned) continue
       scope.warned = true
-      scope.settings.traced = true
-      const stack = scope.trace?.stack ?? 'not recorded; it will be for the next session of this route'
+      const stack = scope.settings.trace?.tell(scope.trace)
       this.report('warn', { session: this.name, route: scope.route, stack },
         `${this.name} of ${scope.route} has been open for ${warnAfter} milliseconds or more`)
     }

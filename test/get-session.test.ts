@@ -21,7 +21,7 @@ const callers: Record<string, (t: Test) => Promise<Caller>> = {
   async 'app.getFirst()' (t) {
     const { app, log, first } = await fakeApp(t, {}, () => {})
     const reports = async (): Promise<string[]> => log.map(({ msg, err }: LogLine) => `${msg}: ${err?.message}`)
-    return { call: app.getFirst, ...first, reports, name: 'first of app.getFirst()' }
+    return { call: app.getFirst, ...first, reports, name: 'the session of app.getFirst()' }
   },
   async 'getSession()' (t) {
     const fake = fakeProvider()
@@ -34,7 +34,7 @@ const callers: Record<string, (t: Test) => Promise<Caller>> = {
       await new Promise(setImmediate) // warnings are emitted in the next tick
       return warnings
     }
-    return { call: async (existing, callback, options) => getSession(provider, existing, callback, options), provider, kept: fake.kept, reports, name: 'getSession() of getSession()' }
+    return { call: async (existing, callback, options) => getSession(provider, existing, callback, options), provider, kept: fake.kept, reports, name: 'the session of getSession()' }
   },
 }
 

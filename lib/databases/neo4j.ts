@@ -78,7 +78,7 @@ function provider<S> (
     const configOf = configured(options && checkConfig(where, options, allowed), where)
     return { early: false, open: (context) => open(configOf(context), context) }
   }
-  return { kind: 'graph', commits: 'success', holds: true, forRoute: opener, forCall: opener, checkAtBoot: () => refuseClosed(driver, what) } as const
+  return { kind: 'graph', commits: 'success', forRoute: opener, forCall: opener, checkAtBoot: () => refuseClosed(driver, what) } as const
 }
 
 function transactions (driver: Neo4jDriver, configured: Configured) {

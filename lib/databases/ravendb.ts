@@ -58,7 +58,6 @@ export function ravenSessions (documentStore: IDocumentStore, options?: RavenCal
   return {
     kind: 'document',
     commits: 'success',
-    holds: false,
     forRoute: (routeOptions, where) => opener(mergeOptions(base, routeOptions, where), routeOptions),
     forCall: (callOptions, where) => opener(mergeOptions(base, callOptions, where)),
   }

@@ -122,7 +122,6 @@ type CheckedOptions = Defaults & Checked<TokenSessionOptions>
 class TokenSessions extends CompleteSessionManager<SessionData> implements CompleteTokenProvider<SessionData, Promise<TokenSession> | TokenSession>, Claiming {
   readonly kind = 'token'
   readonly commits = 'always'
-  readonly holds = false
   readonly claim: string | undefined
   readonly #options: CheckedOptions
   readonly #transport: TokenTransport

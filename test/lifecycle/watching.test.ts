@@ -111,6 +111,28 @@ t.test('warnAfter', async (t) => {
     t.equal((await reply).statusCode, 200)
   })
 
+  t.test('has the stack of the first session of the route, and once it has warned each one\'s own', async (t) => {
+    mock.timers.enable({ apis: ['setInterval'] })
+    t.teardown(() => { mock.timers.reset() })
+    const { app, log } = await fakeApp(t, { first: { warnAfter: 8 } }, (app) => {
+      app.get('/held', async function heldHandler (request) {
+        const where = new URLSearchParams(request.query as Record<string, string>).get('where')
+        if (where === 'there') (function there () { request.first.add('a') })()
+        else request.first.add('a')
+        if (where !== null) mock.timers.tick(10)
+        return 'ok'
+      })
+    })
+    for (const query of ['', '?where=here', '?where=there']) {
+      await app.inject(`/held${query}`)
+      await assertNoOpenSessions(app)
+    }
+    t.equal(log.length, 2)
+    t.match(log[0]?.stack, /^of the first session of this route: Error: opened here[^]*heldHandler/)
+    t.match(log[1]?.stack, /^Error: opened here[^]*there.*watching\.test\.ts/)
+    await app.close()
+  })
+
   t.test('stops with the app', async (t) => {
     mock.timers.enable({ apis: ['setInterval'] })
     t.teardown(() => { mock.timers.reset() })

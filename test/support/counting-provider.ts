@@ -27,7 +27,6 @@ export interface CountedSession {
 export class CountingProvider<Exposed = unknown> implements SessionProvider<Exposed, Record<string, unknown>> {
   readonly kind: string
   readonly commits: 'always' | 'success'
-  readonly holds: boolean
   /** All sessions, in the order of opening. */
   readonly sessions: CountedSession[] = []
   /** Every step, as it begins: `['open', 'commit', 'close']`. */
@@ -41,7 +40,6 @@ export class CountingProvider<Exposed = unknown> implements SessionProvider<Expo
     this.#inner = inner
     this.kind = inner.kind
     this.commits = inner.commits
-    this.holds = inner.holds
   }
 
   get opened (): number { return this.sessions.length }

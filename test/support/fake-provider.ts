@@ -62,5 +62,5 @@ export function fakeProvider (options: FakeOptions = {}): FakeProvider {
     }
   }
 
-  return { kind, commits, holds: true, kept, forRoute: () => ({ early, open }), forCall: () => ({ early, open }) }
+  return { kind, commits, kept, forRoute: () => ({ early, open }), forCall: () => ({ early, open }) }
 }
