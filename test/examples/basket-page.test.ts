@@ -71,9 +71,8 @@ class Shopper {
   /** Waits until the basket is this: `2 Figs €10.80`. */
   async sees (...lines: string[]): Promise<void> {
     await this.page.waitForFunction((wanted) => {
-      const text = (line: Element, part: string): string | undefined => line.querySelector(part)?.textContent ?? undefined
-      const seen = [...document.querySelectorAll('#lines .line')]
-        .map((line) => `${text(line, 'output')} ${text(line, '.line-name')} ${text(line, '.line-sum')}`)
+      const seen = [...document.querySelectorAll('#lines .line')].map((line) =>
+        ['output', '.line-name', '.line-sum'].map((part) => line.querySelector(part)?.textContent).join(' '))
       return JSON.stringify(seen) === JSON.stringify(wanted)
     }, lines, { timeout: 5000 })
   }
