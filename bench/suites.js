@@ -42,8 +42,8 @@ export function createBench ({ quick, profileDir, log }) {
    */
   async function warm (cells, seconds) {
     const requests = new Map(cells.map((cell) => [cell, 0]))
-    for (let turn = 0; turn < 5 * seconds; turn++) {
-      if (turn >= seconds && cells.every((cell) => requests.get(cell) >= 10_000)) return
+    for (let round = 0; round < 5 * seconds; round++) {
+      if (round >= seconds && cells.every((cell) => requests.get(cell) >= 10_000)) return
       for (const cell of shuffled(cells)) requests.set(cell, requests.get(cell) + (await burst(cell, 1)).requests)
     }
   }

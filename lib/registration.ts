@@ -54,7 +54,7 @@ export class Registration {
   /** Settles and closes whatever is still open, when the app closes. */
   async drain (): Promise<void> {
     this.tracker.unwatch()
-    await Promise.all([...this.tracker.open()].map(async (scope) => {
+    await Promise.all([...this.tracker.open].map(async (scope) => {
       const { request } = scope
       if (request === undefined) await scope.finish(scope.settings.commits === 'always' && !scope.failed)
       else await usedScopes(request)?.finish()

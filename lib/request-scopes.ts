@@ -1,7 +1,7 @@
 import type { FastifyReply, FastifyRequest, HookHandlerDoneFunction } from 'fastify'
 import type { Readable } from 'node:stream'
 import { TooEarlyError } from './errors.js'
-import { isPromise, type MaybePromise } from './maybe-promise.js'
+import { isPromise, nothing, type MaybePromise } from './maybe-promise.js'
 import { isGone, isWhole } from './raw-reply.js'
 import type { Registration } from './registration.js'
 import { ReplyHead } from './reply-head.js'
@@ -181,8 +181,6 @@ class RequestScopes {
     return commits === 'always' || (this.#reply.statusCode < 400 && !this.#failed?.includes(scope))
   }
 }
-
-const nothing = (): void => {}
 
 function isStream (payload: unknown): payload is Readable {
   return typeof payload === 'object' && payload !== null && 'pipe' in payload && 'on' in payload

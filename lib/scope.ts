@@ -1,7 +1,7 @@
 import type { FastifyBaseLogger, FastifyReply, FastifyRequest } from 'fastify'
 import { SessionRefusedError, SessionClosedError } from './errors.js'
 import { channels, isObserved, type SessionEvent } from './events.js'
-import { isPromise, type MaybePromise } from './maybe-promise.js'
+import { isPromise, nothing, type MaybePromise } from './maybe-promise.js'
 import type { OpeningTrace } from './opening-trace.js'
 import type { CommitOptions, ErrorReplies, ErrorReply, OpenContext, OpenSession, SessionOpener } from './provider.js'
 import { isGone } from './raw-reply.js'
@@ -37,7 +37,6 @@ export interface ScopeSettings {
   readonly trace: OpeningTrace | undefined
 }
 
-const nothing = (): void => {}
 const none: readonly unknown[] = Object.freeze([])
 
 /**

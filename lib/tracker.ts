@@ -1,4 +1,5 @@
 import type { FastifyBaseLogger } from 'fastify'
+import { Chain } from './chain.js'
 import { OpeningTrace } from './opening-trace.js'
 import type { Scope } from './scope.js'
 
@@ -31,10 +32,7 @@ export class Tracker {
   lateAccesses = 0
   /** A coarse clock, since a look at a real one for each request would cost more than the rest of the count: quarters of `warnAfter`. */
   tick = 0
-  /** Open scopes know their neighbours, in order of opening: each request joins and leaves, and a Set would cost it more. */
-  #oldest: Scope | undefined
-  #newest: Scope | undefined
-  #size = 0
+  readonly #open = new Chain<Scope>()
   readonly #traces = new Map<string, OpeningTrace>()
   #watch: NodeJS.Timeout | undefined
 
@@ -64,43 +62,27 @@ export class Tracker {
   }
 
   add (scope: Scope): void {
-    scope.older = this.#newest
-    if (this.#newest === undefined) this.#oldest = scope
-    else this.#newest.newer = scope
-    this.#newest = scope
-    this.#size++
+    this.#open.add(scope)
     this.opened++
   }
 
   remove (scope: Scope): void {
-    const { older, newer } = scope
-    if (older === undefined) this.#oldest = newer
-    else older.newer = newer
-    if (newer === undefined) this.#newest = older
-    else newer.older = older
-    // What is old and dead would keep its younger neighbours alive, and they theirs, until the next full collection.
-    scope.older = scope.newer = undefined
-    this.#size--
+    this.#open.remove(scope)
   }
 
   /** The open scopes, the oldest first. */
-  * open (): Generator<Scope, undefined> {
-    let scope = this.#oldest
-    while (scope !== undefined) {
-      const { newer } = scope
-      yield scope
-      scope = newer
-    }
+  get open (): Iterable<Scope> {
+    return this.#open
   }
 
   stats (): SessionStats {
     const { kind, opened, committed, rolledBack, unknown, lateAccesses } = this
-    return { kind, open: this.#size, opened, committed, rolledBack, unknown, lateAccesses }
+    return { kind, open: this.#open.size, opened, committed, rolledBack, unknown, lateAccesses }
   }
 
   #warn (warnAfter: number): void {
     this.tick++
-    for (const scope of this.open()) {
+    for (const scope of this.#open) {
       if (this.tick - scope.openedTick <= 4) return
       if (scope.warned) continue
       scope.warned = true

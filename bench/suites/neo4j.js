@@ -17,7 +17,7 @@ export default async function neo4j (bench) {
   }
 
   // A JVM compiles late: what is measured before that is the JVM.
-  const { rate, ratio, costRatio } = await bench.measure(start, { batches: 2, rounds: 10, warmUp: 10 })
+  const { rate, ratio, costRatio } = await bench.measure(start, { batches: 8, rounds: 8, warmUp: 10 })
   return [
     rate('by hand, read', 'hand read'),
     rate('by hand, write', 'hand write'),

@@ -6,7 +6,7 @@ import type { FastifyInstance } from 'fastify'
 const contentSecurityPolicy = "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 
 /**
- * Serves an example's own pages at `/`, and what all examples share (`base.css`) at `/shared/`.
+ * Serves an example's own pages at `/`, and what all examples share at `/shared/`.
  * @param options `folder` is the example's: `new URL('public/', import.meta.url)`
  */
 export async function pages (app: FastifyInstance, { folder }: { folder: URL }): Promise<void> {

@@ -2,6 +2,7 @@ import { AlreadyCommittedError, CommitError } from '../errors.js'
 import type { ErrorReplies, ErrorReply, OpenContext, OpenSession } from '../provider.js'
 import type { Neo4jResult, Neo4jSession, Neo4jTransaction, Neo4jTransactionPromise } from './neo4j-driver.js'
 import { beginError, commitError, replyToDriverError } from './neo4j-errors.js'
+import { nothing } from '../maybe-promise.js'
 
 /** How a transaction is begun. */
 export interface TransactionStart {
@@ -10,8 +11,6 @@ export interface TransactionStart {
   readonly ownsSession: boolean
   readonly config: { timeout?: number, metadata?: object }
 }
-
-const nothing = (): void => {}
 
 /** Milliseconds that a reply waits for its transaction to be rolled back, on a server that stands still. */
 const rollbackWithin = 1000

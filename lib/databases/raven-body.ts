@@ -1,10 +1,9 @@
 import type { Readable } from 'node:stream'
 import type { RavenCommand } from 'ravendb'
+import { nothing } from '../maybe-promise.js'
 
 type Send = RavenCommand<unknown>['send']
 type Fetch = (uri: string, options?: RequestInit) => Promise<Response>
-
-const nothing = (): void => {}
 
 /**
  * Lets an answer that is cut off fail its command. RavenDB's client (7.2) does not listen for the errors of an

@@ -1,15 +1,14 @@
+import { Chain, type Link } from '../chain.js'
+
 /** The most ticks of the clock within one timeout; a tick is a millisecond at the least. */
 const maxTicks = 16
 
 /** A call that waits for its answer. */
-interface Call {
+interface Call extends Link<Call> {
   readonly expire: () => void
   waits: boolean
   /** The tick in which it began. */
   readonly began: number
-  /** Its neighbours, in order of their beginning. */
-  older: Call | undefined
-  newer: Call | undefined
 }
 
 /**
@@ -21,8 +20,7 @@ export class Deadlines {
   readonly #interval: number
   #timer: NodeJS.Timeout | undefined
   #tick = 0
-  #oldest: Call | undefined
-  #newest: Call | undefined
+  readonly #calls = new Chain<Call>()
 
   /** @param timeout milliseconds */
   constructor (timeout: number) {
@@ -31,33 +29,26 @@ export class Deadlines {
   }
 
   start (expire: () => void): Call {
-    const call: Call = { expire, waits: true, began: this.#tick, older: this.#newest, newer: undefined }
-    if (this.#newest === undefined) this.#oldest = call
-    else this.#newest.newer = call
-    this.#newest = call
+    const call: Call = { expire, waits: true, began: this.#tick, older: undefined, newer: undefined }
+    this.#calls.add(call)
     this.#timer ??= setInterval(() => this.#expire(), this.#interval)
     return call
   }
 
   end (call: Call): void {
     if (!call.waits) return
-    const { older, newer } = call
     call.waits = false
-    if (older === undefined) this.#oldest = newer
-    else older.newer = newer
-    if (newer === undefined) this.#newest = older
-    else newer.older = older
-    // What is old and dead would keep its younger neighbours alive, and they theirs, until the next full collection.
-    call.older = call.newer = undefined
+    this.#calls.remove(call)
   }
 
   #expire (): void {
     this.#tick++
-    for (let call = this.#oldest; call !== undefined && this.#tick - call.began >= this.#ticks; call = this.#oldest) {
+    for (const call of this.#calls) {
+      if (this.#tick - call.began < this.#ticks) break
       this.end(call)
       call.expire()
     }
-    if (this.#oldest !== undefined) return
+    if (this.#calls.size > 0) return
     clearInterval(this.#timer)
     this.#timer = undefined
   }

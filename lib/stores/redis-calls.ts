@@ -45,7 +45,7 @@ export class RedisCalls {
   /** A server that does not know the script yet, or no more, is given its text. */
   #script<T, R> (script: Script, keys: string[], args: string[], Lost: LostError, read: (answer: T) => R | Promise<R>): Promise<R> {
     const answer = this.client.evalsha(script.sha, keys.length, ...keys, ...args) as Promise<T>
-    return this.#deadline(answer, Lost, read, () => this.client.eval(script.text, keys.length, ...keys, ...args) as Promise<T>)
+    return this.#deadline(answer, Lost, read, async () => this.client.eval(script.text, keys.length, ...keys, ...args) as Promise<T>)
   }
 
   /**

@@ -1,6 +1,7 @@
 import type { StoreEvent, StoreWatch } from './abilities.js'
 import type { RedisCalls } from './redis-calls.js'
 import { keyPrefix, servers, type RedisSubscriber } from './redis-client.js'
+import { nothing } from '../maybe-promise.js'
 
 type Listener = (event: StoreEvent) => void
 
@@ -101,8 +102,6 @@ export class RedisFeed {
     if (event !== undefined) for (const listener of [...this.#channels.get(channel) ?? []]) listener(event)
   }
 }
-
-const nothing = (): void => {}
 
 /** What the scripts publish: a JSON list of a word and what belongs to it. */
 function parseMessage (message: string): StoreEvent | undefined {

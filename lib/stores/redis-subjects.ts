@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import type { RedisCalls } from './redis-calls.js'
 import { encodeText, type IndexEntry } from './redis-description.js'
 import { indexScript } from './redis-scripts.js'
+import { nothing } from '../maybe-promise.js'
 
 /** Milliseconds that an entry lasts longer than its session at the least. */
 const margin = 60_000
@@ -83,5 +84,3 @@ export class RedisSubjects {
     return `${this.#prefix}subject:{${subject}}`
   }
 }
-
-const nothing = (): void => {}

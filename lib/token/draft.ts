@@ -125,7 +125,6 @@ export class Draft {
   /** Whether a commit would write any data. */
   get isDirty (): boolean {
     if (this.#cleared) return true
-    if (this.#slots.size === 0) return false
     for (const [key, slot] of this.#slots) if (slot.intent === 'read' ? isChangedInPlace(slot) : isChanged(key, slot)) return true
     return false
   }
@@ -150,7 +149,6 @@ export class Draft {
     let set: Map<string, string> | undefined
     let remove: string[] | undefined
     let increment: Map<string, number> | undefined
-    if (this.#slots.size === 0 && !this.#cleared) return undefined
     const slots: Array<[string, Slot]> = []
     for (const entry of this.#slots) {
       const [key, slot] = entry

@@ -1,6 +1,6 @@
 import { SessionNotLoadedError } from '../errors.js'
 import { channels, type SessionEvent } from '../events.js'
-import { isPromise, type MaybePromise } from '../maybe-promise.js'
+import { isPromise, nothing, type MaybePromise } from '../maybe-promise.js'
 import type { OpenContext, OpenSession } from '../provider.js'
 import type { SessionRecord } from '../stores/store.js'
 import { isTooOld } from './expiry.js'
@@ -138,8 +138,6 @@ export class OpenTokenSession implements OpenSession<Promise<TokenSession>>, Ses
     this.#context.log?.error({ err: error, route: this.#context.route }, 'the expiry of the session could not be written')
   }
 }
-
-const nothing = (): void => {}
 
 /** A promise whose session methods say what is missing: it is still a promise, and awaits as fast as any. */
 const unloadedPrototype = Object.create(Promise.prototype, Object.fromEntries(

@@ -3,7 +3,7 @@ import {
   StoreUnavailableError, UpdateConflictError,
 } from '../errors.js'
 import { show } from '../check.js'
-import { isPromise, type MaybePromise } from '../maybe-promise.js'
+import { isPromise, nothing, type MaybePromise } from '../maybe-promise.js'
 import { ableTo } from '../stores/abilities.js'
 import type { CommitResult, SessionChange, SessionRecord, SessionStore } from '../stores/store.js'
 import { Draft, noChange, type Sent } from './draft.js'
@@ -44,8 +44,6 @@ export interface Identity {
   readonly token: string
   readonly id: string
 }
-
-const nothing = (): void => {}
 
 /** An update that is beaten this often gives up. */
 const maxTries = 1000
@@ -174,7 +172,10 @@ export class SessionLife {
 
   /** Saves; answers at once if the store does. One after the other: what an earlier save has sent must not be sent again. */
   save (): MaybePromise<void> {
-    if (this.#saving !== undefined) return this.#saving.catch(nothing).then(() => this.save())
+    if (this.#saving !== undefined) {
+      const again = (): MaybePromise<void> => this.save()
+      return this.#saving.then(again, again)
+    }
     if (this.owner.cutOff) return this.#drop()
     if (this.#lost !== undefined && this.#state !== 'ended') throw this.#lost
     const saved = this.#saveNow(0)

@@ -2,6 +2,7 @@ import { ableTo, type StoreEvent, type StoreWatch } from '../stores/abilities.js
 import type { SessionStore } from '../stores/store.js'
 import { lookUp } from './info.js'
 import { UpdateQueue, type UpdateListener } from './update-queue.js'
+import { nothing } from '../maybe-promise.js'
 
 /** Milliseconds after which a session that should have expired by our clock, or whose store failed, is looked at again. */
 const lookAgain = 250
@@ -123,5 +124,3 @@ export class Subscription {
     await this.#watch?.stop()
   }
 }
-
-const nothing = (): void => {}

@@ -1,17 +1,12 @@
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
-import { text as readText } from 'node:stream/consumers'
-import { fileURLToPath } from 'node:url'
 import type { FastifyInstance } from 'fastify'
 import type { Browser, BrowserContextOptions, Locator, Page } from 'playwright-core'
 import t, { type Test } from 'tap'
 import { buildApp, prepare } from '../../examples/notes/main.js'
 import type { AuthorView, NoteView } from '../../examples/notes/notes.js'
+import { runDemo } from '../support/demo.js'
 import { createRavenDatabase } from '../support/servers/ravendb-database.js'
 import { openRavenDB } from '../support/servers/ravendb.js'
 import { chromiumForTest, withServer } from '../support/servers/require.js'
-
-const root = fileURLToPath(new URL('../../', import.meta.url))
 
 t.test('the notes', async (t) => {
   const server = await withServer(t, openRavenDB)
@@ -144,12 +139,12 @@ t.test('the notes', async (t) => {
 
   await t.test('the runner', async (t) => {
     await t.test('on the RavenDB of RAVENDB_URL', async (t) => {
-      const demo = run(t, { RAVENDB_URL: server.url })
-      const [line] = await once(demo.stdout.setEncoding('utf8'), 'data') as [string]
+      const demo = runDemo(t, ['notes'], { RAVENDB_URL: server.url })
+      const line = await demo.line() ?? ''
       t.match(line, `notes on RavenDB at ${server.url}: http://127.0.0.1:`)
-      t.match(await (await fetch(line.trim().split(': ').at(-1) ?? '')).text(), '<title>Two pens, one note</title>')
-      demo.kill('SIGTERM')
-      t.same(await once(demo, 'close'), [0, null])
+      t.match(await (await fetch(line.split(': ').at(-1) ?? '')).text(), '<title>Two pens, one note</title>')
+      demo.signal('SIGTERM')
+      t.match(await demo.over, { code: 0 })
     })
     const wrong: Array<[NodeJS.ProcessEnv, RegExp]> = [
       [{ RAVENDB_URL: 'ravendb' }, /^RAVENDB_URL must be like http:\/\/host:8080; got "ravendb"\.$/m],
@@ -158,8 +153,7 @@ t.test('the notes', async (t) => {
     ]
     for (const [env, said] of wrong) {
       await t.test(`says what is missing: ${JSON.stringify(env)}`, async (t) => {
-        const demo = run(t, env)
-        const [errors, [code]] = await Promise.all([readText(demo.stderr), once(demo, 'close')])
+        const { code, errors } = await runDemo(t, ['notes'], env).over
         t.match(errors, said)
         t.equal(errors.trim().split('\n').length, 1, 'in one line')
         t.equal(code, 1)
@@ -167,15 +161,6 @@ t.test('the notes', async (t) => {
     }
   })
 })
-
-function run (t: Test, env: NodeJS.ProcessEnv) {
-  const { PATH, HOME } = process.env
-  const demo = spawn(process.execPath, ['--import', 'tsx', 'examples/run.ts', 'notes'], {
-    cwd: root, env: { PATH, HOME, PORT: '0', ...env }, stdio: ['ignore', 'pipe', 'pipe'],
-  })
-  t.teardown(() => demo.kill('SIGKILL'))
-  return demo
-}
 
 async function open (t: Test, browser: Browser, url: string, options?: BrowserContextOptions): Promise<Writers> {
   const context = await browser.newContext({ reducedMotion: 'reduce', ...options })

@@ -1,15 +1,13 @@
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import type { FastifyInstance } from 'fastify'
 import type { Page } from 'playwright-core'
 import t, { type Test } from 'tap'
 import { openDatabase } from '../../examples/people/database.js'
 import { buildApp } from '../../examples/people/main.js'
 import { prepare, type Graph } from '../../examples/people/people.js'
+import { runDemo } from '../support/demo.js'
 import { assertNothingOpen } from '../support/graph/graph.js'
 import { chromiumForTest, neo4jForTest } from '../support/servers/require.js'
 
@@ -164,13 +162,8 @@ t.test('npm run demo -- people says what is missing', async (t) => {
     [{ NEO4J_URL: 'http://127.0.0.1:7474' }, /^NEO4J_URL must be like neo4j:\/\/user:password@host:7687; got "http/],
     [{ NEO4J_VERSION: '5.0.0-none' }, /^The people live in Neo4j\. Maven, to get the Neo4j server is missing: apt-get install .*NEO4J_URL/],
   ] as const) {
-    const child = spawn(process.execPath, ['--import', 'tsx', 'examples/run.ts', 'people'], {
-      cwd: fileURLToPath(new URL('../../', import.meta.url)),
-      env: { PATH: folder, HOME: folder, JAVA_HOME: process.env['JAVA_HOME'], PORT: '0', ...env },
-    })
-    let errors = ''
-    child.stderr.setEncoding('utf8').on('data', (text: string) => { errors += text })
-    t.strictSame(await once(child, 'close'), [1, null])
+    const { code, errors } = await runDemo(t, ['people'], { PATH: folder, HOME: folder, JAVA_HOME: process.env['JAVA_HOME'], ...env }).over
+    t.equal(code, 1)
     t.match(errors, says)
     t.notMatch(errors, 'secret')
   }

@@ -1,4 +1,4 @@
-import { element, euros } from './dom.js'
+import { element, euros } from '/shared/dom.js'
 
 /** The lines of the basket. Each keeps its elements while it is there, so that a button that was pressed keeps the focus. */
 export class BasketLines {

@@ -1,4 +1,4 @@
-import { element, euros } from './dom.js'
+import { element, euros } from '/shared/dom.js'
 
 /** The cards of the shop window. */
 export class ProductCards {

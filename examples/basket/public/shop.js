@@ -1,6 +1,7 @@
+import { Refusal } from '/shared/ask.js'
+import { byId, element, euros } from '/shared/dom.js'
 import * as api from './api.js'
 import { Countdown, clockText, lifetimeText, lifetimeWords } from './countdown.js'
-import { byId, element, euros } from './dom.js'
 import { BasketLines } from './lines.js'
 import { ProductCards } from './products.js'
 
@@ -100,10 +101,10 @@ function showFound (view) {
 
 async function explain (error) {
   page.problem.hidden = false
-  if (error instanceof api.Refusal && error.status === 409) {
+  if (error instanceof Refusal && error.status === 409) {
     page.problem.textContent = error.code.startsWith('SHOP_') ? error.message : 'The basket changed or expired at that very moment. This is how it is now.'
     showFound(await api.look().catch(() => state))
-  } else if (error instanceof api.Refusal && error.status !== 503) {
+  } else if (error instanceof Refusal && error.status !== 503) {
     page.problem.textContent = error.message
   } else {
     page.problem.textContent = 'The shop cannot get at the baskets right now. What you did last may not have been kept: please try again in a moment.'

@@ -1,8 +1,9 @@
+import { byId } from '/shared/dom.js'
 import * as api from './api.js'
 import { option } from './option.js'
 import { Pane } from './pane.js'
 
-const page = Object.fromEntries([...document.querySelectorAll('[id]')].map((found) => [found.id, found]))
+const page = byId()
 let authors = []
 
 const nameOf = (id) => authors.find((author) => author.id === id)?.name ?? 'someone'

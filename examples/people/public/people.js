@@ -1,7 +1,9 @@
+import { Refusal } from '/shared/ask.js'
+import { byId } from '/shared/dom.js'
 import * as api from './api.js'
 import { Drawing } from './drawing.js'
 
-const page = Object.fromEntries([...document.querySelectorAll('[id]')].map((found) => [found.id, found]))
+const page = byId()
 const drawing = new Drawing(page.drawing, pick)
 
 /** What the server last said. */
@@ -91,7 +93,7 @@ async function act (work) {
   try {
     await work()
   } catch (error) {
-    page.problem.textContent = error instanceof api.Refusal && error.status !== 503
+    page.problem.textContent = error instanceof Refusal && error.status !== 503
       ? error.message
       : 'The database cannot be reached right now: please try again in a moment.'
     page.problem.hidden = false

@@ -1,23 +1,4 @@
-/** An answer that says no; `code` is the server's own name for the reason. */
-export class Refusal extends Error {
-  constructor (status, { code, message }) {
-    super(message)
-    this.status = status
-    this.code = code
-  }
-}
-
-async function ask (method, path, body) {
-  const response = await fetch(`/api/${path}`, {
-    method,
-    cache: 'no-store',
-    ...body !== undefined && { headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) },
-  })
-  if (response.status === 204) return undefined
-  const answer = await response.json().catch(() => ({ message: response.statusText }))
-  if (!response.ok) throw new Refusal(response.status, answer)
-  return answer
-}
+import { ask } from '/shared/ask.js'
 
 export const menu = () => ask('GET', 'menu')
 export const order = (pizza, customer) => ask('POST', 'orders', { pizza, customer })

@@ -1,5 +1,6 @@
+import { byId, element } from '/shared/dom.js'
 import * as api from './api.js'
-import { byId, element, show } from './dom.js'
+import { show } from './list.js'
 import { TownMap } from './map.js'
 import { timeText } from './stages.js'
 

@@ -1,5 +1,6 @@
+import { byId, element } from '/shared/dom.js'
 import * as api from './api.js'
-import { byId, element, show } from './dom.js'
+import { show } from './list.js'
 
 const page = byId()
 const names = new Map((await api.menu()).map(({ id, name }) => [id, name]))

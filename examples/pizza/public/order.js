@@ -1,5 +1,5 @@
+import { byId, element, euros } from '/shared/dom.js'
 import * as api from './api.js'
-import { byId, element, euros } from './dom.js'
 
 const page = byId()
 const menu = await api.menu()

@@ -1,5 +1,5 @@
+import { byId } from '/shared/dom.js'
 import * as api from './api.js'
-import { byId } from './dom.js'
 import { TownMap } from './map.js'
 import { showStages, timeText } from './stages.js'
 
