@@ -70,15 +70,16 @@ export function createBench ({ quick, profileDir, log }) {
      * disturbs all alike, also what ran just before. Does it again with fresh processes, since two runs of one program
      * differ by what V8 makes of it.
      * @param {() => Promise<Cell[]>} start starts the servers of one batch
-     * @param {{ warmUp?: number, batches?: number, rounds?: number }} [options] `warmUp`: seconds of load per cell before the first round
+     * @param {{ warmUp?: number, firstWarmUp?: number, batches?: number, rounds?: number }} [options] `warmUp`: seconds of
+     * load per cell before a batch's first round; `firstWarmUp`: the same for the first batch, in which a database warms up too
      */
     async measure (start, options = {}) {
-      const { warmUp = 1, batches = 8, rounds = 4 } = quick ? { batches: 1, rounds: 2 } : options
+      const { warmUp = 1, firstWarmUp = warmUp, batches = 8, rounds = 4 } = quick ? { batches: 1, rounds: 2 } : options
       const samples = new Map()
       for (let batch = 1; batch <= batches; batch++) {
         const outer = started.length
         const cells = await start()
-        await warm(cells, warmUp)
+        await warm(cells, batch === 1 ? firstWarmUp : warmUp)
         for (let round = 1; round <= rounds; round++) {
           log(`batch ${batch} of ${batches}, round ${round} of ${rounds}`)
           for (const cell of shuffled(cells)) samples.set(cell.name, [...samples.get(cell.name) ?? [], await burst(cell, turn)])

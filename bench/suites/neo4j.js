@@ -17,7 +17,7 @@ export default async function neo4j (bench) {
   }
 
   // A JVM compiles late: what is measured before that is the JVM.
-  const { rate, ratio, costRatio } = await bench.measure(start, { batches: 8, rounds: 8, warmUp: 10 })
+  const { rate, ratio, costRatio } = await bench.measure(start, { batches: 12, rounds: 8, firstWarmUp: 10, warmUp: 4 })
   return [
     rate('by hand, read', 'hand read'),
     rate('by hand, write', 'hand write'),

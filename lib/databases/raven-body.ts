@@ -24,6 +24,7 @@ export function guardBody (command: RavenCommand<unknown>): void {
 
 /** Passes the error of an answer's body on to the stream that the client reads it from. */
 class CutBody {
+  /** Until the body is at its end: fetch() keeps the body for longer, and with it what hangs on it. */
   #stream: Readable | undefined
   #error: Error | undefined
 
@@ -48,7 +49,10 @@ class CutBody {
       return { done: true, value: undefined }
     }
     return {
-      read: () => reader.read().catch(fail),
+      read: () => reader.read().then((chunk) => {
+        if (chunk.done) this.#stream = undefined
+        return chunk
+      }, fail),
       cancel: (reason) => reader.cancel(reason),
       closed: reader.closed.catch(nothing),
     }

@@ -14,6 +14,8 @@ export class SessionGuard {
   /** The executor to open the session with. */
   readonly executor: RequestExecutor
   readonly place: Place
+  /** Whether something was used whose changes the client's `hasChanges()` does not see. */
+  mayHideChanges = false
   /** Milliseconds that a save may take. */
   readonly #timeout: number
   #state: 'open' | 'settled' | 'closed' = 'open'

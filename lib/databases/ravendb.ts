@@ -80,20 +80,26 @@ function settingsOf (store: IDocumentStore, options: CheckedOptions, where: stri
 
 class OpenDocumentSession implements OpenSession<IDocumentSession> {
   readonly session: IDocumentSession
+  readonly #tracks: boolean
   readonly #guard: SessionGuard
 
   constructor (store: IDocumentStore, { database, native, commitTimeout }: SessionSettings, route: OpenContext['route']) {
     const executor = native.requestExecutor ?? store.getRequestExecutor(database)
     this.#guard = new SessionGuard(executor, { database, route }, commitTimeout)
+    this.#tracks = native.noTracking !== true
     this.session = store.openSession({ ...native, requestExecutor: this.#guard.executor })
     protectSession(this.session, this.#guard)
   }
 
   beforeHeaders (): void {}
 
-  /** Always saves: what `hasChanges()` says knows nothing of compare-exchange values, and an empty save sends nothing. */
-  commit (): Promise<void> {
-    const saved = this.session.saveChanges()
+  /**
+   * Saves whatever `hasChanges()` says, which to tell compares all that was loaded, as the save does, and knows nothing
+   * of compare-exchange values; an empty save sends nothing. Without tracking there is nothing to compare, and nothing
+   * that the client would save: the save only says so, if the handler has prepared one.
+   */
+  commit (): Promise<void> | void {
+    const saved = this.#tracks || this.#guard.mayHideChanges || this.session.advanced.hasChanges() ? this.session.saveChanges() : undefined
     this.#guard.settle()
     return saved
   }

@@ -27,6 +27,28 @@ t.test('outcomes', async (t) => {
     t.ok(await exists('saved'))
   })
 
+  await t.test('without tracking: a route that only reads saves nothing, one that prepares a save hears that it is not done', async (t) => {
+    await getSession(provider, null, (session) => session.store({ text: 'read' } satisfies Note, 'read'))
+    const app = await documentsApp(t, provider)
+    const route = { config: { documents: { noTracking: true } } }
+    let saves: (() => unknown[]) | undefined
+    app.get('/read', route, async ({ documents }) => {
+      saves = t.capture(documents, 'saveChanges')
+      return documents.load('read')
+    })
+    app.get('/deferred', route, async ({ documents }) => { documents.advanced.patch('read', 'text', 'changed') })
+    app.get('/revision', route, async ({ documents }) => { documents.advanced.revisions.forceRevisionCreationFor('read') })
+    app.get('/stored', route, async ({ documents }) => { await documents.store({ text: 'lost' } satisfies Note, 'read') })
+    t.match((await app.inject('/read')).json(), { text: 'read' })
+    t.same(saves?.(), [])
+    for (const url of ['/deferred', '/revision', '/stored']) {
+      const reply = await app.inject(url)
+      t.equal(reply.statusCode, 500, url)
+      t.match(reply.json(), { message: /tracking is disabled/i }, url)
+    }
+    t.match(await store.openSession().load('read'), { text: 'read' })
+  })
+
   await t.test('ids that the client makes are there in the handler', async (t) => {
     class Visit { page = '/' }
     store.conventions.registerEntityType(Visit)
