@@ -1,4 +1,5 @@
 import type { IDocumentSession, RavenCommand, RequestExecutor, SessionInfo } from 'ravendb'
+import type { Deadlines } from '../deadlines.js'
 import { OutcomeUnknownError, SessionClosedError } from '../errors.js'
 import { guardBody } from './raven-body.js'
 import { limitError, readError, saveError, type Place } from './raven-errors.js'
@@ -14,17 +15,17 @@ export class SessionGuard {
   /** The executor to open the session with. */
   readonly executor: RequestExecutor
   readonly place: Place
-  /** Whether something was used whose changes the client's `hasChanges()` does not see. */
-  mayHideChanges = false
-  /** Milliseconds that a save may take. */
-  readonly #timeout: number
+  /** Whether something was used that prepares a save. What becomes of loaded documents is not seen here. */
+  mayHaveChanges = false
+  /** Of the saves. */
+  readonly #deadlines: Deadlines
   #state: 'open' | 'settled' | 'closed' = 'open'
   /** A save that is putting its command together, to be told from a read. */
   #save: { sent: boolean } | undefined
 
-  constructor (executor: RequestExecutor, place: Place, timeout: number) {
+  constructor (executor: RequestExecutor, place: Place, deadlines: Deadlines) {
     this.place = place
-    this.#timeout = timeout
+    this.#deadlines = deadlines
     this.executor = this.guardExecutor(executor)
   }
 
@@ -39,6 +40,7 @@ export class SessionGuard {
 
   /** @throws SessionClosedError (`FST_SESSION_CLOSED`) */
   admit (until: Until): void {
+    if (until === 'settled') this.mayHaveChanges = true
     if (until === 'ever' || this.#state === 'open') return
     if (this.#state === 'closed' || until === 'settled') throw this.#closedError()
   }
@@ -49,21 +51,21 @@ export class SessionGuard {
    */
   guardExecutor (executor: RequestExecutor): RequestExecutor {
     const guarded = Object.create(executor) as RequestExecutor
-    guarded.execute = <Result> (command: RavenCommand<Result>, sessionInfo?: SessionInfo, options?: ExecuteOptions): Promise<void> =>
+    const execute = <Result> (command: RavenCommand<Result>, sessionInfo?: SessionInfo, options?: ExecuteOptions): Promise<void> =>
       this.#execute(executor, command, sessionInfo, options)
+    guarded.execute = execute // for why not at once, see `guardBody()`
     return guarded
   }
 
   /** Runs the client's `saveChanges()`, and waits for it no longer than the deadline. */
-  async save (saveChanges: () => Promise<void>): Promise<void> {
+  save (saveChanges: () => Promise<void>): Promise<void> {
     const save = this.#save = { sent: false }
-    let saved: Promise<void>
     try {
-      saved = saveChanges()
+      const saved = saveChanges()
+      return save.sent ? this.#withDeadline(saved) : saved
     } finally {
       this.#save = undefined
     }
-    return save.sent ? this.#withDeadline(saved) : saved
   }
 
   readError (error: unknown): unknown {
@@ -80,7 +82,7 @@ export class SessionGuard {
     if (this.#save !== undefined) {
       this.#save.sent = true
       // A moment later the client gives up the connection too, instead of keeping it for an answer that nobody waits for.
-      command.timeout = Math.min(this.#timeout + 50, command.timeout || executor.defaultTimeout || longest)
+      command.timeout = Math.min(this.#deadlines.timeout + 50, command.timeout || executor.defaultTimeout || longest)
     }
     guardBody(command)
     const explain = (error: unknown): never => {
@@ -97,19 +99,19 @@ export class SessionGuard {
     return new SessionClosedError('The document session', this.place.route)
   }
 
-  async #withDeadline (saved: Promise<void>): Promise<void> {
-    const { database, route } = this.place
-    let timer: NodeJS.Timeout | undefined
-    const late = new Promise<never>((_resolve, reject) => {
-      timer = setTimeout(() => {
-        reject(new OutcomeUnknownError(`the database '${database}' did not answer ${route} within ${this.#timeout} milliseconds.`))
-      }, this.#timeout)
+  #withDeadline (saved: Promise<void>): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const call = this.#deadlines.start(() => {
+        const { database, route } = this.place
+        reject(new OutcomeUnknownError(`the database '${database}' did not answer ${route} within ${this.#deadlines.timeout} milliseconds.`))
+      })
+      saved.then(() => {
+        this.#deadlines.end(call)
+        resolve()
+      }, (error: unknown) => {
+        this.#deadlines.end(call)
+        reject(error)
+      })
     })
-    try {
-      // The race also takes care of a rejection that comes after the deadline.
-      await Promise.race([saved, late])
-    } finally {
-      clearTimeout(timer)
-    }
   }
 }

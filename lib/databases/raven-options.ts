@@ -1,4 +1,4 @@
-import type { DocumentConventions, SessionOptions } from 'ravendb'
+import type { DocumentConventions, RequestExecutor, SessionOptions } from 'ravendb'
 import { checkOptions, oneOf, rules, show, wholeNumber, withMethods, type Checked, type Rule } from '../check.js'
 import { OptionError } from '../errors.js'
 
@@ -6,7 +6,7 @@ import { OptionError } from '../errors.js'
 export type RavenSessionOptions = { [Option in keyof SessionOptions]?: SessionOptions[Option] | undefined } & {
   /**
    * Milliseconds that `saveChanges()` may take, at commit or in a handler: RavenDB's client alone would wait for ever.
-   * Past it the outcome is unknown (`FST_SESSION_OUTCOME_UNKNOWN`). Make it longer than what
+   * Past it, or up to a sixteenth earlier, the outcome is unknown (`FST_SESSION_OUTCOME_UNKNOWN`). Make it longer than what
    * `waitForReplicationAfterSaveChanges()` and `waitForIndexesAfterSaveChanges()` wait for.
    * @default 15000
    */
@@ -67,4 +67,22 @@ export function overConventions (options: CheckedOptions, conventions: DocumentC
   }
   if (native.transactionMode === 'ClusterWide') kept.optimisticConcurrencyMode = 'None'
   return { ...kept, ...native }
+}
+
+/**
+ * The options of one session. Written out: spreading them costs more than all that guards the session, and to the client
+ * an option that is `undefined` was not given.
+ */
+export function withExecutor (native: SessionOptions, requestExecutor: RequestExecutor): SessionOptions {
+  const options: Record<keyof SessionOptions, unknown> = {
+    database: native.database,
+    requestExecutor,
+    noTracking: native.noTracking,
+    noCaching: native.noCaching,
+    transactionMode: native.transactionMode,
+    disableAtomicDocumentWritesInClusterWideTransaction: native.disableAtomicDocumentWritesInClusterWideTransaction,
+    shardedBatchBehavior: native.shardedBatchBehavior,
+    optimisticConcurrencyMode: native.optimisticConcurrencyMode,
+  }
+  return options as SessionOptions
 }

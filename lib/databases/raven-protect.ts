@@ -80,9 +80,9 @@ function guardSessionSpecials (prototype: object): void {
       throw this[kGuard].limitError(error, this)
     }
   })
-  overrideGetter(prototype, 'revisions', (_revisions, guard) => { guard.mayHideChanges = true })
+  overrideGetter(prototype, 'revisions', (_revisions, guard) => { guard.mayHaveChanges = true })
   overrideGetter(prototype, 'clusterTransaction', (cluster, guard) => {
-    guard.mayHideChanges = true
+    guard.mayHaveChanges = true
     if (!(kGuard in cluster)) protect(cluster, guard, clusterMembers)
   })
   // Attachments, counters and compare-exchange values are read with the store's executor.

@@ -1,11 +1,12 @@
 import type { FastifyRequest } from 'fastify'
 import type { IDocumentSession, IDocumentStore, SessionOptions } from 'ravendb'
 import { withMethods, show } from '../check.js'
+import { deadlinesOf, type Deadlines } from '../deadlines.js'
 import { OptionError } from '../errors.js'
 import { isPromise } from '../maybe-promise.js'
 import type { OpenContext, OpenSession, SessionOpener, SessionProvider } from '../provider.js'
 import { SessionGuard } from './raven-guard.js'
-import { mergeOptions, overConventions, type CheckedOptions, type RavenSessionOptions } from './raven-options.js'
+import { mergeOptions, overConventions, withExecutor, type CheckedOptions, type RavenSessionOptions } from './raven-options.js'
 import { protectSession } from './raven-protect.js'
 
 /** The name of a database, or session options. */
@@ -67,15 +68,15 @@ export function ravenSessions (documentStore: IDocumentStore, options?: RavenCal
 interface SessionSettings {
   readonly database: string
   readonly native: SessionOptions
-  /** Milliseconds. */
-  readonly commitTimeout: number
+  /** Of the saves. */
+  readonly deadlines: Deadlines
 }
 
 /** @throws OptionError (`FST_SESSION_OPTION`) if no database is named */
 function settingsOf (store: IDocumentStore, options: CheckedOptions, where: string): SessionSettings {
   const database = options.database ?? store.database
   if (!database) throw new OptionError(where, 'no database: name one in the session\'s options, or give the DocumentStore a default one')
-  return { database, native: overConventions(options, store.conventions), commitTimeout: options.commitTimeout ?? defaults.commitTimeout }
+  return { database, native: overConventions(options, store.conventions), deadlines: deadlinesOf(options.commitTimeout ?? defaults.commitTimeout) }
 }
 
 class OpenDocumentSession implements OpenSession<IDocumentSession> {
@@ -83,23 +84,23 @@ class OpenDocumentSession implements OpenSession<IDocumentSession> {
   readonly #tracks: boolean
   readonly #guard: SessionGuard
 
-  constructor (store: IDocumentStore, { database, native, commitTimeout }: SessionSettings, route: OpenContext['route']) {
+  constructor (store: IDocumentStore, { database, native, deadlines }: SessionSettings, route: OpenContext['route']) {
     const executor = native.requestExecutor ?? store.getRequestExecutor(database)
-    this.#guard = new SessionGuard(executor, { database, route }, commitTimeout)
+    this.#guard = new SessionGuard(executor, { database, route }, deadlines)
     this.#tracks = native.noTracking !== true
-    this.session = store.openSession({ ...native, requestExecutor: this.#guard.executor })
+    this.session = store.openSession(withExecutor(native, this.#guard.executor))
     protectSession(this.session, this.#guard)
   }
 
   beforeHeaders (): void {}
 
   /**
-   * Saves whatever `hasChanges()` says, which to tell compares all that was loaded, as the save does, and knows nothing
-   * of compare-exchange values; an empty save sends nothing. Without tracking there is nothing to compare, and nothing
-   * that the client would save: the save only says so, if the handler has prepared one.
+   * Saves without asking `hasChanges()`, which compares all that was loaded, as the save does, and knows nothing of
+   * compare-exchange values; an empty save sends nothing. Without tracking there is nothing to compare, and nothing that
+   * the client would save: the save only says so, if the handler has prepared one.
    */
   commit (): Promise<void> | void {
-    const saved = this.#tracks || this.#guard.mayHideChanges || this.session.advanced.hasChanges() ? this.session.saveChanges() : undefined
+    const saved = this.#tracks || this.#guard.mayHaveChanges ? this.session.saveChanges() : undefined
     this.#guard.settle()
     return saved
   }
@@ -112,7 +113,6 @@ class OpenDocumentSession implements OpenSession<IDocumentSession> {
   close (): void {
     try {
       this.session.dispose()
-      this.session.advanced.clear()
     } finally {
       this.#guard.close()
     }

@@ -1,19 +1,17 @@
+import { deadlinesOf, type Deadlines } from '../deadlines.js'
 import { OutcomeUnknownError, RecordError, StoreUnavailableError } from '../errors.js'
-import { Deadlines } from './deadlines.js'
 import type { RedisClient } from './redis-client.js'
 import type { Script } from './redis-scripts.js'
 
 /** Calls a Redis, within a deadline, and gives its errors the store's names. */
 export class RedisCalls {
   readonly client: RedisClient
-  readonly #timeout: number
   readonly #deadlines: Deadlines
 
   /** @param timeout milliseconds that one call may take */
   constructor (client: RedisClient, timeout: number) {
     this.client = client
-    this.#timeout = timeout
-    this.#deadlines = new Deadlines(timeout)
+    this.#deadlines = deadlinesOf(timeout)
   }
 
   /**
@@ -54,7 +52,7 @@ export class RedisCalls {
    */
   #deadline<T, R> (answer: Promise<T>, Lost: LostError, read: (answer: T) => R | Promise<R>, again?: () => Promise<T>): Promise<R> {
     return new Promise((resolve, reject) => {
-      const call = this.#deadlines.start(() => reject(new Lost(`Redis did not answer within ${this.#timeout} milliseconds`)))
+      const call = this.#deadlines.start(() => reject(new Lost(`Redis did not answer within ${this.#deadlines.timeout} milliseconds`)))
       const answered = (answer: T): void => {
         this.#deadlines.end(call)
         try {

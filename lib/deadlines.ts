@@ -1,14 +1,21 @@
-import { Chain, type Link } from '../chain.js'
+import { Chain, type Link } from './chain.js'
 
 /** The most ticks of the clock within one timeout; a tick is a millisecond at the least. */
 const maxTicks = 16
 
 /** A call that waits for its answer. */
-interface Call extends Link<Call> {
+class Call implements Link<Call> {
+  older: Call | undefined = undefined
+  newer: Call | undefined = undefined
+  waits = true
   readonly expire: () => void
-  waits: boolean
   /** The tick in which it began. */
   readonly began: number
+
+  constructor (expire: () => void, began: number) {
+    this.expire = expire
+    this.began = began
+  }
 }
 
 /**
@@ -16,6 +23,8 @@ interface Call extends Link<Call> {
  * call expires after the timeout, or up to a sixteenth of it earlier.
  */
 export class Deadlines {
+  /** Milliseconds. */
+  readonly timeout: number
   readonly #ticks: number
   readonly #interval: number
   #timer: NodeJS.Timeout | undefined
@@ -24,14 +33,16 @@ export class Deadlines {
 
   /** @param timeout milliseconds */
   constructor (timeout: number) {
+    this.timeout = timeout
     this.#ticks = Math.min(maxTicks, timeout)
     this.#interval = timeout / this.#ticks
   }
 
   start (expire: () => void): Call {
-    const call: Call = { expire, waits: true, began: this.#tick, older: undefined, newer: undefined }
+    const call = new Call(expire, this.#tick)
     this.#calls.add(call)
-    this.#timer ??= setInterval(() => this.#expire(), this.#interval)
+    if (this.#timer === undefined) this.#timer = setInterval(() => this.#expire(), this.#interval)
+    else if (this.#calls.size === 1) this.#timer.ref()
     return call
   }
 
@@ -39,6 +50,8 @@ export class Deadlines {
     if (!call.waits) return
     call.waits = false
     this.#calls.remove(call)
+    // The clock goes on for a while, but a process that has nothing else to do need not wait for it.
+    if (this.#calls.size === 0) this.#timer?.unref()
   }
 
   #expire (): void {
@@ -52,4 +65,14 @@ export class Deadlines {
     clearInterval(this.#timer)
     this.#timer = undefined
   }
+}
+
+/** One for each timeout that is in use. */
+const known = new Map<number, Deadlines>()
+
+/** @param timeout milliseconds */
+export function deadlinesOf (timeout: number): Deadlines {
+  let deadlines = known.get(timeout)
+  if (deadlines === undefined) known.set(timeout, deadlines = new Deadlines(timeout))
+  return deadlines
 }
