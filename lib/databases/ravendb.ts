@@ -110,9 +110,11 @@ class OpenDocumentSession implements OpenSession<IDocumentSession> {
     this.#guard.settle()
   }
 
+  /** What was taken from the session, such as counters, would go on answering from what it remembers. Without tracking it remembers nothing. */
   close (): void {
     try {
       this.session.dispose()
+      if (this.#tracks) this.session.advanced.clear()
     } finally {
       this.#guard.close()
     }
