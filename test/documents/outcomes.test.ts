@@ -38,10 +38,11 @@ t.test('outcomes', async (t) => {
     })
     app.get('/deferred', route, async ({ documents }) => { documents.advanced.patch('read', 'text', 'changed') })
     app.get('/revision', route, async ({ documents }) => { documents.advanced.revisions.forceRevisionCreationFor('read') })
+    app.get('/counted', route, async ({ documents }) => { documents.countersFor('read').increment('likes') })
     app.get('/stored', route, async ({ documents }) => { await documents.store({ text: 'lost' } satisfies Note, 'read') })
     t.match((await app.inject('/read')).json(), { text: 'read' })
     t.same(saves?.(), [])
-    for (const url of ['/deferred', '/revision', '/stored']) {
+    for (const url of ['/deferred', '/revision', '/counted', '/stored']) {
       const reply = await app.inject(url)
       t.equal(reply.statusCode, 500, url)
       t.match(reply.json(), { message: /tracking is disabled/i }, url)
