@@ -20,11 +20,13 @@ class Call implements Link<Call> {
 
 /**
  * Deadlines of many short calls that all have the same timeout: one coarse timer for all, instead of one for each. A
- * call expires after the timeout, or up to a sixteenth of it earlier.
+ * call expires after the timeout, never before, and up to a sixteenth of it later.
  */
 export class Deadlines {
   /** Milliseconds. */
   readonly timeout: number
+  /** Milliseconds after which a call has expired for certain. */
+  readonly latest: number
   readonly #ticks: number
   readonly #interval: number
   #timer: NodeJS.Timeout | undefined
@@ -36,6 +38,7 @@ export class Deadlines {
     this.timeout = timeout
     this.#ticks = Math.min(maxTicks, timeout)
     this.#interval = timeout / this.#ticks
+    this.latest = Math.ceil(timeout + this.#interval)
   }
 
   start (expire: () => void): Call {
@@ -57,7 +60,7 @@ export class Deadlines {
   #expire (): void {
     this.#tick++
     for (const call of this.#calls) {
-      if (this.#tick - call.began < this.#ticks) break
+      if (this.#tick - call.began <= this.#ticks) break
       this.end(call)
       call.expire()
     }

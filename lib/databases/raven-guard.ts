@@ -82,7 +82,7 @@ export class SessionGuard {
     if (this.#save !== undefined) {
       this.#save.sent = true
       // A moment later the client gives up the connection too, instead of keeping it for an answer that nobody waits for.
-      command.timeout = Math.min(this.#deadlines.timeout + 50, command.timeout || executor.defaultTimeout || longest)
+      command.timeout = Math.min(this.#deadlines.latest + 50, command.timeout || executor.defaultTimeout || longest)
     }
     guardBody(command)
     const explain = (error: unknown): never => {

@@ -6,7 +6,7 @@ import { OptionError } from '../errors.js'
 export type RavenSessionOptions = { [Option in keyof SessionOptions]?: SessionOptions[Option] | undefined } & {
   /**
    * Milliseconds that `saveChanges()` may take, at commit or in a handler: RavenDB's client alone would wait for ever.
-   * Past it, or up to a sixteenth earlier, the outcome is unknown (`FST_SESSION_OUTCOME_UNKNOWN`). Make it longer than what
+   * Past it, or up to a sixteenth later, the outcome is unknown (`FST_SESSION_OUTCOME_UNKNOWN`). Make it longer than what
    * `waitForReplicationAfterSaveChanges()` and `waitForIndexesAfterSaveChanges()` wait for.
    * @default 15000
    */

@@ -125,8 +125,7 @@ t.test('failures', async (t) => {
       }, url)
     }
     const took = performance.now() - began
-    const soonest = 3 * commitTimeout * 15 / 16
-    t.ok(took >= soonest && took < 3 * commitTimeout + 2000, `three deadlines in ${Math.round(took)} ms`)
+    t.ok(took >= 3 * commitTimeout && took < 3 * commitTimeout + 2000, `three deadlines in ${Math.round(took)} ms`)
     t.match(statsOf(hasty), { unknown: 2, open: 0 })
     server.resume()
     t.equal((await put('/save/resumed')).statusCode, 200, 'it recovers')
