@@ -1,10 +1,7 @@
 import { spawnSync } from 'node:child_process'
 import { tsImport } from 'tsx/esm/api'
+import { besideByHand } from '../by-hand.js'
 import { pinned } from '../processes.js'
-
-const ways = ['plugin', 'by hand']
-const withBar = ['load', 'store']
-const forInformation = ['load-tracked']
 
 /** Document sessions, against the same routes written by hand. */
 export default async function ravendb (bench) {
@@ -20,24 +17,11 @@ export default async function ravendb (bench) {
   await session.store({ title: 'The garden party', text: 'Saturday at six, behind the library.' }, 'notes/1')
   await session.saveChanges()
 
-  /** Fresh processes, one for each way, and their routes. */
-  const starting = (routes) => async () => {
-    const cells = []
-    for (const way of ways) {
-      const server = await bench.server('ravendb', { args: [way, store.urls[0], name] })
-      for (const route of routes) cells.push({ name: `${way} ${route}`, server, path: `/${route}` })
-    }
-    return cells
-  }
-  const figures = (routes, { rate, ratio, costRatio }) => routes.flatMap((route) => [
-    rate(`${route}, by hand`, `by hand ${route}`),
-    ratio(`${route} / by hand`, `plugin ${route}`, `by hand ${route}`),
-    costRatio(`${route} / by hand, by CPU time`, `by hand ${route}`, `plugin ${route}`),
-  ])
-
+  const contestants = { start: (way) => bench.server('ravendb', { args: [way, store.urls[0], name] }) }
   // The client is much code, and V8 compiles it on the same core: after a second or two it would still be compiling.
-  const warmUp = 8
-  const barred = await bench.measure(starting(withBar), { batches: 7, rounds: 12, warmUp })
-  const informing = await bench.measure(starting(forInformation), { batches: 2, rounds: 12, warmUp })
-  return [...figures(withBar, barred), ...figures(forInformation, informing)]
+  const warm = { warmUp: 8, rounds: 12 }
+  return [
+    ...await besideByHand(bench, contestants, ['load', 'store'], { ...warm, batches: 7 }),
+    ...await besideByHand(bench, contestants, ['load-tracked'], { ...warm, batches: 2 }),
+  ]
 }

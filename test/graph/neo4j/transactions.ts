@@ -28,6 +28,8 @@ export async function transactions (t: Test, url: string, observer: Driver): Pro
     app.get('/', async (request) => {
       const transaction = await transactionOf(request)
       t.equal(transaction, await transactionOf(request), 'one transaction for the whole request')
+      t.equal(transaction, await transactionOf(request).catch(() => t.fail('it has begun')))
+      t.equal(transaction, await transactionOf(request).finally(() => t.pass('it has begun')))
       await transaction.run(create, { key: 'mixed' })
       const both = await Promise.all([
         transactionOf(request).run('MATCH (n:Kept {key: $key}) RETURN count(n) AS n', { key: 'mixed' }),
@@ -63,6 +65,11 @@ export async function transactions (t: Test, url: string, observer: Driver): Pro
       await transaction.rollback()
       return 'a preview'
     })
+    app.get('/rollback-at-once', async (request) => {
+      await transactionOf(request).run(create, { key: 'own rollback' })
+      await transactionOf(request).rollback()
+      return 'a preview'
+    })
     app.get('/commit-and-throw', async (request) => {
       const transaction = await transactionOf(request)
       await transaction.run(create, { key: 'kept all the same' })
@@ -79,8 +86,9 @@ export async function transactions (t: Test, url: string, observer: Driver): Pro
     t.match(stats(), { committed: 1, rolledBack: 0 })
 
     t.match(await app.inject('/rollback'), { statusCode: 200, body: 'a preview' })
+    t.match(await app.inject('/rollback-at-once'), { statusCode: 200, body: 'a preview' })
     t.equal(await count(observer, 'own rollback'), 0)
-    t.match(stats(), { committed: 1, rolledBack: 1 })
+    t.match(stats(), { committed: 1, rolledBack: 2 })
 
     t.equal((await app.inject('/commit-and-throw')).json<{ message: string }>().message, 'too late')
     t.equal(await count(observer, 'kept all the same'), 1)
@@ -104,6 +112,10 @@ export async function transactions (t: Test, url: string, observer: Driver): Pro
     }
     app.get('/before-headers', (request) => stream(request))
     app.get('/after-headers', { config: { graph: { commit: 'onResponse' } } as object }, (request) => stream(request))
+    app.get('/subscribed', async (request) => {
+      const result = transactionOf(request).run('UNWIND range(1, 500) AS x RETURN x')
+      return new Promise((resolve) => result.subscribe({ onNext: () => resolve('the first is enough') }))
+    })
     app.get('/read-later', async (request) => {
       const result = transactionOf(request).run('UNWIND range(1, 500) AS x RETURN x')
       return Readable.from((async function * () { for await (const row of result) yield `${row.get('x')}\n` })())
@@ -119,6 +131,7 @@ export async function transactions (t: Test, url: string, observer: Driver): Pro
     await allClosed()
     t.equal(await count(observer, '/after-headers'), 1)
 
+    t.match((await app.inject('/subscribed')).json(), { statusCode: 500, code: 'FST_SESSION_COMMIT' })
     t.equal((await app.inject('/read-later')).statusCode, 500)
     await assertNothingOpen(t, driver, observer)
   })
