@@ -4,11 +4,12 @@ import { TooEarlyError } from './errors.js'
 import { isPromise, nothing, type MaybePromise } from './maybe-promise.js'
 import { isGone, isWhole } from './raw-reply.js'
 import type { Registration } from './registration.js'
-import { ReplyHead } from './reply-head.js'
 import { Scope, type ScopeSettings } from './scope.js'
 
 /** Where a request keeps its reply until it uses a session, and its scopes from then on. */
 const kScopes = Symbol('fastify-request-session.scopes')
+
+const none: readonly Scope[] = Object.freeze([])
 
 interface Linked { [kScopes]?: FastifyReply | RequestScopes }
 
@@ -38,13 +39,11 @@ export function scopeOf (request: FastifyRequest, registration: Registration): S
 class RequestScopes {
   readonly #request: FastifyRequest
   readonly #reply: FastifyReply
-  readonly #scopes: Scope[] = []
+  #scopes: readonly Scope[] = none
   /** The scopes that were open when the handler failed. */
   #failed: Scope[] | undefined
-  /** Whether the reply waits for its commit. */
-  #leaving = false
-  /** The head of a reply that waits for its commit, when an error has come meanwhile and makes another reply. */
-  #head: ReplyHead | undefined
+  /** Whether the reply waits for its commit or rollback. */
+  leaving = false
   /** Whether the scopes were settled for a reply, and no error has come since. */
   #settled = false
 
@@ -61,17 +60,12 @@ class RequestScopes {
     for (const known of scopes) if (known.tracker === tracker) return known
     while (at > 0 && (scopes[at - 1] as Scope).tracker.order > tracker.order) at--
     const scope = new Scope(tracker, settingsOf(this.#request, registration), this.#request, this.#reply)
-    if (at === scopes.length) scopes.push(scope)
-    else scopes.splice(at, 0, scope)
+    this.#scopes = scopes.toSpliced(at, 0, scope) // `push()` would make room for sixteen more
     return scope
   }
 
   /** The handler has failed: what is open now rolls back, if its provider goes by success. */
   fail (error: unknown): void {
-    if (this.#leaving) {
-      this.#head ??= new ReplyHead(this.#reply)
-      return
-    }
     this.#failed = this.#scopes.filter(({ state }) => state === 'open')
     if (this.#settled) this.#warnOfKept()
     if (this.#reply.sent || this.#reply.statusCode >= 400 || hasStatus(error)) return
@@ -88,17 +82,15 @@ class RequestScopes {
    * Once one has failed to commit, those after it roll back, and what it failed with becomes the reply's error.
    */
   leave (payload: unknown, done: HookHandlerDoneFunction): void {
-    // A timeout, or a throw after send(), while the commit is under way: the reply that is committed for is the one to leave.
-    if (this.#leaving) return
     this.#settled = true
     const settled = this.#settle(this.#scopes.length - 1)
     if (!isPromise(settled)) return done()
-    this.#leaving = true
+    this.leaving = true
+    Object.defineProperty(this.#reply, 'sent', sent)
     // Fastify listens to a stream only once it sends it: one that fails before would end the process.
     if (isStream(payload)) payload.on('error', nothing)
     settled.then(() => this.#goOn(done), (error: unknown) => {
-      this.#leaving = false
-      this.#head = undefined
+      this.leaving = false
       done(error as Error)
     })
   }
@@ -109,8 +101,7 @@ class RequestScopes {
   }
 
   #goOn (done: HookHandlerDoneFunction): void {
-    this.#leaving = false
-    this.#head = undefined
+    this.leaving = false
     try {
       done()
     } catch (error) {
@@ -127,16 +118,11 @@ class RequestScopes {
       }
       try {
         const settled = scope.settle(scope.state === 'open' && this.#commits(scope, !isGone(this.#reply.raw)))
-        if (isPromise(settled)) return settled.then(() => this.#settleNext(i - 1), (error: unknown) => this.#rollBack(i, error))
+        if (isPromise(settled)) return settled.then(() => this.#settle(i - 1), (error: unknown) => this.#rollBack(i, error))
       } catch (error) {
         return this.#rollBack(i, error)
       }
     }
-  }
-
-  #settleNext (from: number): MaybePromise<void> {
-    this.#head?.restore()
-    return this.#settle(from)
   }
 
   async #rollBack (from: number, error: unknown): Promise<never> {
@@ -149,7 +135,7 @@ class RequestScopes {
       const scope = this.#scopes[i] as Scope
       const commit = !failed && scope.state === 'open' && this.#commitsAtEnd(scope)
       const finished = scope.finish(commit)
-      if (isPromise(finished)) return finished.then(() => this.#finish(i - 1, failed || (commit && scope.outcome !== 'committed')))
+      if (isPromise(finished)) return i === 0 ? finished : finished.then(() => this.#finish(i - 1, failed || (commit && scope.outcome !== 'committed')))
       failed ||= commit && scope.outcome !== 'committed'
     }
   }
@@ -180,6 +166,18 @@ class RequestScopes {
     if (commitWhen !== undefined) return commitWhen(this.#request, this.#reply)
     return commits === 'always' || (this.#reply.statusCode < 400 && !this.#failed?.includes(scope))
   }
+}
+
+/**
+ * `reply.sent` of a reply that waits for its commit or rollback: it counts as sent, so that Fastify takes no other
+ * meanwhile, of a timeout or of a handler that throws after `send()`, and logs that one instead.
+ */
+const sent = {
+  configurable: true,
+  enumerable: true,
+  get (this: FastifyReply): boolean {
+    return usedScopes(this.request)?.leaving === true || Reflect.get(Object.getPrototypeOf(this) as object, 'sent', this) as boolean
+  },
 }
 
 function isStream (payload: unknown): payload is Readable {

@@ -1,4 +1,5 @@
 import { Readable } from 'node:stream'
+import { setImmediate, setTimeout } from 'node:timers/promises'
 import { barrier } from '../../barrier.js'
 import type { Row } from '../row.js'
 
@@ -27,9 +28,8 @@ export const timeouts: readonly Row[] = [
     name: `handlerTimeout during a slow commit, of a ${kind}`,
     outcome: 'committed',
     async play (stage) {
-      const slow = stage.harness.commit === 'onSend'
-      const timedOut = barrier()
-      if (slow) stage.provider.before.commit = () => timedOut.opened
+      // Armed after the handler's timer and for as long, this one fires after it.
+      if (stage.harness.commit === 'onSend') stage.provider.before.commit = () => setTimeout(stage.patience)
       stage.route({
         handlerTimeout: stage.patience,
         handler: async (request) => {
@@ -37,15 +37,33 @@ export const timeouts: readonly Row[] = [
           return kind === 'text' ? 'done' : Readable.from(['do', 'ne'])
         },
       })
-      const exchange = await stage.begin()
-      if (slow) {
-        await stage.next('onError') // by then the error's onSend has run, too
-        timedOut.open()
-      }
-      const { status, body, whole } = await exchange.received
+      const { status, body, whole } = await stage.send()
       stage.t.strictSame([status, body, whole], [200, 'done', true], 'the reply that is committed for is the one that leaves')
     },
   })),
+  {
+    name: 'handlerTimeout, and what it ends makes the handler throw',
+    outcome: 'rolled-back',
+    async play (stage) {
+      const ended = barrier()
+      // By the time of `setImmediate()`, what the handler throws has come to Fastify.
+      const endSlowly = async (): Promise<void> => {
+        ended.open()
+        await setImmediate()
+      }
+      stage.provider.before.commit = stage.provider.before.rollback = endSlowly
+      stage.route({
+        handlerTimeout: stage.patience,
+        handler: async (request) => {
+          await stage.use(request)
+          await ended.opened
+          throw new Error('interrupted')
+        },
+      })
+      const { status, body, whole } = await stage.send()
+      stage.t.match([status, JSON.parse(body), whole], [503, { code: 'FST_ERR_HANDLER_TIMEOUT' }, true], 'the reply is the timeout\'s')
+    },
+  },
   {
     name: 'connectionTimeout',
     server: ({ workWithin = 100 }) => ({ connectionTimeout: workWithin }),
