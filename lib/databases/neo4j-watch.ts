@@ -31,7 +31,7 @@ const methods = {
   },
   rollback: (rollback: Method) => function (this: Watched & Neo4jTransaction) {
     if (this.isOpen()) this[kWatch].rollingBack()
-    return Reflect.apply(rollback, this, [])
+    return Reflect.apply(rollback, this, []) as Promise<void>
   },
 }
 
@@ -61,20 +61,22 @@ export function watchTransaction (transaction: Neo4jTransactionPromise, watch: T
   let watched = transactions.get(original)
   if (watched === undefined) transactions.set(original, watched = watchedMethods(original))
   attach(transaction, watch)
-  transaction.run = watched.methods.run
-  transaction.commit = watched.methods.commit
-  transaction.rollback = watched.methods.rollback
+  transaction.run = watched.run
+  transaction.commit = watched.commit
+  transaction.rollback = watched.rollback
   // The driver makes its `Transaction` of all that can be enumerated here, and that is no promise.
-  for (const [name, hidden] of watched.promiseMethods) Object.defineProperty(transaction, name, hidden)
+  for (const [name, descriptor] of watched.hidden) Object.defineProperty(transaction, name, descriptor)
   return transaction
 }
 
 function watchedMethods (original: object) {
-  const around = (wrappers: Record<string, (method: Method) => unknown>) => Object.entries(wrappers)
-    .map(([name, watched]) => [name, watched(find(original, name)?.value as Method)] as const)
+  const inherited = (name: string) => find(original, name)?.value as Method
   return {
-    methods: Object.fromEntries(around(methods)) as unknown as Neo4jTransaction,
-    promiseMethods: around(promiseMethods).map(([name, value]) => [name, { value, configurable: true, writable: true }] as const),
+    run: methods.run(inherited('run')),
+    commit: methods.commit(inherited('commit')),
+    rollback: methods.rollback(inherited('rollback')),
+    hidden: Object.entries(promiseMethods)
+      .map(([name, watched]) => [name, { value: watched(inherited(name)), configurable: true, writable: true }] as const),
   }
 }
 

@@ -76,10 +76,6 @@ function watchHooks ({ app, ran }: Stage): void {
     done()
     ran.emit('onResponse', request)
   })
-  app.addHook('onError', (request, _reply, _error, done) => {
-    done()
-    ran.emit('onError', request)
-  })
   app.addHook('onRequestAbort', (request, done) => {
     done()
     ran.emit('onRequestAbort', request)

@@ -37,7 +37,7 @@ export class Stage {
   readonly harness: Harness
   readonly provider: CountingProvider
   readonly key: string
-  /** Emits `onSend`, `onResponse`, `onError`, `onRequestAbort`, `onTimeout` with the request, as those hooks run. */
+  /** Emits `onSend`, `onResponse`, `onRequestAbort`, `onTimeout` with the request, as those hooks run. */
   readonly ran = new EventEmitter()
   readonly log: Log
   #origin: string | undefined
@@ -97,7 +97,7 @@ export class Stage {
   }
 
   /** Resolves when a hook of this name runs next; call it before what makes it run. */
-  async next (hook: 'onSend' | 'onResponse' | 'onError' | 'onRequestAbort' | 'onTimeout'): Promise<void> {
+  async next (hook: 'onSend' | 'onResponse' | 'onRequestAbort' | 'onTimeout'): Promise<void> {
     await once(this.ran, hook)
   }
 
