@@ -6,40 +6,43 @@ import { isGone, isWhole } from './raw-reply.js'
 import type { Registration } from './registration.js'
 import { Scope, type ScopeSettings } from './scope.js'
 
-/** Where a request keeps its reply until it uses a session, and its scopes from then on. */
+const kReply = Symbol('fastify-request-session.reply')
 const kScopes = Symbol('fastify-request-session.scopes')
 
-const none: readonly Scope[] = Object.freeze([])
+/** What a request keeps: its reply, which Fastify does not tell it, and its scopes from its first use of a session on. */
+interface Linked {
+  [kReply]?: FastifyReply
+  [kScopes]?: RequestScopes
+}
 
-interface Linked { [kScopes]?: FastifyReply | RequestScopes }
-
-/** Remembers the reply, which a Fastify request does not know. All that an untouched request pays, but for empty hooks. */
-export function linkReply (request: FastifyRequest, reply: FastifyReply): void {
-  (request as FastifyRequest & Linked)[kScopes] ??= reply
+/** All that an untouched request pays, but for empty hooks. */
+export function linkReply (request: FastifyRequest & Linked, reply: FastifyReply): void {
+  request[kReply] = reply
 }
 
 /** The scopes of a request that used one. */
-export function usedScopes (request: FastifyRequest): RequestScopes | undefined {
-  const scopes = (request as FastifyRequest & Linked)[kScopes]
-  return scopes instanceof RequestScopes ? scopes : undefined
+export function usedScopes (request: FastifyRequest & Linked): RequestScopes | undefined {
+  return request[kScopes]
 }
 
 /** The scope of one registration in a request; made on first use, with its session unopened. */
-export function scopeOf (request: FastifyRequest, registration: Registration): Scope {
-  const linked = request as FastifyRequest & Linked
-  let scopes = linked[kScopes]
-  if (!(scopes instanceof RequestScopes)) {
-    if (scopes === undefined) throw tooEarly(request, registration)
-    linked[kScopes] = scopes = new RequestScopes(request, scopes)
-  }
+export function scopeOf (request: FastifyRequest & Linked, registration: Registration): Scope {
+  const scopes = request[kScopes] ??= scopesOf(request, registration)
   return scopes.of(registration)
 }
 
-/** All scopes of one request, in the order of registration: they settle in reverse. */
+function scopesOf (request: FastifyRequest & Linked, registration: Registration): RequestScopes {
+  const reply = request[kReply]
+  if (reply === undefined) throw tooEarly(request, registration)
+  return new RequestScopes(request, reply)
+}
+
+/** All scopes of one request. The one that was registered last settles first. */
 class RequestScopes {
   readonly #request: FastifyRequest
   readonly #reply: FastifyReply
-  #scopes: readonly Scope[] = none
+  /** The one that was registered last; each knows the one before it. */
+  #last: Scope | undefined
   /** The scopes that were open when the handler failed. */
   #failed: Scope[] | undefined
   /** Whether the reply waits for its commit or rollback. */
@@ -55,18 +58,23 @@ class RequestScopes {
 
   of (registration: Registration): Scope {
     const { tracker } = registration
-    const scopes = this.#scopes
-    let at = scopes.length
-    for (const known of scopes) if (known.tracker === tracker) return known
-    while (at > 0 && (scopes[at - 1] as Scope).tracker.order > tracker.order) at--
+    let after: Scope | undefined
+    let before = this.#last
+    while (before !== undefined && before.tracker.order >= tracker.order) {
+      if (before.tracker === tracker) return before
+      after = before
+      before = before.before
+    }
     const scope = new Scope(tracker, settingsOf(this.#request, registration), this.#request, this.#reply)
-    this.#scopes = scopes.toSpliced(at, 0, scope) // `push()` would make room for sixteen more
+    scope.before = before
+    if (after === undefined) this.#last = scope
+    else after.before = scope
     return scope
   }
 
   /** The handler has failed: what is open now rolls back, if its provider goes by success. */
   fail (error: unknown): void {
-    this.#failed = this.#scopes.filter(({ state }) => state === 'open')
+    this.#failed = [...this.#all()].filter(({ state }) => state === 'open')
     if (this.#settled) this.#warnOfKept()
     if (this.#reply.sent || this.#reply.statusCode >= 400 || hasStatus(error)) return
     for (const scope of this.#failed) {
@@ -83,7 +91,7 @@ class RequestScopes {
    */
   leave (payload: unknown, done: HookHandlerDoneFunction): void {
     this.#settled = true
-    const settled = this.#settle(this.#scopes.length - 1)
+    const settled = this.#settle(this.#last)
     if (!isPromise(settled)) return done()
     this.leaving = true
     Object.defineProperty(this.#reply, 'sent', sent)
@@ -97,7 +105,7 @@ class RequestScopes {
 
   /** The reply is over, whole or not: what is unsettled is settled, in the same order, and all is closed. Never rejects. */
   finish (): MaybePromise<void> {
-    return this.#finish(this.#scopes.length - 1, false)
+    return this.#finish(this.#last, false)
   }
 
   #goOn (done: HookHandlerDoneFunction): void {
@@ -109,35 +117,42 @@ class RequestScopes {
     }
   }
 
-  #settle (from: number): MaybePromise<void> {
-    for (let i = from; i >= 0; i--) {
-      const scope = this.#scopes[i] as Scope
+  #settle (from: Scope | undefined): MaybePromise<void> {
+    for (let scope = from; scope !== undefined; scope = scope.before) {
       if (scope.settings.commit === 'onResponse') {
         scope.beforeHeaders()
         continue
       }
       try {
         const settled = scope.settle(scope.state === 'open' && this.#commits(scope, !isGone(this.#reply.raw)))
-        if (isPromise(settled)) return settled.then(() => this.#settle(i - 1), (error: unknown) => this.#rollBack(i, error))
+        if (isPromise(settled)) return this.#settleOthers(settled, scope)
       } catch (error) {
-        return this.#rollBack(i, error)
+        return this.#rollBack(scope, error)
       }
     }
   }
 
-  async #rollBack (from: number, error: unknown): Promise<never> {
-    for (let i = from; i >= 0; i--) await this.#scopes[i]?.settle(false)
+  /** Apart from the loop, as `#finishOthers` is: what a closure there uses would be allocated in each round, closure or not. */
+  #settleOthers (settled: Promise<void>, scope: Scope): Promise<void> {
+    return settled.then(() => this.#settle(scope.before), (error: unknown) => this.#rollBack(scope, error))
+  }
+
+  async #rollBack (from: Scope, error: unknown): Promise<never> {
+    for (let scope: Scope | undefined = from; scope !== undefined; scope = scope.before) await scope.settle(false)
     throw error
   }
 
-  #finish (from: number, failed: boolean): MaybePromise<void> {
-    for (let i = from; i >= 0; i--) {
-      const scope = this.#scopes[i] as Scope
+  #finish (from: Scope | undefined, failed: boolean): MaybePromise<void> {
+    for (let scope = from; scope !== undefined; scope = scope.before) {
       const commit = !failed && scope.state === 'open' && this.#commitsAtEnd(scope)
       const finished = scope.finish(commit)
-      if (isPromise(finished)) return i === 0 ? finished : finished.then(() => this.#finish(i - 1, failed || (commit && scope.outcome !== 'committed')))
+      if (isPromise(finished)) return scope.before === undefined ? finished : this.#finishOthers(finished, scope, failed, commit)
       failed ||= commit && scope.outcome !== 'committed'
     }
+  }
+
+  #finishOthers (finished: Promise<void>, scope: Scope, failed: boolean, commit: boolean): Promise<void> {
+    return finished.then(() => this.#finish(scope.before, failed || (commit && scope.outcome !== 'committed')))
   }
 
   #commitsAtEnd (scope: Scope): boolean {
@@ -152,10 +167,15 @@ class RequestScopes {
   /** What was committed for a good reply stays so, although the reply is an error now: a header that cannot be sent, a stream that fails. */
   #warnOfKept (): void {
     this.#settled = false
-    for (const { outcome, route, settings, tracker } of this.#scopes) {
+    for (const { outcome, route, settings, tracker } of this.#all()) {
       if (outcome !== 'committed' || settings.commits === 'always') continue
       tracker.report('warn', { session: tracker.name, route }, `request.${tracker.name} of ${route} was committed before its reply became an error`)
     }
+  }
+
+  /** The one that was registered last comes first. */
+  * #all (): Generator<Scope, undefined> {
+    for (let scope = this.#last; scope !== undefined; scope = scope.before) yield scope
   }
 
   /** @param replied whether there is a reply to look at: the client has left otherwise */

@@ -58,6 +58,8 @@ export class Scope implements SessionScope, OpenContext {
   /** Its neighbours among the open scopes: the tracker's own. */
   older: Scope | undefined = undefined
   newer: Scope | undefined = undefined
+  /** The one registered before it in the same request: the request's own. */
+  before: Scope | undefined = undefined
   readonly tracker: Tracker
   readonly settings: ScopeSettings
   readonly request: FastifyRequest | undefined
