@@ -10,9 +10,6 @@ import { startRedis, startServer } from './processes.js'
  * @typedef {ReturnType<typeof createBench>} Bench what a suite is given
  */
 
-/** Seconds of one turn. */
-const turn = 0.4
-
 /** Every file in `suites/` is a suite: its default export takes a `Bench` and gives figures. */
 export const suiteNames = readdirSync(new URL('suites/', import.meta.url))
   .filter((file) => file.endsWith('.js'))
@@ -36,15 +33,20 @@ export function createBench ({ quick, profileDir, log }) {
     return { requests, rate, cost: (await server.call('cpuTime') - before) / requests }
   }
 
+  /** A burst of load for each of the cells, at the same time. */
+  const burstsOf = (cells, duration) => Promise.all(cells.map(async (cell) => ({ cell, sample: await burst(cell, duration) })))
+
   /**
    * Loads all cells in turns until all are warm. V8 compiles by use, not by time: on a busy machine, a second alone
    * would leave a server cold. It also throws away what was not used for long, so that no cell may wait for the others.
    */
-  async function warm (cells, seconds) {
-    const requests = new Map(cells.map((cell) => [cell, 0]))
+  async function warm (turns, seconds) {
+    const requests = new Map(turns.flat().map((cell) => [cell, 0]))
     for (let round = 0; round < 5 * seconds; round++) {
-      if (round >= seconds && cells.every((cell) => requests.get(cell) >= 10_000)) return
-      for (const cell of shuffled(cells)) requests.set(cell, requests.get(cell) + (await burst(cell, 1)).requests)
+      if (round >= seconds && [...requests.values()].every((count) => count >= 10_000)) return
+      for (const turn of shuffled(turns)) {
+        for (const { cell, sample } of await burstsOf(turn, 1)) requests.set(cell, requests.get(cell) + sample.requests)
+      }
     }
   }
 
@@ -69,20 +71,26 @@ export function createBench ({ quick, profileDir, log }) {
      * Measures all cells in short turns, in another order each round (A C B, B A C, …): what disturbs the machine then
      * disturbs all alike, also what ran just before. Does it again with fresh processes, since two runs of one program
      * differ by what V8 makes of it.
-     * @param {() => Promise<Cell[]>} start starts the servers of one batch
-     * @param {{ warmUp?: number, firstWarmUp?: number, batches?: number, rounds?: number }} [options] `warmUp`: seconds of
-     * load per cell before a batch's first round; `firstWarmUp`: the same for the first batch, in which a database warms up too
+     *
+     * Cells in an array share a turn: they are loaded at the same time, and their servers share a core. A machine whose
+     * speed changes from second to second then does not come between them.
+     * @param {() => Promise<(Cell | Cell[])[]>} start starts the servers of one batch
+     * @param {{ warmUp?: number, firstWarmUp?: number, batches?: number, rounds?: number, turn?: number }} [options]
+     * `warmUp`: seconds of load per cell before a batch's first round; `firstWarmUp`: the same for the first batch, in
+     * which a database warms up too; `turn`: seconds of one turn
      */
     async measure (start, options = {}) {
-      const { warmUp = 1, firstWarmUp = warmUp, batches = 8, rounds = 4 } = quick ? { batches: 1, rounds: 2 } : options
+      const { warmUp = 1, firstWarmUp = warmUp, batches = 8, rounds = 4, turn: seconds = 0.4 } = quick ? { batches: 1, rounds: 2 } : options
       const samples = new Map()
       for (let batch = 1; batch <= batches; batch++) {
         const outer = started.length
-        const cells = await start()
-        await warm(cells, batch === 1 ? firstWarmUp : warmUp)
+        const turns = (await start()).map((cells) => [cells].flat())
+        await warm(turns, batch === 1 ? firstWarmUp : warmUp)
         for (let round = 1; round <= rounds; round++) {
           log(`batch ${batch} of ${batches}, round ${round} of ${rounds}`)
-          for (const cell of shuffled(cells)) samples.set(cell.name, [...samples.get(cell.name) ?? [], await burst(cell, turn)])
+          for (const turn of shuffled(turns)) {
+            for (const { cell, sample } of await burstsOf(turn, seconds)) samples.set(cell.name, [...samples.get(cell.name) ?? [], sample])
+          }
         }
         await stopAll(started.splice(outer))
       }

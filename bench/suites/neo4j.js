@@ -14,9 +14,9 @@ export default async function neo4j (bench) {
     },
   }
   // A JVM compiles late, and the driver is much code for V8: what is measured before that are the compilers.
-  const warm = { firstWarmUp: 12, warmUp: 8, rounds: 8 }
+  const warm = { warmUp: 10, rounds: 8 }
   return [
-    ...await besideByHand(bench, contestants, ['read', 'write'], { ...warm, batches: 16 }),
+    ...await besideByHand(bench, contestants, ['read', 'write'], { ...warm, batches: 20 }),
     ...await besideByHand(bench, contestants, ['transaction'], { ...warm, batches: 6 }),
   ]
 }

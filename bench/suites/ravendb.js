@@ -19,9 +19,9 @@ export default async function ravendb (bench) {
 
   const contestants = { start: (way) => bench.server('ravendb', { args: [way, store.urls[0], name] }) }
   // The client is much code, and V8 compiles it on the same core: after a second or two it would still be compiling.
-  const warm = { warmUp: 8, rounds: 12 }
+  const warm = { warmUp: 10, rounds: 8 }
   return [
-    ...await besideByHand(bench, contestants, ['load', 'store'], { ...warm, batches: 7 }),
-    ...await besideByHand(bench, contestants, ['load-tracked'], { ...warm, batches: 2 }),
+    ...await besideByHand(bench, contestants, ['load', 'store'], { ...warm, batches: 16 }),
+    ...await besideByHand(bench, contestants, ['load-tracked'], { ...warm, batches: 4 }),
   ]
 }
