@@ -15,7 +15,7 @@ export async function besideByHand (bench, { start, connections }, routes, optio
     return routes.map((route) => servers.map(({ way, server }) => ({ name: `${way} ${route}`, server, connections, path: `/${route}` })))
   }, { turn: 1, ...options })
   return routes.flatMap((route) => [
-    rate(`${route}, by hand, with half a core`, `by hand ${route}`),
+    rate(`${route}, by hand, beside the plugin`, `by hand ${route}`),
     ratio(`${route} / by hand`, `plugin ${route}`, `by hand ${route}`),
     costRatio(`${route} / by hand, by CPU time`, `by hand ${route}`, `plugin ${route}`),
   ])
