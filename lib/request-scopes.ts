@@ -43,7 +43,7 @@ class RequestScopes {
   readonly #reply: FastifyReply
   /** The one that was registered last; each knows the one before it. */
   #last: Scope | undefined
-  /** The scopes that were open when the handler failed. */
+  /** The scopes that were open when the handler failed; the one that was registered first is asked first for a reply. */
   #failed: Scope[] | undefined
   /** Whether the reply waits for its commit or rollback. */
   leaving = false
@@ -74,7 +74,7 @@ class RequestScopes {
 
   /** The handler has failed: what is open now rolls back, if its provider goes by success. */
   fail (error: unknown): void {
-    this.#failed = [...this.#all()].filter(({ state }) => state === 'open')
+    this.#failed = [...this.#all()].filter(({ state }) => state === 'open').reverse()
     if (this.#settled) this.#warnOfKept()
     if (this.#reply.sent || this.#reply.statusCode >= 400 || hasStatus(error)) return
     for (const scope of this.#failed) {

@@ -83,3 +83,13 @@ t.test('an error while the first of two commits is under way does not change wha
   t.strictSame([statusCode, headers['x-kind'], headers['content-type'], body], [201, 'good', 'text/plain; charset=utf-8', 'good'])
   t.strictSame([[...first.kept], [...second.kept]], [['a'], ['a']])
 })
+
+t.test('an error that both know: the one that was registered first says what the reply is', async (t) => {
+  const options = { first: { replyTo: () => ({ statusCode: 503 }) }, second: { replyTo: () => ({ statusCode: 504 }) } }
+  const { app } = await fakeApp(t, options, (app) => {
+    app.get('/both', async ({ second, first }) => { second.add('a'); first.add('a'); throw new Error('known') })
+    app.get('/second', async ({ second }) => { second.add('a'); throw new Error('known') })
+  })
+  t.equal((await app.inject('/both')).statusCode, 503)
+  t.equal((await app.inject('/second')).statusCode, 504)
+})

@@ -1,5 +1,5 @@
 import type { MaybePromise } from '../../lib/maybe-promise.js'
-import type { OpenContext, SessionProvider } from '../../lib/provider.js'
+import type { ErrorReplies, OpenContext, SessionProvider } from '../../lib/provider.js'
 
 /** A session that keeps what was added to it if it is committed. */
 export interface FakeSession {
@@ -18,6 +18,8 @@ export interface FakeOptions {
   readonly answers?: 'at-once' | 'later'
   /** Whether the session is opened before the handler. @default false */
   readonly early?: boolean
+  /** @default none of its business */
+  readonly replyTo?: ErrorReplies['replyTo']
 }
 
 /** A provider that holds its sessions in memory. */
@@ -27,7 +29,7 @@ export interface FakeProvider extends SessionProvider<FakeSession, Record<string
 }
 
 export function fakeProvider (options: FakeOptions = {}): FakeProvider {
-  const { kind = 'graph', commits = 'success', answers = 'later', early = false } = options
+  const { kind = 'graph', commits = 'success', answers = 'later', early = false, replyTo = () => undefined } = options
   const kept = new Set<string>()
   const answer = (step: () => void): MaybePromise<void> => {
     if (answers === 'at-once') return step()
@@ -46,6 +48,7 @@ export function fakeProvider (options: FakeOptions = {}): FakeProvider {
         },
         get closed () { return closed },
       },
+      replyTo,
       beforeHeaders () {},
       commit () {
         over = true
