@@ -33,8 +33,12 @@ export function createBench ({ quick, profileDir, log }) {
     return { requests, rate, cost: (await server.call('cpuTime') - before) / requests }
   }
 
-  /** A burst of load for each of the cells, at the same time. */
-  const burstsOf = (cells, duration) => Promise.all(cells.map(async (cell) => ({ cell, sample: await burst(cell, duration) })))
+  /** All turns, in an order of their own each time: one burst of load for each cell, at the same time for those of one turn. */
+  async function * inTurns (turns, duration) {
+    for (const cells of shuffled(turns)) {
+      yield * await Promise.all(cells.map(async (cell) => ({ cell, sample: await burst(cell, duration) })))
+    }
+  }
 
   /**
    * Loads all cells in turns until all are warm. V8 compiles by use, not by time: on a busy machine, a second alone
@@ -44,9 +48,7 @@ export function createBench ({ quick, profileDir, log }) {
     const requests = new Map(turns.flat().map((cell) => [cell, 0]))
     for (let round = 0; round < 5 * seconds; round++) {
       if (round >= seconds && [...requests.values()].every((count) => count >= 10_000)) return
-      for (const turn of shuffled(turns)) {
-        for (const { cell, sample } of await burstsOf(turn, 1)) requests.set(cell, requests.get(cell) + sample.requests)
-      }
+      for await (const { cell, sample } of inTurns(turns, 1)) requests.set(cell, requests.get(cell) + sample.requests)
     }
   }
 
@@ -75,22 +77,19 @@ export function createBench ({ quick, profileDir, log }) {
      * Cells in an array share a turn: they are loaded at the same time, and their servers share a core. A machine whose
      * speed changes from second to second then does not come between them.
      * @param {() => Promise<(Cell | Cell[])[]>} start starts the servers of one batch
-     * @param {{ warmUp?: number, firstWarmUp?: number, batches?: number, rounds?: number, turn?: number }} [options]
-     * `warmUp`: seconds of load per cell before a batch's first round; `firstWarmUp`: the same for the first batch, in
-     * which a database warms up too; `turn`: seconds of one turn
+     * @param {{ warmUp?: number, batches?: number, rounds?: number, turn?: number }} [options]
+     * `warmUp`: seconds of load per cell before a batch's first round; `turn`: seconds of one turn
      */
     async measure (start, options = {}) {
-      const { warmUp = 1, firstWarmUp = warmUp, batches = 8, rounds = 4, turn: seconds = 0.4 } = quick ? { batches: 1, rounds: 2 } : options
+      const { warmUp = 1, batches = 8, rounds = 4, turn = 0.4 } = quick ? { batches: 1, rounds: 2 } : options
       const samples = new Map()
       for (let batch = 1; batch <= batches; batch++) {
         const outer = started.length
         const turns = (await start()).map((cells) => [cells].flat())
-        await warm(turns, batch === 1 ? firstWarmUp : warmUp)
+        await warm(turns, warmUp)
         for (let round = 1; round <= rounds; round++) {
           log(`batch ${batch} of ${batches}, round ${round} of ${rounds}`)
-          for (const turn of shuffled(turns)) {
-            for (const { cell, sample } of await burstsOf(turn, seconds)) samples.set(cell.name, [...samples.get(cell.name) ?? [], sample])
-          }
+          for await (const { cell, sample } of inTurns(turns, turn)) samples.set(cell.name, [...samples.get(cell.name) ?? [], sample])
         }
         await stopAll(started.splice(outer))
       }
