@@ -1,9 +1,9 @@
-import { once } from 'node:events'
 import { redisStore } from 'fastify-request-session'
 import { Redis } from 'ioredis'
 import type { Browser, BrowserContextOptions, Page } from 'playwright-core'
 import t, { type Test } from 'tap'
 import { buildApp, type ShopOptions } from '../../examples/basket/main.js'
+import { emitted } from '../support/emitted.js'
 import { startRedis } from '../support/servers/redis.js'
 import { chromiumForTest, withServer } from '../support/servers/require.js'
 
@@ -232,7 +232,7 @@ t.test('the page of the basket', async (t) => {
     await shopper.sees('1 Figs €5.40', '1 Coffee €9.20')
     t.equal(await shopper.token(), token, 'the cookie is as it was')
 
-    const ready = once(redis, 'ready')
+    const ready = emitted(redis, 'ready')
     await server.restart()
     await ready
     await shopper.add('Lemons')

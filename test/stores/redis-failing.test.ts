@@ -1,8 +1,8 @@
 import { Redis, type RedisOptions } from 'ioredis'
-import { once } from 'node:events'
 import { setTimeout as delay } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { redisStore, type TokenSessionOptions } from '../../lib/index.js'
+import { emitted } from '../support/emitted.js'
 import type { OwnServer } from '../support/servers/own-server.js'
 import { startRedis } from '../support/servers/redis.js'
 import { withServer } from '../support/servers/require.js'
@@ -20,7 +20,7 @@ async function stage (t: Test, server: OwnServer, options: TokenSessionOptions =
   const client = new Redis(server.url, { retryStrategy: () => 20, ...redis })
   client.on('error', () => {})
   t.teardown(() => { client.disconnect() })
-  await once(client, 'ready')
+  await emitted(client, 'ready')
   const { app, log } = await tokenApp(t, { store: redisStore(client, { timeout }), ...options }, (app) => {
     app.get('/read', async (request) => ({ n: (await request.session).get('n') ?? null }))
     app.get('/count', async (request) => ({ n: (await request.session).increment('n') }))
@@ -82,7 +82,7 @@ t.test('killed, without an offline queue in the client: at once', async (t) => {
   const server = await withServer(t, startRedis)
   if (!server) return
   const { visitor, client } = await stage(t, server, {}, { enableOfflineQueue: false })
-  const closed = once(client, 'close')
+  const closed = emitted(client, 'close')
   await server.kill()
   await closed
   const begin = performance.now()

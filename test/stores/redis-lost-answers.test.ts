@@ -1,8 +1,8 @@
 import { Redis } from 'ioredis'
-import { once } from 'node:events'
 import t, { type Test } from 'tap'
 import { getSession, redisStore, tokenSessions, type TokenProvider, type TokenSession } from '../../lib/index.js'
 import { cuttingProxy } from '../support/cutting-proxy.js'
+import { emitted } from '../support/emitted.js'
 import { startRedis } from '../support/servers/redis.js'
 import { withServer } from '../support/servers/require.js'
 
@@ -17,7 +17,7 @@ async function stage (t: Test, autoResendUnfulfilledCommands: boolean): Promise<
   const [client, direct] = [new Redis(proxy.url, { autoResendUnfulfilledCommands, retryStrategy: () => 10, enableReadyCheck: false }), new Redis(server.url)]
   client.on('error', () => {})
   t.teardown(() => { client.disconnect(); direct.disconnect() })
-  await Promise.all([once(client, 'ready'), once(direct, 'ready')])
+  await Promise.all([emitted(client, 'ready'), emitted(direct, 'ready')])
   const users = tokenSessions<Record<string, unknown>>({ store: redisStore(client, { timeout: autoResendUnfulfilledCommands ? 10_000 : 500 }) })
   const token = await getSession(users, null, async (session) => {
     session.set('n', 0)
