@@ -1,6 +1,4 @@
 import t from 'tap'
-import { once } from 'node:events'
-import { createServer } from 'node:http'
 import type { FastifyInstance } from 'fastify'
 import { DocumentStore } from 'ravendb'
 import { ravenSessions } from '../../lib/index.js'
@@ -162,31 +160,5 @@ t.test('failures', async (t) => {
     t.equal((await app.inject({ method: 'POST', url: '/save/new' })).body, 'saved')
     t.notOk(await exists('down'))
     t.ok(await exists('before'), 'what was saved is still there')
-  })
-
-  await t.test('an answer that is cut off is no answer', async (t) => {
-    const cut = createServer((request, response) => {
-      if (request.url?.startsWith('/cluster/') === true) {
-        response.end(JSON.stringify({ NodeTag: 'A', ServerRole: 'Member' }))
-        return
-      }
-      response.writeHead(200, { 'content-type': 'application/json', 'content-length': 100 })
-      response.write('{"Results":[', () => { response.destroy() })
-    }).listen(0, '127.0.0.1')
-    await once(cut, 'listening')
-    t.teardown(() => { cut.close() })
-    const { port } = cut.address() as { port: number }
-    const broken = new DocumentStore(`http://127.0.0.1:${port}`, 'any')
-    broken.conventions.disableTopologyUpdates = true
-    broken.initialize()
-    t.teardown(() => broken.dispose())
-    const app = await documentsApp(t, ravenSessions(broken))
-    app.get('/', async (request) => ({ note: await request.documents.load('notes/1') }))
-    app.put('/', async (request) => {
-      await request.documents.store({ text: 'lost?' }, 'notes/1')
-      return 'saved'
-    })
-    t.match((await app.inject('/')).json(), { statusCode: 503, code: 'FST_SESSION_DATABASE_UNAVAILABLE' })
-    t.match((await app.inject({ method: 'PUT', url: '/' })).json(), { statusCode: 503, code: 'FST_SESSION_OUTCOME_UNKNOWN' })
   })
 })
