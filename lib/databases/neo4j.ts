@@ -9,7 +9,7 @@ import {
 } from './neo4j-config.js'
 import type { Neo4jDriver, Neo4jSession, SessionFrom, TransactionFrom, TransactionPromiseFrom } from './neo4j-driver.js'
 import { OpenGraphSession } from './neo4j-session.js'
-import { OpenTransaction } from './neo4j-transaction.js'
+import { OpenTransaction, type TransactionStart } from './neo4j-transaction.js'
 
 /** Gives each request a session of its own: `neo4jSessions()`. */
 export interface Neo4jSessions<D extends Neo4jDriver = Neo4jDriver>
@@ -100,15 +100,14 @@ function transactions (driver: Neo4jDriver, configured: Configured) {
 }
 
 function openTransaction (driver: Neo4jDriver, config: CheckedConfig, context: OpenContext): OpenTransaction {
-  const { timeout, metadata, ...sessionConfig } = config
-  return beginIn(driver.session(withUserBookmarks(sessionConfig, context)), true, { timeout, metadata }, context)
+  // With the transaction's own options, of which a session takes none.
+  return beginIn(driver.session(withUserBookmarks(config, context)), true, config, context)
 }
 
 function beginIn (session: Neo4jSession, ownsSession: boolean, { timeout, metadata }: CheckedConfig, context: OpenContext): OpenTransaction {
-  const config = {
-    metadata: { ...describe(context), ...metadata as object | undefined },
-    ...(timeout === undefined ? undefined : { timeout: timeout as number }),
-  }
+  const described = describe(context)
+  const config: TransactionStart['config'] = { metadata: metadata === undefined ? described : { ...described, ...metadata } }
+  if (timeout !== undefined) config.timeout = timeout as number
   try {
     return new OpenTransaction({ session, ownsSession, config }, context)
   } catch (error) {
