@@ -43,11 +43,13 @@ export function createBench ({ quick, profileDir, log }) {
   /**
    * Loads all cells in turns until all are warm. V8 compiles by use, not by time: on a busy machine, a second alone
    * would leave a server cold. It also throws away what was not used for long, so that no cell may wait for the others.
+   * Cells that share a core have a part of each second only, and need as many seconds more.
    */
   async function warm (turns, seconds) {
     const requests = new Map(turns.flat().map((cell) => [cell, 0]))
-    for (let round = 0; round < 5 * seconds; round++) {
-      if (round >= seconds && [...requests.values()].every((count) => count >= 10_000)) return
+    const rounds = seconds * Math.max(...turns.map((cells) => cells.length))
+    for (let round = 0; round < 5 * rounds; round++) {
+      if (round >= rounds && [...requests.values()].every((count) => count >= 10_000)) return
       for await (const { cell, sample } of inTurns(turns, 1)) requests.set(cell, requests.get(cell) + sample.requests)
     }
   }
@@ -78,7 +80,7 @@ export function createBench ({ quick, profileDir, log }) {
      * speed changes from second to second then does not come between them.
      * @param {() => Promise<(Cell | Cell[])[]>} start starts the servers of one batch
      * @param {{ warmUp?: number, batches?: number, rounds?: number, turn?: number }} [options]
-     * `warmUp`: seconds of load per cell before a batch's first round; `turn`: seconds of one turn
+     * `warmUp`: seconds of load per cell before a batch's first round, with a core to itself; `turn`: seconds of one turn
      */
     async measure (start, options = {}) {
       const { warmUp = 1, batches = 8, rounds = 4, turn = 0.4 } = quick ? { batches: 1, rounds: 2 } : options

@@ -16,7 +16,7 @@ export default async function neo4j (bench) {
   // A JVM compiles late, and the driver is much code for V8: what is measured before that are the compilers.
   const warm = { warmUp: 10, rounds: 8 }
   return [
-    ...await besideByHand(bench, contestants, ['read', 'write'], { ...warm, batches: 20 }),
+    ...await besideByHand(bench, contestants, ['read', 'write'], { ...warm, batches: 10 }),
     ...await besideByHand(bench, contestants, ['transaction'], { ...warm, batches: 6 }),
   ]
 }
