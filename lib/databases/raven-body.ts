@@ -55,6 +55,7 @@ class Body extends Readable {
       callback(error)
       return
     }
-    this.#reader.cancel(error).then(nothing, nothing).then(() => { callback(error) })
+    const done = (): void => { callback(error) }
+    this.#reader.cancel(error).then(done, done)
   }
 }
