@@ -81,7 +81,7 @@ export const OutcomeUnknownError = createError<[what: string, options?: ErrorOpt
   'FST_SESSION_OUTCOME_UNKNOWN', 'It is unknown whether the changes were saved: %s', 503)
 
 /** At commit a document or compare-exchange value had been changed by another request meanwhile. Nothing was saved. The cause is kept. */
-export const ConflictError = createError<[route: string, options?: ErrorOptions]>(
+export const DocumentConflictError = createError<[route: string, options?: ErrorOptions]>(
   'FST_SESSION_CONFLICT',
   'The changes of %s conflict with what was saved meanwhile, and were not saved. Load it again, and try again or let the user choose.', 409)
 

@@ -1,42 +1,42 @@
 // The public surface. What is not named here is nobody's to import: scopes, drafts, scripts and hooks stay inside.
-export { default } from './plugin.js'
-export type { RequestSessionOptions } from './options.js'
-export type { CommitOptions, OpenContext, OpenSession, RouteOptionsOf, SessionOf, SessionOpener, SessionProvider, TransactionProvider } from './provider.js'
-export type { Outcome, ScopeState, SessionScope } from './scope.js'
-export { getSession, type CallOptionsOf, type GetSessionOf, type OpenedSession } from './get-session.js'
+export { default } from './plugin/plugin.js'
+export type { RequestSessionOptions } from './plugin/options.js'
+export type { CommitOptions, OpenContext, OpenSession, RouteOptionsOf, SessionOf, SessionOpener, SessionProvider, TransactionProvider } from './core/provider.js'
+export type { Outcome, ScopeState, SessionScope } from './core/scope.js'
+export { getSession, type CallOptionsOf, type GetSessionOf, type OpenedSession } from './core/get-session.js'
 
-export { getTransaction, type GetTransactionOf, type TransactionOf, type TransactionOptionsOf, type TransactionPlace } from './get-transaction.js'
+export { getTransaction, type GetTransactionOf, type TransactionOf, type TransactionOptionsOf, type TransactionPlace } from './core/get-transaction.js'
 
 export {
   tokenSessions, type CompleteTokenManager, type CompleteTokenProvider, type CompleteTokenSessionOptions, type TokenCallOptions, type TokenManager,
   type TokenProvider, type TokenRouteOptions, type TokenSessionOptions,
-} from './token/provider.js'
+} from './token/token-sessions.js'
 export { TokenSession, type SessionData } from './token/session.js'
 export type { ExistingSessions, NewSession, SessionAddress } from './token/manager.js'
-export type { SessionInfo } from './token/info.js'
-export type { RestoreOptions, RestoreResult } from './token/restore.js'
-export type { SaveOptions, SaveResult } from './token/save.js'
-export type { Subscription } from './token/subscription.js'
-export type { SessionUpdate, UpdateListener } from './token/update-queue.js'
-export type { EndFilter, ListingOptions, SessionFilter, SessionTotals, TotalsOptions } from './token/listing.js'
+export type { SessionInfo } from './token/manage/info.js'
+export type { RestoreOptions, RestoreResult } from './token/manage/restore.js'
+export type { SaveOptions, SaveResult } from './token/manage/save.js'
+export type { Subscription } from './token/manage/subscribe.js'
+export type { SessionUpdate, UpdateListener } from './token/manage/update-queue.js'
+export type { EndFilter, ListingOptions, SessionFilter, SessionTotals, TotalsOptions } from './token/manage/list.js'
 export { cookieTransport, headerTransport, type CookieOptions, type HeaderOptions, type TokenTransport } from './token/transport.js'
 
-export { neo4jSessions, neo4jTransactions, type Neo4jSessions, type Neo4jTransactions } from './databases/neo4j.js'
-export type { Neo4jSessionConfig, Neo4jTransactionConfig } from './databases/neo4j-config.js'
-export type { Neo4jDriver } from './databases/neo4j-driver.js'
+export { neo4jSessions, neo4jTransactions, type Neo4jSessions, type Neo4jTransactions } from './neo4j/neo4j.js'
+export type { Neo4jSessionConfig, Neo4jTransactionConfig } from './neo4j/options.js'
+export type { Neo4jDriver } from './neo4j/driver-types.js'
 
-export { memoryStore, type MemoryStoreOptions } from './stores/memory.js'
-export { redisStore, type RedisStoreOptions } from './stores/redis.js'
-export type { RedisClient } from './stores/redis-client.js'
-export { slotOf, type CommitResult, type SessionChange, type SessionRecord, type SessionStore } from './stores/store.js'
+export { memoryStore, type MemoryStoreOptions } from './stores/memory/memory-store.js'
+export { redisStore, type RedisStoreOptions } from './stores/redis/redis-store.js'
+export type { RedisClient } from './stores/redis/client.js'
+export { slotOf } from './stores/slot.js'
 export type {
-  CompleteStore, ListingStore, RestorableStore, SessionSummary, StoreEvent, StoreWatch, SubjectStore, WatchableStore,
-} from './stores/abilities.js'
+  CommitResult, SessionChange, SessionRecord, SessionStore, CompleteStore, ListingStore, RestorableStore, SessionSummary, StoreEvent, StoreWatch, SubjectStore, WatchableStore,
+} from './stores/store.js'
 
-export { ravenSessions, type RavenCallOptions, type RavenOptionsOf, type RavenProvider } from './databases/ravendb.js'
-export type { RavenSessionOptions } from './databases/raven-options.js'
+export { ravenSessions, type RavenCallOptions, type RavenOptionsOf, type RavenProvider } from './ravendb/ravendb.js'
+export type { RavenSessionOptions } from './ravendb/options.js'
 
-export { channels, type SessionEvent } from './events.js'
+export { channels, type SessionEvent } from './core/events.js'
 export { assertNoOpenSessions, type NoOpenSessionsOptions } from './testing.js'
-export type { SessionStats } from './tracker.js'
+export type { SessionStats } from './core/open-sessions.js'
 export * as errors from './errors.js'

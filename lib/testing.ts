@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import { OpenSessionsError } from './errors.js'
-import { channels } from './events.js'
-import { registrationsOf } from './plugin.js'
+import { channels } from './core/events.js'
+import { registrationsOf } from './plugin/plugin.js'
 
 /** Options of `assertNoOpenSessions()`. */
 export interface NoOpenSessionsOptions {

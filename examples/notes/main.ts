@@ -64,7 +64,7 @@ export async function buildApp (store: DocumentStore, options: { logger?: Fastif
   app.put<{ Params: { id: string }, Body: { title: string, text: string, author: string, version: string } }>('/api/notes/:id', {
     schema: { params: objectOf({ id }), body: objectOf({ title, text, author, version }) },
     async errorHandler (error, request, reply) {
-      if (!(error instanceof errors.ConflictError)) throw error
+      if (!(error instanceof errors.DocumentConflictError)) throw error
       // The request's own session is over, and has not seen what is stored now.
       const theirs = await app.getDocuments(null, async (session) => noteView(session, await findNote(session, request.params.id)))
       return reply.code(409).send({ statusCode: 409, code: error.code, message: error.message, theirs })
@@ -82,7 +82,7 @@ export async function buildApp (store: DocumentStore, options: { logger?: Fastif
     schema: { body: objectOf({ name, email }) },
     config: clusterWide,
     errorHandler (error, request) {
-      throw error instanceof errors.ConflictError ? new EmailTakenError(request.body.email.toLowerCase()) : error
+      throw error instanceof errors.DocumentConflictError ? new EmailTakenError(request.body.email.toLowerCase()) : error
     },
   }, async ({ body, documents }, reply) => {
     reply.code(201)

@@ -1,9 +1,9 @@
 import type { Command } from 'commander'
 import type { SessionAddress } from '../token/manager.js'
-import { tokenKinds } from '../token/token.js'
+import { tokenKinds } from '../token/tokens.js'
 import { secretOption, type CommonOptions, type SecretOptions } from './options.js'
 import { readToken } from './prompt.js'
-import type { Surroundings } from './surroundings.js'
+import type { Surroundings } from './terminal.js'
 
 /** What says which session is meant. */
 export interface AddressOptions extends SecretOptions {

@@ -1,13 +1,13 @@
 import { Option, type Command } from 'commander'
-import type { RestoreOptions, RestoreResult } from '../token/restore.js'
+import type { RestoreOptions, RestoreResult } from '../token/manage/restore.js'
 import { interruptible } from './interruption.js'
 import { commonOptions, type CommonOptions } from './options.js'
 import { plain, writeObject } from './output.js'
 import { Progress } from './progress.js'
 import { confirmed, confirmOption, type ConfirmOptions } from './prompt.js'
-import type { AddCommands } from './run.js'
+import type { AddCommands } from './program.js'
 import { placeOf, withSessions } from './sessions.js'
-import { exitCodes, type Surroundings } from './surroundings.js'
+import { exitCodes, type Surroundings } from './terminal.js'
 
 interface SaveOptions extends CommonOptions {
   readonly skipDamaged?: true

@@ -5,9 +5,9 @@ import { commonOptions, type CommonOptions } from './options.js'
 import { plain, writeObject } from './output.js'
 import { Progress } from './progress.js'
 import { confirmed, confirmOption, type ConfirmOptions } from './prompt.js'
-import type { AddCommands } from './run.js'
+import type { AddCommands } from './program.js'
 import { placeOf, withSessions } from './sessions.js'
-import { exitCodes } from './surroundings.js'
+import { exitCodes } from './terminal.js'
 
 interface EndOptions extends CommonOptions, AddressOptions, ConfirmOptions {}
 

@@ -1,4 +1,4 @@
-import { exitCodes, type ExitCode, type Surroundings } from './surroundings.js'
+import { exitCodes, type ExitCode, type Surroundings } from './terminal.js'
 
 const signals = { SIGHUP: exitCodes.hungUp, SIGINT: exitCodes.interrupted, SIGTERM: exitCodes.terminated } as const
 

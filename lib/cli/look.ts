@@ -1,14 +1,14 @@
 import type { Command } from 'commander'
-import { lookUp } from '../token/info.js'
-import type { SessionFilter } from '../token/listing.js'
+import { lookUp } from '../token/manage/info.js'
+import type { SessionFilter } from '../token/manage/list.js'
 import type { SessionAddress } from '../token/manager.js'
 import { addressOf, addressOptions, shown, type AddressOptions } from './address.js'
 import { commonOptions, type CommonOptions } from './options.js'
 import { json, plain, printed, tableHead, tableRow, writeLines, writeObject } from './output.js'
 import { Progress } from './progress.js'
-import type { AddCommands } from './run.js'
+import type { AddCommands } from './program.js'
 import { withSessions, type Sessions } from './sessions.js'
-import { exitCodes, type ExitCode, type Surroundings } from './surroundings.js'
+import { exitCodes, type ExitCode, type Surroundings } from './terminal.js'
 
 /** The most ids of damaged sessions that are told. */
 const maxDamaged = 5

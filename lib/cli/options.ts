@@ -1,6 +1,6 @@
 import { InvalidArgumentError, Option, type Command } from 'commander'
-import { tokenKinds } from '../token/token.js'
-import type { Surroundings } from './surroundings.js'
+import { tokenKinds } from '../token/tokens.js'
+import type { Surroundings } from './terminal.js'
 
 /** What each command takes. */
 export interface CommonOptions {

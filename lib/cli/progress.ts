@@ -1,4 +1,4 @@
-import type { Surroundings } from './surroundings.js'
+import type { Surroundings } from './terminal.js'
 
 /** Milliseconds between two words of progress. */
 const pause = 100

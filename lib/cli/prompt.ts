@@ -1,7 +1,7 @@
 import { createInterface } from 'node:readline'
 import { Writable } from 'node:stream'
 import type { Command } from 'commander'
-import type { Surroundings } from './surroundings.js'
+import type { Surroundings } from './terminal.js'
 
 /** The longest token, in characters, with room for blanks around it. */
 const maxLength = 1024

@@ -1,11 +1,11 @@
 import type { Command } from 'commander'
-import { redisStore } from '../stores/redis.js'
-import type { CompleteStore } from '../stores/abilities.js'
-import { tokenSessions, type CompleteTokenManager } from '../token/provider.js'
+import { redisStore } from '../stores/redis/redis-store.js'
+import type { CompleteStore } from '../stores/store.js'
+import { tokenSessions, type CompleteTokenManager } from '../token/token-sessions.js'
 import type { SessionData } from '../token/session.js'
 import { secretsOf, urlOf, type CommonOptions, type SecretOptions } from './options.js'
-import { checkAlone, connect } from './redis.js'
-import type { ExitCode, Surroundings } from './surroundings.js'
+import { checkAlone, connect } from './connection.js'
+import type { ExitCode, Surroundings } from './terminal.js'
 
 export interface Sessions {
   readonly users: CompleteTokenManager<SessionData>

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import type { SessionChange } from '../stores/store.js'
-import type { Case } from './bench.js'
+import type { Case } from './harness.js'
 
 const max = Number.MAX_SAFE_INTEGER
 
@@ -124,8 +124,8 @@ export const commitCases: Case[] = [
   {
     name: 'commit: ttl and expiresAt change, or stay as they are; the rest of the description stays',
     async test (bench) {
-      for (const keep of [false, true]) {
-        const record = bench.record({ key: '1' }, { keep, name: 'two words', ttl: 5 })
+      for (const deleteSession of [true, false]) {
+        const record = bench.record({ key: '1' }, { deleteSession, name: 'two words', ttl: 5 })
         const id = bench.id()
         await bench.store.create(id, record)
         const later = Date.now() + 2 * bench.lifetime

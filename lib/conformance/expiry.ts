@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import type { Case } from './bench.js'
+import type { Case } from './harness.js'
 
 /** Sessions that expire. `advance` is what makes time pass. */
 export const expiryCases: Case[] = [
@@ -93,8 +93,8 @@ export const expiryCases: Case[] = [
   {
     name: 'expiry: goes on under the new id after a renewal',
     async test (bench) {
-      for (const keep of [false, true]) {
-        const id = await bench.created({ key: '1' }, { keep })
+      for (const deleteSession of [true, false]) {
+        const id = await bench.created({ key: '1' }, { deleteSession })
         const same = bench.id(id)
         const later = bench.id(id)
         await bench.advance(bench.lifetime / 2)
@@ -104,15 +104,15 @@ export const expiryCases: Case[] = [
         await bench.advance(bench.lifetime / 2 + 1)
         await bench.hasData(later, { key: '1' })
         await bench.advance(bench.lifetime / 2)
-        if (keep) await bench.hasData(later, {})
+        if (!deleteSession) await bench.hasData(later, {})
         else await bench.isGone(later)
       }
     },
   },
   {
-    name: 'keep: the data expires and the session stays, empty and without an expiry',
+    name: 'deleteSession: false: the data expires and the session stays, empty and without an expiry',
     async test (bench) {
-      const record = bench.record({ a: '1', b: '2' }, { keep: true, name: 'kept', ttl: 5 })
+      const record = bench.record({ a: '1', b: '2' }, { deleteSession: false, name: 'kept', ttl: 5 })
       const id = bench.id()
       await bench.store.create(id, record)
       await bench.advance(bench.lifetime + 1)
@@ -123,9 +123,9 @@ export const expiryCases: Case[] = [
     },
   },
   {
-    name: 'keep: an emptied session takes new data, which expires in its turn',
+    name: 'deleteSession: false: an emptied session takes new data, which expires in its turn',
     async test (bench) {
-      const record = bench.record({ n: '41' }, { keep: true })
+      const record = bench.record({ n: '41' }, { deleteSession: false })
       const id = bench.id()
       await bench.store.create(id, record)
       await bench.advance(bench.lifetime + 1)
@@ -138,9 +138,9 @@ export const expiryCases: Case[] = [
     },
   },
   {
-    name: 'keep: an emptied session can be renewed and ended',
+    name: 'deleteSession: false: an emptied session can be renewed and ended',
     async test (bench) {
-      const id = await bench.created({ a: '1' }, { keep: true })
+      const id = await bench.created({ a: '1' }, { deleteSession: false })
       await bench.advance(bench.lifetime + 1)
       const newId = bench.id(id)
       assert.equal((await bench.store.renew(id, newId, bench.change({}))).status, 'committed')
@@ -151,9 +151,9 @@ export const expiryCases: Case[] = [
     },
   },
   {
-    name: 'keep: new data has no expiry until a change sets one',
+    name: 'deleteSession: false: new data has no expiry until a change sets one',
     async test (bench) {
-      const id = await bench.created({ a: '1' }, { keep: true })
+      const id = await bench.created({ a: '1' }, { deleteSession: false })
       await bench.advance(bench.lifetime + 1)
       await bench.committed(id, { set: new Map([['a', '2']]) })
       assert.equal((await bench.loaded(id)).expiresAt, null)
@@ -162,9 +162,9 @@ export const expiryCases: Case[] = [
     },
   },
   {
-    name: 'keep: data that replaces all data keeps its expiry',
+    name: 'deleteSession: false: data that replaces all data keeps its expiry',
     async test (bench) {
-      const id = await bench.created({ a: '1' }, { keep: true })
+      const id = await bench.created({ a: '1' }, { deleteSession: false })
       const { expiresAt } = await bench.loaded(id)
       await bench.committed(id, { clear: true, set: new Map([['b', '2']]) })
       await bench.committed(id, { remove: ['b'], set: new Map([['c', '3']]) })
@@ -174,13 +174,13 @@ export const expiryCases: Case[] = [
     },
   },
   {
-    name: 'keep: a session whose data was removed is one without data: no expiry',
+    name: 'deleteSession: false: a session whose data was removed is one without data: no expiry',
     async test (bench) {
-      const removed = await bench.created({ a: '1' }, { keep: true })
+      const removed = await bench.created({ a: '1' }, { deleteSession: false })
       await bench.committed(removed, { remove: ['a'] })
-      const cleared = await bench.created({ a: '1' }, { keep: true })
+      const cleared = await bench.created({ a: '1' }, { deleteSession: false })
       await bench.committed(cleared, { clear: true, expiresAt: Date.now() + 2 * bench.lifetime })
-      const never = await bench.created({}, { keep: true })
+      const never = await bench.created({}, { deleteSession: false })
       for (const id of [removed, cleared, never]) {
         assert.equal((await bench.loaded(id)).expiresAt, null)
         await bench.committed(id, { set: new Map([['b', '2']]) })

@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict'
-import type { Case } from './bench.js'
+import type { Case } from './harness.js'
 
-/** What a session is, beside its data: name, incarnation, limits, subject. */
+/** What a session is, beside its data: name, generation, limits, subject. */
 export const identityCases: Case[] = [
   {
-    name: 'identity: name, incarnation, maxAge and subject come back as they were, and stay through commits',
+    name: 'identity: name, generation, maxAge and subject come back as they were, and stay through commits',
     async test (bench) {
       const texts = ['plain', 'two words', '100 % {a}:*?[x]\n"', 'Überraschung 🍕', '-', '=', '+', '__proto__', 'x'.repeat(256)]
       for (const [i, text] of texts.entries()) {
-        const record = bench.record({ key: '1' }, { name: text, subject: text, incarnation: i % 2 === 0 ? text : undefined, maxAge: [undefined, null, 5][i % 3] ?? null, keep: i % 2 === 1 })
+        const record = bench.record({ key: '1' }, { name: text, subject: text, generation: i % 2 === 0 ? text : undefined, maxAge: [undefined, null, 5][i % 3] ?? null, deleteSession: i % 2 !== 1 })
         const id = bench.id()
         assert.equal(await bench.store.create(id, record), true)
         await bench.is(id, record)
@@ -20,8 +20,8 @@ export const identityCases: Case[] = [
   {
     name: 'identity: a commit gives the session to a subject, to another, to nobody; a renewal keeps it',
     async test (bench) {
-      for (const keep of [false, true]) {
-        const record = bench.record({ key: '1' }, { keep })
+      for (const deleteSession of [true, false]) {
+        const record = bench.record({ key: '1' }, { deleteSession })
         const id = bench.id()
         await bench.store.create(id, record)
         for (const [given, subject] of [['ada', 'ada'], [undefined, 'ada'], ['bob', 'bob'], ['bob', 'bob'], [null, undefined], ['ada', 'ada']] as const) {
@@ -44,12 +44,12 @@ export const identityCases: Case[] = [
     },
   },
   {
-    name: 'identity: another incarnation is another session: commit, renew and end leave it alone',
+    name: 'identity: another generation is another session: commit, renew and end leave it alone',
     async test (bench) {
-      const record = bench.record({ key: '1' }, { incarnation: 'second', name: 'shared' })
+      const record = bench.record({ key: '1' }, { generation: 'second', name: 'shared' })
       const id = bench.id()
       await bench.store.create(id, record)
-      const change = { set: new Map([['key', '2']]), incarnation: 'first' }
+      const change = { set: new Map([['key', '2']]), generation: 'first' }
       assert.deepEqual(await bench.commit(id, change), { status: 'missing' })
       assert.deepEqual(await bench.store.renew(id, bench.id(id), bench.change(change)), { status: 'missing' })
       assert.equal(await bench.store.end(id, 'first'), false)
@@ -57,7 +57,7 @@ export const identityCases: Case[] = [
       assert.deepEqual(await bench.commit(plain, change), { status: 'missing' })
       assert.equal(await bench.store.end(plain, 'first'), false)
       await bench.is(id, record)
-      await bench.committed(id, { ...change, incarnation: 'second' })
+      await bench.committed(id, { ...change, generation: 'second' })
       await bench.hasData(id, { key: '2' })
       assert.equal(await bench.store.end(id, 'second'), true)
       await bench.isGone(id)

@@ -1,13 +1,13 @@
 import type { SessionStore } from '../stores/store.js'
-import type { Ability } from '../stores/abilities.js'
-import { abilityCases } from './abilities.js'
+import type { OptionalInterface } from '../stores/require-interface.js'
+import { optionalInterfaceCases } from './optional-interfaces.js'
 import { commitCases } from './commits.js'
 import { expiryCases } from './expiry.js'
 import { identityCases } from './identity.js'
 import { parallelCases } from './parallel.js'
 import { recordCases } from './records.js'
 import { renewalCases } from './renewals.js'
-import { Bench, type Case } from './bench.js'
+import { Bench, type Case } from './harness.js'
 
 /** What the suite needs to know of a store. */
 export interface ConformanceOptions {
@@ -29,7 +29,7 @@ export interface ConformanceOptions {
    * (RestorableStore), `'watch'` (WatchableStore).
    * @default none
    */
-  abilities?: readonly Ability[] | undefined
+  abilities?: readonly OptionalInterface[] | undefined
   /** Makes a stored session unreadable, behind the store's back. Leave it out where nothing can do that. */
   damage? (store: SessionStore, id: string): void | Promise<void>
   /** Runs after each case, when its store was closed. */
@@ -57,7 +57,7 @@ export interface ConformanceCase {
  * The cases may run in any order, but only one at a time where `advance` moves a clock that they share.
  */
 export function storeConformance (options: ConformanceOptions): ConformanceCase[] {
-  const able = abilityCases.filter(({ ability }) => options.abilities?.includes(ability))
+  const able = optionalInterfaceCases.filter(({ needsInterface }) => options.abilities?.includes(needsInterface))
   const cases = [...recordCases, ...identityCases, ...commitCases, ...renewalCases, ...expiryCases, ...parallelCases, ...able]
   return cases
     .filter(({ needs }) => needs === undefined || options[needs] !== undefined)

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import type { Case } from './bench.js'
+import type { Case } from './harness.js'
 
 const many = Array.from({ length: 50 }, (_, i) => i)
 
@@ -48,8 +48,8 @@ export const parallelCases: Case[] = [
   {
     name: 'parallel: of those that renew one session, one wins',
     async test (bench) {
-      for (const keep of [false, true]) {
-        const id = await bench.created({ key: '1' }, { keep })
+      for (const deleteSession of [true, false]) {
+        const id = await bench.created({ key: '1' }, { deleteSession })
         const ids = many.map(() => bench.id(id))
         const results = await together((i) => bench.store.renew(id, ids[i] as string, bench.change({})))
         assert.equal(results.filter(({ status }) => status === 'committed').length, 1)
@@ -68,8 +68,8 @@ export const parallelCases: Case[] = [
   {
     name: 'parallel: a session that was ended among commits stays ended',
     async test (bench) {
-      for (const keep of [false, true]) {
-        const id = await bench.created({ n: '0' }, { keep })
+      for (const deleteSession of [true, false]) {
+        const id = await bench.created({ n: '0' }, { deleteSession })
         await together((i) => i === many.length / 2
           ? bench.store.end(id)
           : bench.commit(id, { increment: new Map([['n', 1]]), expiresAt: Date.now() + bench.lifetime }))

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import type { SessionRecord } from '../stores/store.js'
-import type { Case } from './bench.js'
+import type { Case } from './harness.js'
 
 /** Keys that trip up plain objects, encodings and separators. */
 export const awkwardKeys = [
@@ -38,11 +38,11 @@ export const recordCases: Case[] = [
     },
   },
   {
-    name: 'create, load: each form of ttl, expiresAt, keep and name',
+    name: 'create, load: each form of ttl, expiresAt, deleteSession and name',
     async test (bench) {
       const forms: Array<Partial<SessionRecord>> = [
         { ttl: 1 }, { ttl: 2_147_483_647 }, { ttl: null }, { ttl: undefined },
-        { expiresAt: null }, { expiresAt: null, ttl: null }, { keep: true }, { keep: true, ttl: 5, name: 'kept' },
+        { expiresAt: null }, { expiresAt: null, ttl: null }, { deleteSession: false }, { deleteSession: false, ttl: 5, name: 'kept' },
         { name: 'two words' }, { name: ' ' }, { name: '-' }, { name: '=' }, { name: 'line\nline' }, { name: '🍕 ключ' }, { name: '1 2 3 - 0 x' },
         { createdAt: 0 }, { createdAt: 1 },
       ]
@@ -66,9 +66,9 @@ export const recordCases: Case[] = [
   {
     name: 'any non-empty string is a key, __proto__ too, and nothing is polluted',
     async test (bench) {
-      for (const keep of [false, true]) {
+      for (const deleteSession of [true, false]) {
         const fields = new Map(awkwardKeys.map((key, i) => [key, String(i)]))
-        const record = bench.record({}, { fields, keep })
+        const record = bench.record({}, { fields, deleteSession })
         const id = bench.id()
         await bench.store.create(id, record)
         await bench.is(id, record)
@@ -110,7 +110,7 @@ export const recordCases: Case[] = [
       const record = bench.record({ mine: '1' }, { name: 'mine', ttl: 5 })
       const id = bench.id()
       await bench.store.create(id, record)
-      assert.equal(await bench.store.create(id, bench.record({ yours: '2' }, { name: 'yours', keep: true, expiresAt: null })), false)
+      assert.equal(await bench.store.create(id, bench.record({ yours: '2' }, { name: 'yours', deleteSession: false, expiresAt: null })), false)
       await bench.is(id, record)
     },
   },
@@ -134,11 +134,11 @@ export const recordCases: Case[] = [
   {
     name: 'end: deletes the session and its data, once',
     async test (bench) {
-      for (const keep of [false, true]) {
-        const id = await bench.created({ key: '1' }, { keep })
+      for (const deleteSession of [true, false]) {
+        const id = await bench.created({ key: '1' }, { deleteSession })
         assert.equal(await bench.store.end(id), true)
         await bench.isGone(id)
-        assert.equal(await bench.store.create(id, bench.record({ fresh: '1' }, { keep })), true)
+        assert.equal(await bench.store.create(id, bench.record({ fresh: '1' }, { deleteSession })), true)
         await bench.hasData(id, { fresh: '1' })
       }
     },

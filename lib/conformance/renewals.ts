@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict'
-import type { Case } from './bench.js'
+import type { Case } from './harness.js'
 
 /** A new id for a session. */
 export const renewalCases: Case[] = [
   {
     name: 'renew: the session has a new id, and all that it had; the old one is unknown',
     async test (bench) {
-      for (const keep of [false, true]) {
-        const record = bench.record({ a: '1', b: '2' }, { keep, name: 'name', ttl: 5 })
+      for (const deleteSession of [true, false]) {
+        const record = bench.record({ a: '1', b: '2' }, { deleteSession, name: 'name', ttl: 5 })
         const id = bench.id()
         await bench.store.create(id, record)
         const newId = bench.id(id)
@@ -23,8 +23,8 @@ export const renewalCases: Case[] = [
   {
     name: 'renew: applies the change in the same step',
     async test (bench) {
-      for (const keep of [false, true]) {
-        const record = bench.record({ a: '1', b: '2', n: '1' }, { keep })
+      for (const deleteSession of [true, false]) {
+        const record = bench.record({ a: '1', b: '2', n: '1' }, { deleteSession })
         const id = bench.id()
         await bench.store.create(id, record)
         const newId = bench.id(id)
@@ -43,8 +43,8 @@ export const renewalCases: Case[] = [
   {
     name: 'renew: a session without data can be renewed',
     async test (bench) {
-      for (const keep of [false, true]) {
-        const id = await bench.created({}, { keep })
+      for (const deleteSession of [true, false]) {
+        const id = await bench.created({}, { deleteSession })
         const newId = bench.id(id)
         assert.equal((await bench.store.renew(id, newId, bench.change({}))).status, 'committed')
         await bench.hasData(newId, {})
@@ -54,8 +54,8 @@ export const renewalCases: Case[] = [
   {
     name: 'renew: a conflict, or what is not a number, leaves everything as it was under the old id',
     async test (bench) {
-      for (const keep of [false, true]) {
-        const record = bench.record({ a: '1', word: '"x"' }, { keep })
+      for (const deleteSession of [true, false]) {
+        const record = bench.record({ a: '1', word: '"x"' }, { deleteSession })
         const id = bench.id()
         await bench.store.create(id, record)
         const newId = bench.id(id)

@@ -1,5 +1,3 @@
-import type { MaybePromise } from '../maybe-promise.js'
-
 /**
  * Where token sessions live. A store sees ids (hashes of tokens), never tokens; JSON texts, never live objects;
  * times in milliseconds since the epoch. It knows nothing of requests.
@@ -14,30 +12,30 @@ export interface SessionStore {
    * Reading alone never prolongs a session's life.
    * @throws RecordError (`FST_SESSION_RECORD`) for a record that is damaged or of another version; it stays as it is
    */
-  load (id: string): MaybePromise<SessionRecord | undefined>
+  load (id: string): SessionRecord | undefined | Promise<SessionRecord | undefined>
 
   /**
    * Writes a session that must not exist yet. `false`, and nothing is written, if the id is taken.
    */
-  create (id: string, record: SessionRecord): MaybePromise<boolean>
+  create (id: string, record: SessionRecord): boolean | Promise<boolean>
 
   /**
    * Applies a change in one atomic step, or nothing of it: parallel commits to one session never lose each
    * other's keys, and a session that has ended or expired meanwhile is not brought back.
    */
-  commit (id: string, change: SessionChange): MaybePromise<CommitResult>
+  commit (id: string, change: SessionChange): CommitResult | Promise<CommitResult>
 
   /**
    * Gives a session a new id and applies a change, both in the same atomic step; the old id is unknown from then
    * on. Both ids have the same `slotOf`, so that a clustered store can keep them in one place.
    */
-  renew (id: string, newId: string, change: SessionChange): MaybePromise<CommitResult>
+  renew (id: string, newId: string, change: SessionChange): CommitResult | Promise<CommitResult>
 
   /**
    * Deletes a session and its data. `false` if there was none.
-   * @param incarnation if given: what the session must have been created with, else it is another one
+   * @param generation if given: what the session must have been created with, else it is another one
    */
-  end (id: string, incarnation?: string): MaybePromise<boolean>
+  end (id: string, generation?: string): boolean | Promise<boolean>
 
   /**
    * Whether `create` would drop another session to make place: `restore` stops then. `undefined`: it never does, as far as
@@ -46,15 +44,7 @@ export interface SessionStore {
   readonly full?: boolean
 
   /** Frees what the store itself holds (timers), when the app closes. A client that it was given stays open. */
-  close (): MaybePromise<void>
-}
-
-/**
- * The slot of an id, one of 256: a session keeps its slot when it is renewed, so that a clustered store that keeps
- * a slot on one server can renew in one atomic step.
- */
-export function slotOf (id: string): string {
-  return id.charAt(0) + (id.charCodeAt(1) & 3)
+  close (): void | Promise<void>
 }
 
 /** A session as a store keeps it. The reader may keep and change the map: it is the reader's own. */
@@ -68,18 +58,17 @@ export interface SessionRecord {
   /** The idle time in seconds that the session has of its own; `null`: never; `undefined`: the route's or the plugin's counts. */
   ttl: number | null | undefined
   /**
-   * `false`: when it expires, the session is deleted. `true`: its data is deleted, and the session stays. Without
-   * data, by expiry or by removal, such a session has no expiry (`expiresAt` is `null`): the change that brings new
-   * data sets one, or there is none.
+   * `true`: an expired session is deleted. `false`: only its data is deleted, and the session stays. Without data,
+   * by expiry or by removal, such a session has no expiry (`expiresAt` is `null`) until a change with new data sets one.
    */
-  keep: boolean
+  deleteSession: boolean
   /** What the session was named at its creation. */
   name: string | undefined
   /**
    * Of a shared session, whose id follows from its name and may come again: random, tells it from those that had the
    * name before it. `undefined`: not shared.
    */
-  incarnation: string | undefined
+  generation: string | undefined
   /** The most seconds that the session lives, of its own; `null`: no limit; `undefined`: the route's or the plugin's counts. */
   maxAge: number | null | undefined
   /** Whom the session belongs to: a user's id, say. */
@@ -106,7 +95,7 @@ export interface SessionChange {
   /** Whom the session belongs to from now on; `null`: nobody; `undefined`: as it is. */
   subject: string | null | undefined
   /** What the session must have been created with, else it is another one and this one is `missing`; `undefined`: whatever. */
-  incarnation: string | undefined
+  generation: string | undefined
 }
 
 export type CommitResult =
@@ -118,3 +107,66 @@ export type CommitResult =
   | { readonly status: 'conflict', readonly current: ReadonlyMap<string, string | undefined> }
   /** The value of `key` is not a whole number, or the sum would not be one between ±(2^53 − 1). Nothing was written. */
   | { readonly status: 'not-a-number', readonly key: string }
+
+/** What is known of a session without its data. */
+export interface SessionSummary extends Omit<SessionRecord, 'fields'> {
+  /** How many keys it has. */
+  readonly size: number
+}
+
+/** A store that can name its sessions. */
+export interface ListingStore extends SessionStore {
+  /**
+   * The ids of all sessions, in pages. A session that lives throughout is named exactly once; one that begins or ends
+   * meanwhile may or may not be named, so that `describe` or `load` has the last word.
+   */
+  ids (): AsyncIterable<readonly string[]>
+
+  /**
+   * What a session is, but for its data. `undefined` if there is none, or it has expired.
+   * @throws RecordError (`FST_SESSION_RECORD`) as `load` does
+   */
+  describe (id: string): SessionSummary | undefined | Promise<SessionSummary | undefined>
+}
+
+/** A store that can name the sessions of one subject without looking at all the others. */
+export interface SubjectStore extends SessionStore {
+  /**
+   * The ids of the subject's sessions, in pages, as `ids` gives them. What is committed is named from then on; what
+   * has ended, expired or changed its subject is not named any more.
+   */
+  idsOf (subject: string): AsyncIterable<readonly string[]>
+}
+
+/** A store that can put a session back as it was. */
+export interface RestorableStore extends SessionStore {
+  /** Writes a session, in the place of one with this id if there is one, in one atomic step. */
+  replace (id: string, record: SessionRecord): void | Promise<void>
+}
+
+/** What a watched session's store tells. */
+export type StoreEvent =
+  /**
+   * Committed. `keys`: those that were written or removed, none for a mere use. `expiresAt`: the expiry from now on, in
+   * milliseconds since the epoch; `null`: never.
+   */
+  | { readonly type: 'changed', readonly keys: readonly string[], readonly expiresAt: number | null }
+  /** Ended, or (`renewed`) given another token. Nothing more will be told. */
+  | { readonly type: 'ended', readonly renewed: boolean }
+  /** What happened in the meantime is unknown: the connection was lost and is there again. */
+  | { readonly type: 'interrupted' }
+
+/** One session being watched. */
+export interface StoreWatch {
+  /** After it nothing more is told. */
+  stop (): void | Promise<void>
+}
+
+/** A store that tells what becomes of a session, whatever process does it. That it has expired the watcher sees by itself. */
+export interface WatchableStore extends SessionStore {
+  /** Watches a session, from the answer on. `undefined` if there is none. The listener must not throw. */
+  watch (id: string, listener: (event: StoreEvent) => void): StoreWatch | undefined | Promise<StoreWatch | undefined>
+}
+
+/** What the management of sessions can ask of a store at the most: `memoryStore()` and `redisStore()` have all of it. */
+export type CompleteStore = ListingStore & SubjectStore & RestorableStore & WatchableStore

@@ -1,4 +1,4 @@
-import type { SessionOwner } from './session-life.js'
+import type { SessionOwner } from './session-state.js'
 
 /** Owner of a session that no client holds through a reply: code that opened it by itself, and commits it by itself. */
 export class CodeOwner implements SessionOwner {

@@ -1,11 +1,11 @@
 import type { Readable, Writable } from 'node:stream'
-import type { SessionInfo } from './info.js'
-import { endSessions, listSessions, totalsOf, type EndFilter, type ListingOptions, type SessionTotals, type TotalsOptions } from './listing.js'
+import type { SessionInfo } from './manage/info.js'
+import { endSessions, listSessions, totalsOf, type EndFilter, type ListingOptions, type SessionTotals, type TotalsOptions } from './manage/list.js'
 import { SessionManager, type SessionAddress } from './manager.js'
-import { restoreSessions, type RestoreOptions, type RestoreResult } from './restore.js'
-import { saveSessions, type SaveOptions, type SaveResult } from './save.js'
-import { Subscription } from './subscription.js'
-import type { UpdateListener } from './update-queue.js'
+import { restoreSessions, type RestoreOptions, type RestoreResult } from './manage/restore.js'
+import { saveSessions, type SaveOptions, type SaveResult } from './manage/save.js'
+import { Subscription } from './manage/subscribe.js'
+import type { UpdateListener } from './manage/update-queue.js'
 
 /**
  * All of the management. What a store cannot do is refused by name, with `FST_SESSION_STORE_LACKS`; with

@@ -1,5 +1,5 @@
 import { NotANumberError } from '../errors.js'
-import { show } from '../check.js'
+import { show } from '../util/option-rules.js'
 import type { SessionChange } from '../stores/store.js'
 import { checkKey, checkValue, parseValue } from './values.js'
 

@@ -17,9 +17,9 @@ export function deadline (now: number, createdAt: number, { ttl, maxAge }: Lifet
 }
 
 /** Whether a session is older than it may become here: it may have been made where there is more time. */
-export function isTooOld ({ createdAt, maxAge, keep }: SessionRecord, lifetime: Lifetime): boolean {
+export function isTooOld ({ createdAt, maxAge, deleteSession }: SessionRecord, lifetime: Lifetime): boolean {
   const most = maxAge === undefined ? lifetime.maxAge : maxAge
-  return !keep && most !== null && createdAt + most * 1000 <= Date.now()
+  return deleteSession && most !== null && createdAt + most * 1000 <= Date.now()
 }
 
 /**

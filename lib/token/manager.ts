@@ -1,15 +1,15 @@
-import { checkOptions, rules, show, type Rule } from '../check.js'
+import { checkOptions, rules, show, type Rule } from '../util/option-rules.js'
 import { NameError, NoSecretError, OptionError, SessionExistsError, StoreUnavailableError } from '../errors.js'
-import { ableTo } from '../stores/abilities.js'
+import { requireInterface } from '../stores/require-interface.js'
 import type { SessionRecord } from '../stores/store.js'
 import { deadline } from './expiry.js'
-import { infoOf, lookUp, type SessionInfo } from './info.js'
-import { checkName, incarnation, type SharedTokens } from './names.js'
-import { SessionLife, type Identity, type SessionHome } from './session-life.js'
+import { infoOf, lookUp, type SessionInfo } from './manage/info.js'
+import { checkName, newGeneration, type SharedTokens } from './names.js'
+import { SessionLife, type Identity, type SessionHome } from './session-state.js'
 import { TokenSession, type SessionData } from './session.js'
 import { CodeOwner } from './code-owner.js'
-import { ask } from './store-failure.js'
-import { idOf } from './token.js'
+import { ask } from './ask-store.js'
+import { idOf } from './tokens.js'
 import { checkKey, checkValue } from './values.js'
 
 /** A session as it is created outside of a request. */
@@ -81,7 +81,7 @@ export class SessionManager<Data extends object> {
     if (shared && name === undefined) throw new NameError(`${call}: name`, 'a shared session needs one.')
     if (subject !== undefined) {
       checkName(`${call}: subject`, subject)
-      ableTo('subjects', this.home.store, `${call} with a subject`)
+      requireInterface('subjects', this.home.store, `${call} with a subject`)
     }
     const record = this.#newRecord(checked)
     const identity = shared ? await this.#createShared(name as string, record) : await this.#createOwn(record)
@@ -160,7 +160,7 @@ export class SessionManager<Data extends object> {
       checkKey(key)
       if (value !== undefined) fields.set(key, JSON.stringify(checkValue(key, value)))
     }
-    const { lifetime, keep } = this.home
+    const { lifetime } = this.home
     const now = Date.now()
     const own = { ttl: ttl === undefined ? lifetime.ttl : ttl, maxAge: maxAge === undefined ? lifetime.maxAge : maxAge }
     return {
@@ -169,9 +169,9 @@ export class SessionManager<Data extends object> {
       expiresAt: deadline(now, now, own),
       ttl,
       maxAge,
-      keep: deleteSession === undefined ? keep : !deleteSession,
+      deleteSession: deleteSession ?? this.home.deleteSession,
       name,
-      incarnation: shared ? incarnation() : undefined,
+      generation: shared ? newGeneration() : undefined,
       subject,
     }
   }

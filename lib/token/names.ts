@@ -1,7 +1,7 @@
 import { createHmac, randomBytes } from 'node:crypto'
-import { show, type Rule } from '../check.js'
+import { show, type Rule } from '../util/option-rules.js'
 import { NameError } from '../errors.js'
-import type { TokenKind } from './token.js'
+import type { TokenKind } from './tokens.js'
 import { isWellFormed } from './values.js'
 
 /** The longest name or subject, in characters (UTF-16 units). */
@@ -53,6 +53,6 @@ export class SharedTokens {
 }
 
 /** What tells a shared session from those that had its name before. */
-export function incarnation (): string {
+export function newGeneration (): string {
   return randomBytes(6).toString('base64url')
 }

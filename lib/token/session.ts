@@ -1,6 +1,6 @@
-import { rules, show } from '../check.js'
+import { rules, show } from '../util/option-rules.js'
 import { OptionError } from '../errors.js'
-import type { SessionLife } from './session-life.js'
+import type { SessionLife } from './session-state.js'
 
 /** The data of a session whose user gave no type for it. */
 export type SessionData = Record<string, unknown>
@@ -53,7 +53,7 @@ export class TokenSession<Data extends object = SessionData> {
   /** Whether its token follows from its name, so that any process can open it by that. */
   get shared (): boolean {
     this.#life.use()
-    return this.#life.record?.incarnation !== undefined
+    return this.#life.record?.generation !== undefined
   }
 
   /** Whom the session belongs to: a user's id, say. An index of each subject's sessions is kept, for `list` and `endAll`. */

@@ -1,6 +1,6 @@
 import { parseCookie, stringifySetCookie, type SetCookie } from 'cookie'
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { checkOptions, oneOf, rules, type Rule } from '../check.js'
+import { checkOptions, oneOf, rules, type Rule } from '../util/option-rules.js'
 import { OptionError } from '../errors.js'
 
 /** How a token travels between client and server. Two functions: bring your own, or take one of the two below. */

@@ -1,4 +1,4 @@
-import { show } from '../check.js'
+import { show } from '../util/option-rules.js'
 import { KeyError, RecordError, ValueError } from '../errors.js'
 
 /** Values nested deeper than this are refused. */

@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import type { Redis } from 'ioredis'
 import t from 'tap'
 import { tokenSessions, type SessionFilter } from '../../lib/index.js'
-import { idOf } from '../../lib/token/token.js'
+import { idOf } from '../../lib/token/tokens.js'
 import { inEachPlace } from '../support/places.js'
 
 /** Ways in which a record may be damaged behind the store's back. */

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { idOf } from '../../lib/token/token.js'
+import { idOf } from '../../lib/token/tokens.js'
 import { tokenSessions } from '../../lib/index.js'
 import { inEachPlace } from '../support/places.js'
 

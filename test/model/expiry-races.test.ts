@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import t from 'tap'
 import { tokenSessions, type TokenSession } from '../../lib/index.js'
-import { idOf } from '../../lib/token/token.js'
+import { idOf } from '../../lib/token/tokens.js'
 import { expiring, noChange, races, timesLeft, type Data, type Lived } from '../support/expiring.js'
 import { inEachPlace } from '../support/places.js'
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { setImmediate as turn } from 'node:timers/promises'
 import t from 'tap'
 import { tokenSessions, type CompleteStore, type TokenSession } from '../../lib/index.js'
-import { idOf } from '../../lib/token/token.js'
+import { idOf } from '../../lib/token/tokens.js'
 import { expire, expiring, races, timesLeft, type Data } from '../support/expiring.js'
 import { inEachPlace } from '../support/places.js'
 

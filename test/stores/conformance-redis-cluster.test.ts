@@ -28,7 +28,7 @@ if (cluster) {
 
   await t.test('the sessions are spread over all masters', async (t) => {
     const store = redisStore(client, { timeout: 30_000, prefix: 'spread:' })
-    const record = { fields: new Map<string, string>(), createdAt: Date.now(), expiresAt: null, ttl: undefined, maxAge: undefined, keep: false, name: undefined, incarnation: undefined, subject: undefined }
+    const record = { fields: new Map<string, string>(), createdAt: Date.now(), expiresAt: null, ttl: undefined, maxAge: undefined, deleteSession: true, name: undefined, generation: undefined, subject: undefined }
     await Promise.all(Array.from({ length: 600 }, () => store.create(randomBytes(32).toString('base64url'), record)))
     const keys = await Promise.all(client.nodes('master').map((node) => node.keys('spread:*')))
     // Of 200 on average, by the luck of 256 slots: fewer than half of that is no luck any more.

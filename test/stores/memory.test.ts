@@ -11,9 +11,9 @@ function record (fields: Record<string, string> = {}, more: Partial<SessionRecor
     expiresAt: null,
     ttl: undefined,
     maxAge: undefined,
-    keep: false,
+    deleteSession: true,
     name: undefined,
-    incarnation: undefined,
+    generation: undefined,
     subject: undefined,
     ...more,
   }
@@ -34,7 +34,7 @@ t.test('bounded: beyond maxSessions the least recently used goes first', async (
   await store.load(id(0))
   await store.create(id(3), record())
   t.equal(await store.load(id(1)), undefined)
-  const change = { expect: new Map(), clear: false, set: new Map([['a', '1']]), remove: [], increment: new Map(), expiresAt: undefined, ttl: undefined, subject: undefined, incarnation: undefined }
+  const change = { expect: new Map(), clear: false, set: new Map([['a', '1']]), remove: [], increment: new Map(), expiresAt: undefined, ttl: undefined, subject: undefined, generation: undefined }
   await store.commit(id(2), change)
   await store.create(id(4), record())
   t.strictSame(await there(store, 5), [2, 3, 4], 'a commit is a use')
@@ -61,7 +61,7 @@ t.test('the sessions of a subject: what has expired or ended is not named, also 
   t.teardown(() => store.close())
   const tick = fakeClock(t, ['Date'])
   const expiresAt = Date.now() + 1000
-  for (let i = 0; i < 600; i++) await store.create(id(i), record({ a: '1' }, { subject: 'ada', expiresAt: i % 2 === 0 ? expiresAt : null, keep: i === 0 }))
+  for (let i = 0; i < 600; i++) await store.create(id(i), record({ a: '1' }, { subject: 'ada', expiresAt: i % 2 === 0 ? expiresAt : null, deleteSession: i !== 0 }))
   const pages = store.idsOf('ada')[Symbol.asyncIterator]()
   t.equal((await pages.next()).value?.length, 256)
   tick(1000)
@@ -134,7 +134,7 @@ t.test('sweep: what outlives its data is emptied', async (t) => {
   const tick = fakeClock(t)
   const store = memoryStore()
   t.teardown(() => store.close())
-  await store.create(id(0), record({ a: '1' }, { keep: true, expiresAt: Date.now() + 1000 }))
+  await store.create(id(0), record({ a: '1' }, { deleteSession: false, expiresAt: Date.now() + 1000 }))
   tick(5000)
   mock.timers.setTime(Date.now() - 4500)
   const { fields, expiresAt } = await store.load(id(0)) as SessionRecord

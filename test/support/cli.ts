@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process'
 import { PassThrough, Readable } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
-import { run } from '../../lib/cli/run.js'
+import { run } from '../../lib/cli/program.js'
 
 const main = fileURLToPath(new URL('../../lib/cli/main.ts', import.meta.url))
 

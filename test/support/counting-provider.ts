@@ -1,5 +1,5 @@
-import type { MaybePromise } from '../../lib/maybe-promise.js'
-import type { AnyProvider, ErrorReplies, OpenContext, OpenSession, SessionOpener, SessionProvider } from '../../lib/provider.js'
+import type { MaybePromise } from '../../lib/util/maybe-promise.js'
+import type { AnyProvider, ErrorReplies, OpenContext, OpenSession, SessionOpener, SessionProvider } from '../../lib/core/provider.js'
 import { barrier, type Barrier } from './barrier.js'
 
 export type Step = 'open' | 'commit' | 'rollback' | 'close'

@@ -8,7 +8,7 @@ export type Data = Record<string, unknown>
 
 /** A change that changes nothing. */
 export const noChange: SessionChange = {
-  expect: new Map(), clear: false, set: new Map(), remove: [], increment: new Map(), expiresAt: undefined, ttl: undefined, subject: undefined, incarnation: undefined,
+  expect: new Map(), clear: false, set: new Map(), remove: [], increment: new Map(), expiresAt: undefined, ttl: undefined, subject: undefined, generation: undefined,
 }
 
 /** What a race saw: whether the session is known to have been there for the write; `undefined`: only the race can tell. */
@@ -46,7 +46,7 @@ async function expireIn (store: SessionStore, id: string, ms: number): Promise<v
 export async function over ({ store, pass }: Clock, id: string): Promise<void> {
   for (;;) {
     const summary = await store.describe(id)
-    if (summary === undefined || (summary.keep && summary.size === 0)) return
+    if (summary === undefined || (!summary.deleteSession && summary.size === 0)) return
     pass(1)
   }
 }

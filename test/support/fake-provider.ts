@@ -1,5 +1,5 @@
-import type { MaybePromise } from '../../lib/maybe-promise.js'
-import type { ErrorReplies, OpenContext, SessionProvider } from '../../lib/provider.js'
+import type { MaybePromise } from '../../lib/util/maybe-promise.js'
+import type { ErrorReplies, OpenContext, SessionProvider } from '../../lib/core/provider.js'
 
 /** A session that keeps what was added to it if it is committed. */
 export interface FakeSession {

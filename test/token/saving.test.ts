@@ -138,7 +138,7 @@ t.test('a text that another writer has laid out otherwise is no change', async (
     expiresAt: undefined,
     ttl: undefined,
     subject: undefined,
-    incarnation: undefined,
+    generation: undefined,
   })
   store.take()
   await getSession(provider, null, (session) => { t.strictSame(session.get('a'), { b: [1, 2] }) }, { token })

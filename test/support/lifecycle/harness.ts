@@ -1,5 +1,5 @@
 import type { Test } from 'tap'
-import type { AnyProvider } from '../../../lib/provider.js'
+import type { AnyProvider } from '../../../lib/core/provider.js'
 
 /**
  * What `runLifecycle()` needs to know of one kind of session, to play every row of the lifecycle's table with it.

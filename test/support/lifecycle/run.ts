@@ -1,6 +1,6 @@
 import Fastify from 'fastify'
 import type { Test } from 'tap'
-import requestSession from '../../../lib/plugin.js'
+import requestSession from '../../../lib/plugin/plugin.js'
 import { CountingProvider } from '../counting-provider.js'
 import type { Harness } from './harness.js'
 import type { Outcome, Row } from './row.js'

@@ -1,0 +1,149 @@
+import type { FastifyBaseLogger, FastifyReply, FastifyRequest } from 'fastify'
+import type { MaybePromise } from '../util/maybe-promise.js'
+
+/**
+ * Knows how to open, commit, roll back and close one kind of session. It is made once per application and
+ * given to the plugin, or to `getSession()` outside of Fastify.
+ *
+ * @typeParam Exposed what `request.<name>` is: a native session, or a promise of one
+ * @typeParam RouteOptions what a route may say under the plugin's name
+ * @typeParam CallOptions what a call of `getSession()` may say
+ */
+export interface SessionProvider<Exposed = unknown, RouteOptions = never, CallOptions = RouteOptions> {
+  /** `'token'`, `'graph'`, `'document'`: named in events and warnings. */
+  readonly kind: string
+  /**
+   * `'always'`: every reply commits, an error too (a login-attempt counter on a 401 must stick).
+   * `'success'`: rolled back when the handler failed or timed out, the status is 400 or more, or the client left.
+   */
+  readonly commits: 'always' | 'success'
+  /**
+   * Checks one route's options, merged over the provider's own. Called once per route at boot.
+   * Throws `OptionError` (`FST_SESSION_OPTION`), with `where` (the route) in its message.
+   */
+  forRoute(options: RouteOptions | undefined, where: string): SessionOpener<Exposed>
+  /** The same for the options of one `getSession()` call. */
+  forCall(options: CallOptions | undefined, where: string): SessionOpener<Exposed>
+}
+
+/** Opens sessions with options that were checked already. */
+export interface SessionOpener<Exposed> {
+  /** Whether the plugin opens the session before the handler, and awaits it. */
+  readonly early: boolean
+  /** Opens a session. What it throws is what `request.<name>` throws, and nothing is left open. */
+  open(context: OpenContext): OpenSession<Exposed>
+}
+
+/** Where a session is opened: in a request, or (`request` and `reply` undefined) in a call of `getSession()`. */
+export interface OpenContext {
+  readonly request: FastifyRequest | undefined
+  readonly reply: FastifyReply | undefined
+  /** Method and pattern of the route (`GET /people/:id`), or the name of the call. */
+  readonly route: string
+  /** The registration's name, or that of the call. */
+  readonly name: string
+  readonly log: FastifyBaseLogger | undefined
+  /** The session is known to be rolled back, by whoever used it: `commit` is not called any more. */
+  rollbackOnly (): void
+}
+
+/**
+ * One open session. The scope calls `commit` or `rollback` once, then `close` once; a second caller waits for
+ * the first.
+ */
+export interface OpenSession<Exposed> {
+  /** What `request.<name>` is. */
+  readonly session: Exposed
+  /** The reply's headers leave now and the commit comes after them (`commit: 'onResponse'`): the last chance to set a header. */
+  beforeHeaders(): void
+  /**
+   * Keeps the work. A rejection means that nothing was kept; where that is not certain it is an
+   * `OutcomeUnknownError` (`FST_SESSION_OUTCOME_UNKNOWN`).
+   */
+  commit(): MaybePromise<void>
+  /** Drops the work. */
+  rollback(): MaybePromise<void>
+  /** Frees what the session holds, and makes a later use of it fail. Always called, also after a failed commit. */
+  close(): MaybePromise<void>
+}
+
+/** A provider that finds out when the app boots whether what it stands on can be used at all. */
+export interface BootCheck {
+  /** Rejects to stop the boot; an unreachable server is no reason to. */
+  checkAtBoot (): Promise<void>
+}
+
+/** A provider that holds something of its own: timers, subscriptions. */
+export interface Closing {
+  /** Frees it, when the app closes. What the provider was given, a driver or a client, stays open. */
+  close (): MaybePromise<void>
+}
+
+/** A provider whose sessions hold transactions: `getTransaction()` joins one, or opens one. */
+export interface TransactionProvider<Session = unknown, Transaction = unknown, Options = never> {
+  /**
+   * Whether what a caller has is a transaction, to be joined, and not a session, to open one in.
+   * Throws `OptionError` (`FST_SESSION_OPTION`) if it is neither.
+   */
+  isTransaction (existing: unknown, where: string): boolean
+  /** Opens transactions: in a given session, which stays open, or each in a session of its own. Checks options as `forCall()` does. */
+  forTransaction (session: Session | undefined, options: Options | undefined, where: string): SessionOpener<Transaction | PromiseLike<Transaction>>
+}
+
+/** An open session that knows the errors of its driver: one that the app lets through gets a fitting reply. */
+export interface ErrorReplies {
+  /** `undefined`: that error is none of its own, and says nothing of the database's state. */
+  replyTo (error: unknown): ErrorReply | undefined
+}
+
+/** What the reply to an error that has no status of its own says. */
+export interface ErrorReply {
+  readonly statusCode: number
+  readonly headers?: Readonly<Record<string, string>> | undefined
+}
+
+/** A provider that takes a place on the wire which it cannot share with another one of the same app. */
+export interface Claiming {
+  /** What it takes, for errors: `cookie session`. `undefined`: nothing that is known. */
+  readonly claim: string | undefined
+}
+
+export function claimOf (provider: object): string | undefined {
+  return (provider as Partial<Claiming>).claim
+}
+
+export function checksAtBoot (provider: object): provider is BootCheck {
+  return 'checkAtBoot' in provider
+}
+
+export function isClosing (provider: object): provider is Closing {
+  return 'close' in provider
+}
+
+export function hasTransactions (provider: object): provider is TransactionProvider {
+  return 'forTransaction' in provider
+}
+
+/** A provider of whatever kind. */
+
+export type AnyProvider = SessionProvider<any, any, any>
+
+/** What `request.<name>` is under a provider: for `declare module 'fastify'`. */
+export type SessionOf<P extends AnyProvider> = P extends SessionProvider<infer Exposed, never, never> ? Exposed : never
+
+/** What a route may say under the plugin's name: for `declare module 'fastify'`. */
+export type RouteOptionsOf<P extends AnyProvider> = P extends SessionProvider<unknown, infer Options, never>
+  ? (Options & CommitOptions) | false
+  : never
+
+/** When a scope is settled, per plugin and per route. */
+export interface CommitOptions {
+  /**
+   * `'onSend'`: before the reply's headers leave, so that a failed commit is the reply's error.
+   * `'onResponse'`: once the reply is out, which takes the commit out of the client's waiting time; a failure is only logged.
+   * @default 'onSend'
+   */
+  commit?: 'onSend' | 'onResponse' | undefined
+  /** Whether this reply commits; replaces the provider's own rule wherever there is a reply to look at. */
+  commitWhen?: ((request: FastifyRequest, reply: FastifyReply) => boolean) | undefined
+}

@@ -1,0 +1,54 @@
+import type { AnyProvider, CommitOptions } from '../core/provider.js'
+import { checkOptions, oneOf, rules, wholeNumber, withMethods, type Rule } from '../util/option-rules.js'
+
+/** Options of the plugin. */
+export interface RequestSessionOptions<P extends AnyProvider = AnyProvider> extends CommitOptions {
+  /**
+   * Names everything that this registration adds: `request.<name>`, `app.get<Name>`, route config `<name>`.
+   * @default 'session'
+   */
+  name?: string | undefined
+  /**
+   * The kind of session.
+   * @default tokenSessions(): token sessions in the embedded memory store
+   */
+  provider?: P | undefined
+  /**
+   * Milliseconds that a session may stay open before a warning names its route and where it was opened; 0: never.
+   * @default 30000
+   */
+  warnAfter?: number | undefined
+}
+
+/** Options as the plugin uses them: whole and checked. */
+export interface PluginOptions {
+  readonly name: string
+  readonly provider: AnyProvider
+  readonly commit: 'onSend' | 'onResponse'
+  readonly commitWhen: CommitOptions['commitWhen']
+  readonly warnAfter: number
+}
+
+export const commitRules = {
+  commit: oneOf('onSend', 'onResponse'),
+  commitWhen: rules.function,
+} satisfies Record<keyof CommitOptions, Rule>
+
+const pluginRules: Record<keyof RequestSessionOptions, Rule> = {
+  ...commitRules,
+  name: {
+    allowed: 'a JavaScript identifier that starts with a lower-case letter',
+    test: (value) => typeof value === 'string' && /^[a-z][A-Za-z0-9_$]*$/.test(value),
+  },
+  provider: withMethods('a session provider such as tokenSessions()', 'forRoute', 'forCall'),
+  warnAfter: wholeNumber('milliseconds', 0, 2_147_483_647),
+}
+
+const defaults = Object.freeze({ name: 'session', commit: 'onSend', commitWhen: undefined, warnAfter: 30_000 } as const)
+
+/** Checks the plugin's options. Fastify itself adds `prefix`, `logLevel` and the like to them: those are its own. */
+export function pluginOptions (options: RequestSessionOptions, provider: () => AnyProvider): PluginOptions {
+  const { prefix, logLevel, logSerializers, ...own } = options as RequestSessionOptions & Record<string, unknown>
+  const checked = checkOptions<RequestSessionOptions>('requestSession', own, pluginRules)
+  return Object.freeze({ ...defaults, ...checked, provider: checked.provider ?? provider() }) as PluginOptions
+}

@@ -1,0 +1,166 @@
+import type { CommitResult, SessionChange, SessionRecord } from '../store.js'
+
+const noIncrements: readonly number[] = Object.freeze([])
+const committed = Object.freeze({ status: 'committed', increments: noIncrements })
+export const noFields: string[] = []
+
+/** What few sessions have: kept apart so that the others stay small. */
+type Extra = Pick<SessionRecord, 'ttl' | 'maxAge' | 'deleteSession' | 'name' | 'generation' | 'subject'>
+
+const plain: Extra = Object.freeze({ ttl: undefined, maxAge: undefined, deleteSession: true, name: undefined, generation: undefined, subject: undefined })
+
+/** One session, laid out to be small: its data is a flat list of key, JSON text, key, JSON text. */
+export class Entry {
+  id: string
+  fields: string[]
+  createdAt: number
+  expiresAt: number
+  extra: Extra | undefined
+  previous: Entry = this
+  next: Entry = this
+
+  constructor (id: string, record: SessionRecord) {
+    this.id = flat(id)
+    this.fields = flatten(record.fields)
+    this.createdAt = record.createdAt
+    this.expiresAt = record.expiresAt ?? Infinity
+    this.extra = extraOf(record)
+    this.#freeIfEmpty()
+  }
+
+  /** Becomes another session under the same id. */
+  replace (record: SessionRecord): void {
+    this.fields = flatten(record.fields)
+    this.createdAt = record.createdAt
+    this.expiresAt = record.expiresAt ?? Infinity
+    this.extra = extraOf(record)
+    this.#freeIfEmpty()
+  }
+
+  expired (now: number): boolean {
+    return this.expiresAt <= now
+  }
+
+  empty (): void {
+    this.fields = noFields
+    this.#freeIfEmpty()
+  }
+
+  /** What outlives its data has no expiry without data. */
+  #freeIfEmpty (): void {
+    if (this.extra?.deleteSession === false && this.fields.length === 0) this.expiresAt = Infinity
+  }
+
+  /** What the session is, but for its data. */
+  get description (): Omit<SessionRecord, 'fields'> {
+    const { createdAt, expiresAt } = this
+    const { ttl, maxAge, deleteSession, name, generation, subject } = this.extra ?? plain
+    return { createdAt, expiresAt: expiresAt === Infinity ? null : expiresAt, ttl, maxAge, deleteSession, name, generation, subject }
+  }
+
+  record (): SessionRecord {
+    const fields = new Map<string, string>()
+    for (let i = 0; i < this.fields.length; i += 2) fields.set(this.fields[i] as string, this.fields[i + 1] as string)
+    const { createdAt, expiresAt } = this
+    const { ttl, maxAge, deleteSession, name, generation, subject } = this.extra ?? plain
+    return { fields, createdAt, expiresAt: expiresAt === Infinity ? null : expiresAt, ttl, maxAge, deleteSession, name, generation, subject }
+  }
+
+  /** The keys that `apply` is going to write or remove. */
+  touched (change: SessionChange): string[] {
+    const keys = new Set<string>([...change.set.keys(), ...change.increment.keys(), ...change.remove])
+    if (change.clear) for (let i = 0; i < this.fields.length; i += 2) keys.add(this.fields[i] as string)
+    return [...keys]
+  }
+
+  apply (change: SessionChange): CommitResult {
+    if (change.expect.size > 0) {
+      const current = new Map([...change.expect.keys()].map((key) => [key, this.#get(key)]))
+      for (const [key, text] of change.expect) if (current.get(key) !== text) return { status: 'conflict', current }
+    }
+    let increments = noIncrements
+    if (change.increment.size > 0) {
+      const sums: number[] = []
+      for (const [key, by] of change.increment) {
+        const text = change.clear ? undefined : this.#get(key)
+        const sum = Number(text ?? 0) + by
+        if (!/^-?\d+$/.test(text ?? '0') || !Number.isSafeInteger(sum)) return { status: 'not-a-number', key }
+        sums.push(sum)
+      }
+      increments = sums
+    }
+    this.#write(change, increments)
+    if (change.expiresAt !== undefined) this.expiresAt = change.expiresAt ?? Infinity
+    if (change.ttl !== undefined) this.extra = { ...this.extra ?? plain, ttl: change.ttl }
+    if (change.subject !== undefined) this.extra = { ...this.extra ?? plain, subject: change.subject ?? undefined }
+    this.#freeIfEmpty()
+    return increments === noIncrements ? committed : { status: 'committed', increments }
+  }
+
+  /** Replaces texts in place; the list is laid out anew only when keys come or go. */
+  #write (change: SessionChange, increments: readonly number[]): void {
+    if (change.clear) this.fields = noFields
+    let added: Array<readonly [string, string]> | undefined
+    for (const entry of change.set) if (!this.#replace(entry[0], entry[1])) (added ??= []).push(entry)
+    let i = 0
+    for (const key of change.increment.keys()) {
+      const text = String(increments[i++])
+      if (!this.#replace(key, text)) (added ??= []).push([key, text])
+    }
+    if (added === undefined && change.remove.length === 0) return
+    const all = new Map<string, string>()
+    for (let i = 0; i < this.fields.length; i += 2) all.set(this.fields[i] as string, this.fields[i + 1] as string)
+    for (const key of change.remove) all.delete(key)
+    for (const [key, text] of added ?? []) all.set(key, text)
+    this.fields = flatten(all)
+  }
+
+  #replace (key: string, text: string): boolean {
+    const at = this.#find(key)
+    if (at >= 0) this.fields[at + 1] = text
+    return at >= 0
+  }
+
+  #get (key: string): string | undefined {
+    const at = this.#find(key)
+    return at < 0 ? undefined : this.fields[at + 1]
+  }
+
+  #find (key: string): number {
+    for (let i = 0; i < this.fields.length; i += 2) if (this.fields[i] === key) return i
+    return -1
+  }
+
+  insertBefore (entry: Entry): void {
+    entry.previous = this.previous
+    entry.next = this
+    this.previous.next = entry
+    this.previous = entry
+  }
+
+  unlink (): void {
+    this.previous.next = this.next
+    this.next.previous = this.previous
+    this.previous = this.next = this
+  }
+}
+
+function extraOf ({ ttl, maxAge, deleteSession, name, generation, subject }: SessionRecord): Extra | undefined {
+  if (deleteSession && (ttl ?? maxAge ?? name ?? generation ?? subject) === undefined && ttl !== null && maxAge !== null) return undefined
+  return { ttl, maxAge, deleteSession, name, generation, subject }
+}
+
+function flatten (fields: ReadonlyMap<string, string>): string[] {
+  const list = new Array<string>(fields.size * 2)
+  let i = 0
+  for (const [key, text] of fields) {
+    list[i++] = key.length < 13 ? key : flat(key)
+    list[i++] = text
+  }
+  return list
+}
+
+/** A copy of its own: a long string that was cut out of another keeps that other alive (a whole request, say). */
+export function flat (text: string): string {
+  return Buffer.from(text, 'utf16le').toString('utf16le')
+}

@@ -1,0 +1,33 @@
+import { StoreLacksError } from '../errors.js'
+import type { ListingStore, RestorableStore, SessionStore, SubjectStore, WatchableStore } from './store.js'
+
+/** The optional interfaces of a store, by the short names that the conformance suite takes. */
+interface OptionalInterfaces {
+  list: ListingStore
+  subjects: SubjectStore
+  restore: RestorableStore
+  watch: WatchableStore
+}
+
+/** The short name of an optional interface of a store. */
+export type OptionalInterface = keyof OptionalInterfaces
+
+/** The words that an error says for each interface, and the methods that make it. */
+const interfaces = {
+  list: { what: 'list its sessions (ListingStore)', methods: ['ids', 'describe'] },
+  subjects: { what: 'index sessions by subject (SubjectStore)', methods: ['idsOf'] },
+  restore: { what: 'restore sessions (RestorableStore)', methods: ['replace'] },
+  watch: { what: 'watch sessions (WatchableStore)', methods: ['watch'] },
+} as const
+
+/**
+ * Narrows a store to one of its optional interfaces.
+ *
+ * @throws StoreLacksError (`FST_SESSION_STORE_LACKS`) that names the call and the methods that the store lacks
+ */
+export function requireInterface<I extends OptionalInterface> (name: I, store: SessionStore, call: string): OptionalInterfaces[I] {
+  const { what, methods } = interfaces[name]
+  const lacking = methods.filter((method) => !(method in store))
+  if (lacking.length > 0) throw new StoreLacksError(call, what, lacking.join(', '))
+  return store as OptionalInterfaces[I]
+}

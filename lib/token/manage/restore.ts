@@ -1,0 +1,142 @@
+import { createReadStream } from 'node:fs'
+import type { Readable } from 'node:stream'
+import { checkOptions, oneOf, rules, type Rule } from '../../util/option-rules.js'
+import { OptionError, RestoreConflictError, RestoreFullError, RestoreLineError, RestoreTruncatedError, RestoreVersionError } from '../../errors.js'
+import { requireInterface } from '../../stores/require-interface.js'
+import { lookUp } from './info.js'
+import { readLines, type Line } from './lines.js'
+import { headerProblem, parseSession, trailerCount, type SavedSession } from './save-file.js'
+import type { SessionHome } from '../session-state.js'
+import { ask } from '../ask-store.js'
+
+/** How sessions are restored. */
+export interface RestoreOptions {
+  /**
+   * What happens where there is a session already: it stops the restoring, the session stays as it is, or becomes as it
+   * was saved.
+   * @default 'fail'
+   */
+  onConflict?: 'fail' | 'skip' | 'replace' | undefined
+  /** What happens to a line that cannot be read: it stops the restoring, or is left out and counted. @default 'fail' */
+  onDamage?: 'fail' | 'skip' | undefined
+  /** Told from time to time how far it is. */
+  onProgress?: ((progress: RestoreResult) => void) | undefined
+}
+
+/** What became of the lines. An error has one as its `result`, of what was done before. */
+export interface RestoreResult {
+  /** Sessions that are there now and were not before. */
+  readonly restored: number
+  readonly replaced: number
+  /** Sessions that were there, and were left as they were. */
+  readonly skipped: number
+  /** Sessions whose time is up. */
+  readonly expired: number
+  /** Lines that could not be read. */
+  readonly damaged: number
+}
+
+type Count = { -readonly [K in keyof RestoreResult]: RestoreResult[K] }
+
+const restoreRules: Record<keyof RestoreOptions, Rule> = {
+  onConflict: oneOf('fail', 'skip', 'replace'),
+  onDamage: oneOf('fail', 'skip'),
+  onProgress: rules.function,
+}
+
+/** Sessions that are written at once. */
+const atOnce = 256
+
+export async function restoreSessions (home: SessionHome, source: Readable | string | URL, options: RestoreOptions): Promise<RestoreResult> {
+  const checked = checkOptions<RestoreOptions>('restore()', options, restoreRules)
+  if (checked.onConflict === 'replace') requireInterface('restore', home.store, "restore({ onConflict: 'replace' })")
+  const input = typeof source === 'string' || source instanceof URL ? createReadStream(source) : source
+  if (typeof Object(input)[Symbol.asyncIterator] !== 'function') throw new OptionError('restore()', 'the source must be a path or a readable stream')
+  const restoring = new Restoring(home, checked)
+  try {
+    for await (const some of readLines(input)) await restoring.take(some)
+    await restoring.end()
+  } catch (error) {
+    input.destroy()
+    throw Object.assign(error as Error, { result: { ...restoring.count } })
+  }
+  return restoring.count
+}
+
+class Restoring {
+  readonly count: Count = { restored: 0, replaced: 0, skipped: 0, expired: 0, damaged: 0 }
+  readonly #home: SessionHome
+  readonly #options: RestoreOptions
+  #waiting: Array<SavedSession & { line: number }> = []
+  #lines = 0
+  #end: number | undefined
+
+  constructor (home: SessionHome, options: RestoreOptions) {
+    this.#home = home
+    this.#options = options
+  }
+
+  /** What comes before a line that stops the restoring is restored. */
+  async take (lines: readonly Line[]): Promise<void> {
+    try {
+      for (const line of lines) {
+        this.#read(line)
+        if (this.#waiting.length === atOnce) await this.#write()
+      }
+    } catch (error) {
+      await this.#write()
+      throw error
+    }
+  }
+
+  /** Nothing more comes. */
+  async end (): Promise<void> {
+    await this.#write()
+    if (this.#end === undefined) throw new RestoreTruncatedError('the last line is missing')
+    if (this.#end !== this.#lines) throw new RestoreTruncatedError(`it has ${this.#lines} sessions of ${this.#end}`)
+  }
+
+  #read ({ number, value }: Line): void {
+    if (number === 1) {
+      const problem = headerProblem(value)
+      if (problem !== undefined) throw new RestoreVersionError(problem)
+      return
+    }
+    const end = trailerCount(value)
+    if (end !== undefined && this.#end === undefined) {
+      this.#end = end
+      return
+    }
+    this.#lines++
+    const session = this.#end === undefined ? parseSession(value) : undefined
+    if (session !== undefined) this.#waiting.push({ ...session, line: number })
+    else if (this.#options.onDamage === 'skip') this.count.damaged++
+    else throw new RestoreLineError(number)
+  }
+
+  async #write (): Promise<void> {
+    const sessions = this.#waiting
+    this.#waiting = []
+    // All of them are waited for, so that the counts are right also if one fails.
+    const results = await Promise.allSettled(sessions.map(async (session) => {
+      this.count[await this.#restore(session)]++
+    }))
+    for (const result of results) if (result.status === 'rejected') throw result.reason
+    if (sessions.length > 0) this.#options.onProgress?.({ ...this.count })
+  }
+
+  async #restore ({ id, record, line }: SavedSession & { line: number }): Promise<keyof Count> {
+    const { store } = this.#home
+    if (record.expiresAt !== null && record.expiresAt <= Date.now()) {
+      if (record.deleteSession) return 'expired'
+      record.fields = new Map()
+      record.expiresAt = null
+    }
+    if (store.full && await lookUp(store, id) === undefined) throw new RestoreFullError(line)
+    if (await ask(() => store.create(id, record), (created) => created)) return 'restored'
+    if (this.#options.onConflict === 'skip') return 'skipped'
+    if (this.#options.onConflict !== 'replace') throw new RestoreConflictError(line)
+    await ask(() => requireInterface('restore', store, 'restore()').replace(id, record), () => {})
+    return 'replaced'
+  }
+}

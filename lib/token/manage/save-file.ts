@@ -1,0 +1,87 @@
+import { show } from '../../util/option-rules.js'
+import { RecordError } from '../../errors.js'
+import type { SessionRecord } from '../../stores/store.js'
+import { newGeneration, isName } from '../names.js'
+
+/*
+ * A file of saved sessions is lines of JSON (UTF-8, each ended by a line feed). The first says what it is, the last that
+ * it is whole:
+ *   {"format":"fastify-request-session","version":1,"savedAt":"2026-01-31T12:00:00.000Z"}
+ *   {"id":…,"createdAt":…,"expiresAt":…,"ttl":…,"maxAge":…,"keep":…,"name":…,"shared":…,"subject":…,"data":{…}}
+ *   {"end":true,"sessions":1}
+ * Times are milliseconds since the epoch, lives are seconds, null is never; what a session has not is left out. Ids are
+ * hashes of tokens: with such a file nobody can present himself as a user.
+ */
+const format = 'fastify-request-session'
+const version = 1
+
+/** What a line holds. */
+export interface SavedSession {
+  readonly id: string
+  readonly record: SessionRecord
+}
+
+export function headerLine (): string {
+  return `${JSON.stringify({ format, version, savedAt: new Date().toISOString() })}\n`
+}
+
+export function trailerLine (sessions: number): string {
+  return `${JSON.stringify({ end: true, sessions })}\n`
+}
+
+/** @throws RecordError (`FST_SESSION_RECORD`) if a value is not JSON */
+export function sessionLine (id: string, record: SessionRecord): string {
+  const { fields, createdAt, expiresAt, ttl, maxAge, deleteSession, name, subject } = record
+  const head = JSON.stringify({ id, createdAt, expiresAt, ttl, maxAge, keep: !deleteSession || undefined, name, shared: record.generation !== undefined || undefined, subject })
+  const data = [...fields].map(([key, text]) => `${JSON.stringify(key)}:${jsonLine(key, text)}`)
+  return `${head.slice(0, -1)},"data":{${data.join(',')}}}\n`
+}
+
+/** A text that is one line of JSON, as it is; what another writer has put on several lines, on one. */
+function jsonLine (key: string, text: string): string {
+  try {
+    const value: unknown = JSON.parse(text)
+    return /[\n\r]/.test(text) ? JSON.stringify(value) : text
+  } catch (cause) {
+    throw new RecordError(`the value of ${show(key)} is not JSON`, { cause })
+  }
+}
+
+/** What the first line is: `undefined` if it can be read, else the problem. */
+export function headerProblem (line: unknown): string | undefined {
+  if (!isObject(line) || line['format'] !== format) return 'it is no file of saved sessions'
+  return line['version'] === version ? undefined : `it is of version ${show(line['version'])}, and this is version ${version}`
+}
+
+/** How many sessions the last line says that there are; `undefined` if it is not the last line. */
+export function trailerCount (line: unknown): number | undefined {
+  return isObject(line) && line['end'] === true && Number.isSafeInteger(line['sessions']) ? line['sessions'] as number : undefined
+}
+
+/** The session of a line; `undefined` if it is damaged. */
+export function parseSession (line: unknown): SavedSession | undefined {
+  if (!isObject(line)) return undefined
+  const { id, createdAt, expiresAt, ttl, maxAge, keep = false, name, shared = false, subject, data, ...rest } = line
+  const isWhole = typeof id === 'string' && /^[\w-]{43}$/.test(id) && isTime(createdAt) && (expiresAt === null || isTime(expiresAt)) &&
+    isLife(ttl) && isLife(maxAge) && typeof keep === 'boolean' && (name === undefined || isName(name)) && typeof shared === 'boolean' &&
+    (!shared || name !== undefined) && (subject === undefined || isName(subject)) && isObject(data) && Object.keys(rest).length === 0
+  if (!isWhole) return undefined
+  const fields = new Map<string, string>()
+  for (const [key, value] of Object.entries(data)) {
+    if (key === '') return undefined
+    fields.set(key, JSON.stringify(value))
+  }
+  return { id, record: { fields, createdAt, expiresAt, ttl, maxAge, deleteSession: !keep, name, generation: shared ? newGeneration() : undefined, subject } }
+}
+
+function isObject (value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+function isTime (value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= 0
+}
+
+function isLife (value: unknown): value is number | null | undefined {
+  return value === undefined || value === null || (Number.isSafeInteger(value) && (value as number) > 0)
+}

@@ -1,0 +1,108 @@
+import { createWriteStream } from 'node:fs'
+import { rename, rm } from 'node:fs/promises'
+import { Readable, Writable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import { checkOptions, rules, type Rule } from '../../util/option-rules.js'
+import { OptionError, RecordError } from '../../errors.js'
+import { requireInterface } from '../../stores/require-interface.js'
+import { headerLine, sessionLine, trailerLine } from './save-file.js'
+import type { SessionHome } from '../session-state.js'
+import { ask } from '../ask-store.js'
+import { idOf } from '../tokens.js'
+
+/** What is saved. */
+export interface SaveOptions {
+  /** The sessions of these tokens. @default all sessions */
+  tokens?: Iterable<string> | undefined
+  /** What happens to a session that cannot be read: it stops the saving, or is left out and counted. @default 'fail' */
+  onDamage?: 'fail' | 'skip' | undefined
+  /** Told from time to time how far it is. */
+  onProgress?: ((progress: SaveResult) => void) | undefined
+  /** Stops the saving with an AbortError; no half file stays behind. */
+  signal?: AbortSignal | undefined
+}
+
+/** What was saved. */
+export interface SaveResult {
+  readonly sessions: number
+  /** Those that could not be read. */
+  readonly damaged: number
+}
+
+const saveRules: Record<keyof SaveOptions, Rule> = {
+  tokens: { allowed: 'a list of tokens', test: (value) => typeof value === 'object' && value !== null && Symbol.iterator in value },
+  onDamage: { allowed: "'fail' or 'skip'", test: (value) => value === 'fail' || value === 'skip' },
+  onProgress: rules.function,
+  signal: { allowed: 'an AbortSignal', test: (value) => value instanceof AbortSignal },
+}
+
+/** Sessions that are read at once. */
+const atOnce = 256
+
+/** A file that is not whole yet has this behind its name. */
+const partial = '.partial'
+
+export async function saveSessions (home: SessionHome, target: Writable | string | URL, options: SaveOptions): Promise<SaveResult> {
+  const checked = checkOptions<SaveOptions>('save()', options, saveRules)
+  const pages = checked.tokens === undefined ? requireInterface('list', home.store, 'save()').ids() : pagesOf(home, checked.tokens)
+  const result = { sessions: 0, damaged: 0 }
+  const source = Readable.from(lines(home, pages, checked.onDamage ?? 'fail', result, checked.onProgress), { highWaterMark: 1 })
+  const stop = checked.signal === undefined ? {} : { signal: checked.signal }
+  if (target instanceof Writable) {
+    await pipeline(source, target, { end: false, ...stop })
+  } else if (typeof target === 'string' || target instanceof URL) {
+    await toFile(source, target, stop)
+  } else {
+    throw new OptionError('save()', 'the target must be a path or a writable stream')
+  }
+  return result
+}
+
+/** Nobody else may read the file, and one that was there before stays until this one is whole. */
+async function toFile (source: Readable, path: string | URL, stop: { signal?: AbortSignal }): Promise<void> {
+  const unfinished = path instanceof URL ? new URL(path.href + partial) : path + partial
+  const file = createWriteStream(unfinished, { mode: 0o600, flush: true })
+  try {
+    await pipeline(source, file, stop)
+    await rename(unfinished, path)
+  } catch (error) {
+    // A file that is still being opened would come after its removal.
+    if (!file.closed) await new Promise<void>((resolve) => { file.once('close', () => resolve()) })
+    await rm(unfinished, { force: true })
+    throw error
+  }
+}
+
+async function * lines (
+  home: SessionHome, pages: AsyncIterable<readonly string[]> | Iterable<readonly string[]>, onDamage: 'fail' | 'skip',
+  result: { sessions: number, damaged: number }, onProgress: SaveOptions['onProgress']
+): AsyncGenerator<string, undefined> {
+  yield headerLine()
+  for await (const page of pages) {
+    for (let i = 0; i < page.length; i += atOnce) {
+      const read = await Promise.all(page.slice(i, i + atOnce).map((id) => lineOf(home, id, onDamage)))
+      const there = read.filter((line) => typeof line === 'string')
+      result.sessions += there.length
+      result.damaged += read.filter((line) => line === null).length
+      if (there.length > 0) yield there.join('')
+      onProgress?.({ ...result })
+    }
+  }
+  yield trailerLine(result.sessions)
+}
+
+/** `undefined`: there is no such session any more. `null`: it is damaged. */
+async function lineOf ({ store }: SessionHome, id: string, onDamage: 'fail' | 'skip'): Promise<string | undefined | null> {
+  try {
+    const record = await ask(() => store.load(id), (record) => record)
+    return record && sessionLine(id, record)
+  } catch (error) {
+    if (onDamage === 'skip' && error instanceof RecordError) return null
+    throw error
+  }
+}
+
+function * pagesOf ({ tokens: kind }: SessionHome, tokens: Iterable<string>): Generator<string[], undefined> {
+  const ids = new Set([...tokens].filter((token) => typeof token === 'string' && kind.valid(token)).map(idOf))
+  yield [...ids]
+}

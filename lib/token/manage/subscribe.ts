@@ -1,0 +1,126 @@
+import { requireInterface } from '../../stores/require-interface.js'
+import type { SessionStore, StoreEvent, StoreWatch } from '../../stores/store.js'
+import { lookUp } from './info.js'
+import { UpdateQueue, type UpdateListener } from './update-queue.js'
+import { nothing } from '../../util/maybe-promise.js'
+
+/** Milliseconds after which a session that should have expired by our clock, or whose store failed, is looked at again. */
+const lookAgain = 250
+/** The longest that a timer can wait, in milliseconds. */
+const maxDelay = 2_147_483_647
+
+/**
+ * Follows one session for one listener. The store tells of commits and of the end; that the session has expired is seen
+ * here, by a look at the store when its time is up. So it needs no keyspace events, which a server may not allow, sends
+ * only when it comes to deleting a key, and does not repeat for who was away.
+ */
+export class Subscription {
+  readonly #store: SessionStore
+  readonly #id: string
+  readonly #queue: UpdateQueue
+  readonly #closed: (subscription: Subscription) => void
+  #watch: StoreWatch | undefined
+  #timer: NodeJS.Timeout | undefined
+  #generation: string | undefined
+  /** When the session expires, in milliseconds since the epoch; `undefined` until it is known. */
+  #expiresAt: number | null | undefined
+  #over = false
+
+  /** @internal Subscriptions come from `subscribe()`. */
+  constructor (store: SessionStore, id: string, listener: UpdateListener, closed: (subscription: Subscription) => void) {
+    this.#store = store
+    this.#id = id
+    this.#queue = new UpdateQueue(listener)
+    this.#closed = closed
+  }
+
+  /** Whether nothing more will be told: it was closed, or the session is gone. */
+  get closed (): boolean {
+    return this.#over
+  }
+
+  /** @internal `false`, and nothing is told, if there is no such session. */
+  async start (): Promise<boolean> {
+    const watch = await requireInterface('watch', this.#store, 'subscribe()').watch(this.#id, (event) => this.#hear(event))
+    if (watch === undefined) return false
+    this.#watch = watch
+    try {
+      const summary = await lookUp(this.#store, this.#id)
+      if (summary === undefined) {
+        await this.close()
+        return false
+      }
+      this.#generation = summary.generation
+      if (this.#expiresAt === undefined) this.#await(summary.expiresAt)
+    } catch (error) {
+      await this.close()
+      throw error
+    }
+    if (this.#over) await watch.stop()
+    this.#queue.start()
+    return true
+  }
+
+  /** Stops: the listener is not called any more, though it may still be at work. */
+  async close (): Promise<void> {
+    this.#queue.clear()
+    await this.#end()
+  }
+
+  #hear (event: StoreEvent): void {
+    if (this.#over) return
+    switch (event.type) {
+      case 'changed':
+        if (event.keys.length > 0) this.#queue.changed(event.keys)
+        this.#await(event.expiresAt)
+        break
+      case 'ended':
+        this.#queue.add({ type: 'ended', renewed: event.renewed })
+        this.#gone()
+        break
+      case 'interrupted':
+        this.#look(true)
+    }
+  }
+
+  #await (expiresAt: number | null, atLeast = 1): void {
+    this.#expiresAt = expiresAt
+    clearTimeout(this.#timer)
+    if (expiresAt === null || this.#over) return
+    const delay = Math.min(maxDelay, Math.max(atLeast, expiresAt - Date.now()))
+    this.#timer = setTimeout(() => this.#look(false), delay).unref()
+  }
+
+  /** @param missed whether something may have happened that was not told */
+  #look (missed: boolean): void {
+    Promise.resolve(lookUp(this.#store, this.#id)).then((summary) => {
+      if (this.#over) return
+      const isDue = typeof this.#expiresAt === 'number' && this.#expiresAt <= Date.now()
+      if (summary === undefined || summary.generation !== this.#generation) {
+        this.#queue.add(isDue ? { type: 'expired' } : { type: 'ended', renewed: false })
+        this.#gone()
+      } else if (!summary.deleteSession && summary.size === 0 && isDue) {
+        this.#queue.add({ type: 'expired' })
+        this.#await(null)
+      } else {
+        if (missed) this.#queue.changed(undefined)
+        this.#await(summary.expiresAt, lookAgain)
+      }
+    }, () => {
+      clearTimeout(this.#timer)
+      if (!this.#over) this.#timer = setTimeout(() => this.#look(missed), lookAgain).unref()
+    })
+  }
+
+  #gone (): void {
+    this.#end().catch(nothing) // a connection that cannot be told to stop is lost anyway
+  }
+
+  async #end (): Promise<void> {
+    if (this.#over) return
+    this.#over = true
+    clearTimeout(this.#timer)
+    this.#closed(this)
+    await this.#watch?.stop()
+  }
+}

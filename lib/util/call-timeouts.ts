@@ -1,0 +1,81 @@
+import { Chain, type Link } from './linked-list.js'
+
+/** The most ticks of the clock within one timeout; a tick is a millisecond at the least. */
+const maxTicks = 16
+
+/** A call that waits for its answer. */
+class Call implements Link<Call> {
+  older: Call | undefined = undefined
+  newer: Call | undefined = undefined
+  waits = true
+  readonly expire: () => void
+  /** The tick in which it began. */
+  readonly began: number
+
+  constructor (expire: () => void, began: number) {
+    this.expire = expire
+    this.began = began
+  }
+}
+
+/**
+ * Deadlines of many short calls that all have the same timeout: one coarse timer for all, instead of one for each. A
+ * call expires after the timeout, never before, and up to a sixteenth of it later.
+ */
+export class Deadlines {
+  /** Milliseconds. */
+  readonly timeout: number
+  /** Milliseconds after which a call has expired for certain. */
+  readonly latest: number
+  readonly #ticks: number
+  readonly #interval: number
+  #timer: NodeJS.Timeout | undefined
+  #tick = 0
+  readonly #calls = new Chain<Call>()
+
+  /** @param timeout milliseconds */
+  constructor (timeout: number) {
+    this.timeout = timeout
+    this.#ticks = Math.min(maxTicks, timeout)
+    this.#interval = timeout / this.#ticks
+    this.latest = Math.ceil(timeout + this.#interval)
+  }
+
+  start (expire: () => void): Call {
+    const call = new Call(expire, this.#tick)
+    this.#calls.add(call)
+    if (this.#timer === undefined) this.#timer = setInterval(() => this.#expire(), this.#interval)
+    else if (this.#calls.size === 1) this.#timer.ref()
+    return call
+  }
+
+  end (call: Call): void {
+    if (!call.waits) return
+    call.waits = false
+    this.#calls.remove(call)
+    // The clock goes on for a while, but a process that has nothing else to do need not wait for it.
+    if (this.#calls.size === 0) this.#timer?.unref()
+  }
+
+  #expire (): void {
+    this.#tick++
+    for (const call of this.#calls) {
+      if (this.#tick - call.began <= this.#ticks) break
+      this.end(call)
+      call.expire()
+    }
+    if (this.#calls.size > 0) return
+    clearInterval(this.#timer)
+    this.#timer = undefined
+  }
+}
+
+/** One for each timeout that is in use. */
+const known = new Map<number, Deadlines>()
+
+/** @param timeout milliseconds */
+export function deadlinesOf (timeout: number): Deadlines {
+  let deadlines = known.get(timeout)
+  if (deadlines === undefined) known.set(timeout, deadlines = new Deadlines(timeout))
+  return deadlines
+}
