@@ -55,14 +55,14 @@ export interface OpenSession<Exposed> {
   /** What `request.<name>` is. */
   readonly session: Exposed
   /** The reply's headers leave now and the commit comes after them (`commit: 'onResponse'`): the last chance to set a header. */
-  beforeHeaders(): void
+  beforeHeaders? (): void
   /**
    * Keeps the work. A rejection means that nothing was kept; where that is not certain it is an
    * `OutcomeUnknownError` (`FST_SESSION_OUTCOME_UNKNOWN`).
    */
-  commit(): MaybePromise<void>
+  commit? (): MaybePromise<void>
   /** Drops the work. */
-  rollback(): MaybePromise<void>
+  rollback? (): MaybePromise<void>
   /** Frees what the session holds, and makes a later use of it fail. Always called, also after a failed commit. */
   close(): MaybePromise<void>
 }

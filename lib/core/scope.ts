@@ -115,7 +115,7 @@ export class Scope implements SessionScope, OpenContext {
 
   /** The reply's headers leave before the commit. */
   beforeHeaders (): void {
-    if (this.state === 'open' && !this.#rollbackOnly) this.#session?.beforeHeaders()
+    if (this.state === 'open' && !this.#rollbackOnly) this.#session?.beforeHeaders?.()
   }
 
   /**
@@ -162,7 +162,7 @@ export class Scope implements SessionScope, OpenContext {
   #commit (): MaybePromise<void> {
     this.state = 'committing'
     try {
-      const result = this.#session?.commit()
+      const result = this.#session?.commit?.()
       if (!isPromise(result)) return this.#committed()
       return result.then(() => this.#committed(), (error: unknown) => this.#commitFailed(error))
     } catch (error) {
@@ -188,7 +188,7 @@ export class Scope implements SessionScope, OpenContext {
   #rollback (): MaybePromise<void> {
     this.state = 'rolling-back'
     try {
-      const result = this.#session?.rollback()
+      const result = this.#session?.rollback?.()
       if (!isPromise(result)) return this.#rolledBack()
       return result.then(() => this.#rolledBack(), (error: unknown) => this.#rolledBack(error))
     } catch (error) {

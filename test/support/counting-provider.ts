@@ -81,14 +81,14 @@ export class CountingProvider<Exposed = unknown> implements SessionProvider<Expo
     return {
       session: inner.session,
       replyTo: (error) => inner.replyTo?.(error),
-      beforeHeaders: () => { inner.beforeHeaders() },
+      beforeHeaders: () => { inner.beforeHeaders?.() },
       commit: () => {
         counted.commits++
-        return this.#step('commit', () => inner.commit(), settled)
+        return this.#step('commit', () => inner.commit?.(), settled)
       },
       rollback: () => {
         counted.rollbacks++
-        return this.#step('rollback', () => inner.rollback(), settled)
+        return this.#step('rollback', () => inner.rollback?.(), settled)
       },
       close: () => this.#step('close', () => {
         counted.closedTooSoon = counted.settledAfterHeaders === undefined && counted.commits + counted.rollbacks > 0
