@@ -44,6 +44,10 @@ export const KeyError = createError<[key: string]>(
 export const ValueError = createError<[key: string, problem: string]>(
   'FST_SESSION_VALUE', 'The value for the session key %s cannot be stored: %s', 500, TypeError)
 
+/** A property was assigned to a session, which would be lost: `session.user = …`. */
+export const PropertyError = createError<[name: string]>(
+  'FST_SESSION_PROPERTY', 'A session keeps no property %s: write session.set(key, value).', 500, TypeError)
+
 /** `increment()` met a value that is not a whole number, or would leave the range that JavaScript counts exactly. Nothing was changed. */
 export const NotANumberError = createError<[key: string, problem: string]>(
   'FST_SESSION_NOT_A_NUMBER', 'The session key %s cannot be incremented: %s', 500, TypeError)

@@ -1,24 +1,22 @@
-// The public surface. What is not named here is nobody's to import: scopes, drafts, scripts and hooks stay inside.
+// Everything public is exported here; the rest is internal.
 export { default } from './plugin/plugin.js'
 export type { RequestSessionOptions } from './plugin/options.js'
 export type { CommitOptions, OpenContext, OpenSession, RouteOptionsOf, SessionOf, SessionOpener, SessionProvider, TransactionProvider } from './core/provider.js'
 export type { Outcome, ScopeState, SessionScope } from './core/scope.js'
-export { getSession, type CallOptionsOf, type GetSessionOf, type OpenedSession } from './core/get-session.js'
-
-export { getTransaction, type GetTransactionOf, type TransactionOf, type TransactionOptionsOf, type TransactionPlace } from './core/get-transaction.js'
+export {
+  getSession, getTransaction,
+  type CallOptionsOf, type GetSessionOf, type GetTransactionOf, type OpenedSession, type TransactionOf, type TransactionOptionsOf, type TransactionPlace,
+} from './core/get-session.js'
 
 export {
-  tokenSessions, type CompleteTokenManager, type CompleteTokenProvider, type CompleteTokenSessionOptions, type TokenCallOptions, type TokenManager,
-  type TokenProvider, type TokenRouteOptions, type TokenSessionOptions,
+  tokenSessions, type CompleteTokenManager, type CompleteTokenProvider, type ExistingSessions, type SessionAddress, type TokenManager, type TokenProvider,
 } from './token/token-sessions.js'
+export type { CompleteTokenSessionOptions, NewSession, TokenCallOptions, TokenRouteOptions, TokenSessionOptions } from './token/options.js'
 export { TokenSession, type SessionData } from './token/session.js'
-export type { ExistingSessions, NewSession, SessionAddress } from './token/manager.js'
-export type { SessionInfo } from './token/manage/info.js'
 export type { RestoreOptions, RestoreResult } from './token/manage/restore.js'
 export type { SaveOptions, SaveResult } from './token/manage/save.js'
-export type { Subscription } from './token/manage/subscribe.js'
-export type { SessionUpdate, UpdateListener } from './token/manage/update-queue.js'
-export type { EndFilter, ListingOptions, SessionFilter, SessionTotals, TotalsOptions } from './token/manage/list.js'
+export type { SessionUpdate, Subscription, UpdateListener } from './token/manage/subscribe.js'
+export type { EndFilter, ListingOptions, SessionFilter, SessionInfo, SessionTotals, TotalsOptions } from './token/manage/list.js'
 export { cookieTransport, headerTransport, type CookieOptions, type HeaderOptions, type TokenTransport } from './token/transport.js'
 
 export { neo4jSessions, neo4jTransactions, type Neo4jSessions, type Neo4jTransactions } from './neo4j/neo4j.js'

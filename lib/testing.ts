@@ -19,7 +19,7 @@ export interface NoOpenSessionsOptions {
  * @throws OpenSessionsError (`FST_SESSION_STILL_OPEN`) that names the routes of those that are still open then
  */
 export async function assertNoOpenSessions (app: FastifyInstance, { within = 1000 }: NoOpenSessionsOptions = {}): Promise<void> {
-  const open = (): string[] => registrationsOf(app).flatMap(({ name, tracker }) => [...tracker.open].map(({ route }) => `${name} of ${route}`))
+  const open = (): string[] => registrationsOf(app).flatMap(({ name, sessions }) => [...sessions].map(({ route }) => `${name} of ${route}`))
   if (open().length > 0) await closed(() => open().length === 0, within)
   const left = open()
   if (left.length > 0) throw new OpenSessionsError(left.length, left.join(', '))

@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import type { SessionAddress } from '../token/manager.js'
+import type { SessionAddress } from '../token/token-sessions.js'
 import { tokenKinds } from '../token/tokens.js'
 import { secretOption, type CommonOptions, type SecretOptions } from './options.js'
 import { readToken } from './prompt.js'

@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
-import type { SessionInfo } from '../token/manage/info.js'
+import type { SessionInfo } from '../token/manage/list.js'
 import type { Surroundings } from './terminal.js'
 
 /** What is told of a session. How long it lives without being used is not known here, where the app does not say it of each. */

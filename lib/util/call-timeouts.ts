@@ -1,4 +1,4 @@
-import { Chain, type Link } from './linked-list.js'
+import { LinkedList, type Link } from './linked-list.js'
 
 /** The most ticks of the clock within one timeout; a tick is a millisecond at the least. */
 const maxTicks = 16
@@ -31,7 +31,7 @@ export class Deadlines {
   readonly #interval: number
   #timer: NodeJS.Timeout | undefined
   #tick = 0
-  readonly #calls = new Chain<Call>()
+  readonly #calls = new LinkedList<Call>()
 
   /** @param timeout milliseconds */
   constructor (timeout: number) {
