@@ -1,7 +1,7 @@
 import t, { type Test } from 'tap'
 import type { DocumentStore, IDocumentSession } from 'ravendb'
 import { getSession, ravenSessions, type RavenProvider, type RavenSessionOptions } from '../../lib/index.js'
-import { documentsApp, type Note } from '../support/documents/app.js'
+import { documentsApp, type Note } from '../support/ravendb/app.js'
 import { ravenDatabaseForTest } from '../support/servers/require.js'
 
 type Using = <R>(use: (session: IDocumentSession) => Promise<R>) => Promise<R>

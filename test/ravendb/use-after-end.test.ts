@@ -4,7 +4,7 @@ import type { IDocumentSession } from 'ravendb'
 import { ravenSessions } from '../../lib/index.js'
 import { exchange } from '../support/lifecycle/client.js'
 import { barrier } from '../support/barrier.js'
-import { documentsApp, statsOf, type Note } from '../support/documents/app.js'
+import { documentsApp, statsOf, type Note } from '../support/ravendb/app.js'
 import { ravenDatabaseForTest } from '../support/servers/require.js'
 
 class Visit { page = '/' }

@@ -4,8 +4,8 @@ import type { Driver } from 'neo4j-driver'
 import type { Test } from 'tap'
 import requestSession, { getSession, neo4jSessions, neo4jTransactions, tokenSessions, type TokenSession } from '../../../lib/index.js'
 import { barrier } from '../../support/barrier.js'
-import { graphApp, sessionOf, transactionOf } from '../../support/graph/app.js'
-import { count, driverForTest } from '../../support/graph/graph.js'
+import { graphApp, sessionOf, transactionOf } from '../../support/neo4j/app.js'
+import { count, driverForTest } from '../../support/neo4j/driver.js'
 
 interface Data { 'neo4j:bookmarks': string[] }
 

@@ -5,8 +5,8 @@ import { Readable } from 'node:stream'
 import type { Test } from 'tap'
 import { neo4jTransactions } from '../../../lib/index.js'
 import { barrier, type Barrier } from '../../support/barrier.js'
-import { graphApp, scopeOf, transactionOf } from '../../support/graph/app.js'
-import { assertNothingOpen, driverForTest, query } from '../../support/graph/graph.js'
+import { graphApp, scopeOf, transactionOf } from '../../support/neo4j/app.js'
+import { assertNothingOpen, driverForTest, query } from '../../support/neo4j/driver.js'
 import { exchange } from '../../support/lifecycle/client.js'
 
 const requests = 10_000

@@ -1,7 +1,7 @@
 import type { Driver, Session, Transaction } from 'neo4j-driver'
 import type { Test } from 'tap'
 import { neo4jSessions, neo4jTransactions } from '../../../lib/index.js'
-import { assertNothingOpen, count, driverForTest, openTransactions, query } from '../../support/graph/graph.js'
+import { assertNothingOpen, count, driverForTest, openTransactions, query } from '../../support/neo4j/driver.js'
 import type { Harness } from '../../support/lifecycle/harness.js'
 import { runLifecycle } from '../../support/lifecycle/run.js'
 

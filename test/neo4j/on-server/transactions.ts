@@ -2,8 +2,8 @@ import type { Driver } from 'neo4j-driver'
 import { Readable } from 'node:stream'
 import type { Test } from 'tap'
 import { neo4jTransactions } from '../../../lib/index.js'
-import { graphApp, scopeOf, transactionOf } from '../../support/graph/app.js'
-import { assertNothingOpen, count, driverForTest, openTransactions } from '../../support/graph/graph.js'
+import { graphApp, scopeOf, transactionOf } from '../../support/neo4j/app.js'
+import { assertNothingOpen, count, driverForTest, openTransactions } from '../../support/neo4j/driver.js'
 
 const create = 'CREATE (:Kept {key: $key})'
 

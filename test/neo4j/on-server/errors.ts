@@ -2,9 +2,9 @@ import type { Driver } from 'neo4j-driver'
 import type { Test } from 'tap'
 import { neo4jSessions, neo4jTransactions } from '../../../lib/index.js'
 import { barrier } from '../../support/barrier.js'
-import { graphApp, sessionOf, transactionOf } from '../../support/graph/app.js'
-import { assertNothingOpen, count, driverForTest, openTransactions, query } from '../../support/graph/graph.js'
-import { proxyForTest } from '../../support/graph/proxy.js'
+import { graphApp, sessionOf, transactionOf } from '../../support/neo4j/app.js'
+import { assertNothingOpen, count, driverForTest, openTransactions, query } from '../../support/neo4j/driver.js'
+import { proxyForTest } from '../../support/neo4j/proxy.js'
 
 const create = 'CREATE (:Kept {key: $key})'
 
