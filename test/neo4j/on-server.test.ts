@@ -12,11 +12,11 @@ import { neogma } from './on-server/neogma.js'
 import { restart } from './on-server/restart.js'
 import { transactions } from './on-server/transactions.js'
 
-// Milliseconds: a minute or so on a machine that does nothing else, and it seldom does.
+// Milliseconds. The tests take about a minute on an idle machine, and many times that on a busy one.
 t.setTimeout(600_000)
 
-// One server for all that needs a real one: a JVM takes its time and its memory. The parts count the server's
-// transactions, and so come one after the other.
+// All tests that need a real server share one, since a JVM takes its time and its memory. They run one after the other,
+// since they count the server's transactions.
 t.test('on a real Neo4j', async (t) => {
   const server = await neo4jForTest(t)
   if (!server) return

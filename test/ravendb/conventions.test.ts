@@ -6,7 +6,7 @@ import { ravenDatabaseForTest } from '../support/servers/require.js'
 
 type Using = <R>(use: (session: IDocumentSession) => Promise<R>) => Promise<R>
 
-/** Every form in which a session can be opened, with the same options; and what each does with a piece of work. */
+/** Every way to open a session with the same options: each runs a callback in its session. */
 function forms (t: Test, store: DocumentStore, options: RavenSessionOptions): Record<string, Using> {
   const inRequest = (provider: RavenProvider, config?: RavenSessionOptions): Using => async (use) => {
     const app = await documentsApp(t, provider)

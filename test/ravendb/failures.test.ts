@@ -45,7 +45,7 @@ function defineRoutes (app: FastifyInstance): void {
 }
 
 t.test('failures', async (t) => {
-  // One of its own: it is killed and stopped.
+  // A server of its own, since this test kills and stops it.
   const server = await withServer(t, startRavenDB)
   if (!server) return
   const { store, name: databaseName } = await createRavenDatabase(server.url, (store) => { store.conventions.registerEntityType(Visit) })

@@ -8,7 +8,7 @@ import { documentsApp } from '../support/ravendb/app.js'
 const store = new DocumentStore('http://127.0.0.1:9', 'nobody').initialize()
 t.teardown(() => store.dispose())
 
-/** What no type checker would let pass. */
+/** Lets a value through that the types refuse. */
 function untyped<T = RavenSessionOptions> (value: unknown): T {
   return value as T
 }

@@ -16,13 +16,13 @@ const requestTimeout = 3000
 
 type Kind = 'save' | 'save wide' | 'read' | 'refuse' | 'fail'
 
-/** In turn: eleven saves, four of them cluster-wide, four reads, and five requests that roll back. */
+/** Kinds of requests, in turn: eleven saves, four of them cluster-wide, four reads, and five requests that roll back. */
 const kinds: readonly Kind[] = [
   'save', 'read', 'save wide', 'refuse', 'save', 'save', 'read', 'fail', 'save wide', 'save',
   'refuse', 'save', 'read', 'save wide', 'fail', 'save', 'save wide', 'read', 'refuse', 'save',
 ]
 
-/** What a client was told of the document that its request was to save. */
+/** The reply to a request, and the document that the request was to save. */
 interface Told {
   readonly kind: Kind
   readonly id: string
@@ -82,12 +82,12 @@ t.test('a server that is killed and restarted, and stopped and continued, under 
   async function client (): Promise<void> {
     while (progress.sent < total) {
       const { statusCode } = await send()
-      // As Retry-After asks for, only sooner: else all 5,000 would be sent while the server is away.
+      // Waits as Retry-After asks, but for less time: without a wait all 5,000 requests would be sent while the server is away.
       if (statusCode === 503) await delay(100)
     }
   }
 
-  /** Resolves when so many requests have been sent. */
+  /** Resolves when this many requests have been sent. */
   async function reached (count: number): Promise<void> {
     while (progress.sent < count) await delay(5)
   }

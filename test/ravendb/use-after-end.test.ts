@@ -9,7 +9,7 @@ import { ravenDatabaseForTest } from '../support/servers/require.js'
 
 class Visit { page = '/' }
 
-/** What can be taken from a session while it is open, and how each could be used later. */
+/** Objects taken from a session while it is open, each with a later use of it. */
 function routesOfUse (session: IDocumentSession): Record<string, () => unknown> {
   const { advanced } = session
   const { attachments, revisions, lazily, eagerly } = advanced

@@ -8,7 +8,7 @@ import { proxyForTest } from '../../support/neo4j/proxy.js'
 
 const create = 'CREATE (:Kept {key: $key})'
 
-/** What the client gets when the database refuses, is full, or is lost; and that the next request works. */
+/** The reply when the database refuses, the pool is full, or the connection is lost. The next request works. */
 export async function errors (t: Test, url: string, observer: Driver): Promise<void> {
   await t.test('a database that does not exist', async (t) => {
     const driver = driverForTest(t, url)

@@ -7,7 +7,7 @@ import { runLifecycle } from '../../support/lifecycle/run.js'
 
 const create = 'CREATE (:Kept {key: $key})'
 
-/** Every row of the lifecycle, for sessions and for transactions, looked at on the server. */
+/** Every row of the lifecycle, for sessions and for transactions, checked on the server. */
 export async function lifecycle (t: Test, url: string, observer: Driver): Promise<void> {
   const driver = driverForTest(t, url, { maxConnectionPoolSize: 5 })
   const shared = {

@@ -10,7 +10,7 @@ import type { OwnServer } from '../../support/servers/own-server.js'
 
 const clients = 24
 const acquisition = 2000
-/** Milliseconds: what the driver may wait, and what a busy machine takes. A hang would be longer. */
+/** Milliseconds: the driver's longest wait, and time for a busy machine. A hang takes longer. */
 const patience = acquisition + 18_000
 
 interface Answer { readonly key: string, readonly status: number, readonly code: string | undefined, readonly took: number }

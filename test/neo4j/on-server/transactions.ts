@@ -7,7 +7,7 @@ import { assertNothingOpen, count, driverForTest, openTransactions } from '../..
 
 const create = 'CREATE (:Kept {key: $key})'
 
-/** What a route sees of its transaction, and what the server does. */
+/** The transaction as its route sees it, and as the server sees it. */
 export async function transactions (t: Test, url: string, observer: Driver): Promise<void> {
   const driver = driverForTest(t, url)
 
