@@ -34,13 +34,13 @@ export interface Neo4jSession {
  * @example
  * ```ts
  * import neo4j from 'neo4j-driver'
- * import { neo4jSessions, type Neo4jDriver, type Neo4jSessions } from 'fastify-request-session'
+ * import { neo4jSessions, neo4jTransactions, type Neo4jDriver } from 'fastify-request-session'
  *
- * function readers<D extends Neo4jDriver> (driver: D): Neo4jSessions<D> {
- *   return neo4jSessions(driver, () => ({ accessMode: 'READ' }))
+ * function providersOn<D extends Neo4jDriver> (driver: D) {
+ *   return { graph: neo4jSessions(driver), change: neo4jTransactions(driver) }
  * }
  * const driver = neo4j.driver(process.env.NEO4J_URL ?? 'neo4j://localhost')
- * console.log(readers(driver).kind)
+ * console.log(providersOn(driver).change.kind)
  * await driver.close()
  * ```
  */
