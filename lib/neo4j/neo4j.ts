@@ -102,7 +102,7 @@ export function neo4jSessions (driver: Neo4jDriver, config?: ConfigSource): Neo4
  * import { getSession, neo4jTransactions } from 'fastify-request-session'
  *
  * const driver = neo4j.driver(process.env.NEO4J_URL ?? 'neo4j://localhost')
- * const change = neo4jTransactions(driver, { timeout: 5000 }) // or: app.register(requestSession, { name: 'change', provider: change })
+ * const change = neo4jTransactions(driver, { timeout: 30_000 }) // or: app.register(requestSession, { name: 'change', provider: change })
  * await getSession(change, null, async (transaction) => {
  *   await transaction.run('MERGE (p:Person {name: $name})', { name: 'Ada' })
  * })
