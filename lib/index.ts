@@ -31,8 +31,8 @@ export type {
   CommitResult, SessionChange, SessionRecord, SessionStore, CompleteStore, ListingStore, RestorableStore, SessionSummary, StoreEvent, StoreWatch, SubjectStore, WatchableStore,
 } from './stores/store.js'
 
-export { ravenSessions, type RavenCallOptions, type RavenOptionsOf, type RavenProvider } from './ravendb/ravendb.js'
-export type { RavenSessionOptions } from './ravendb/options.js'
+export { ravenSessions, type RavenProvider } from './ravendb/ravendb.js'
+export type { RavenCallOptions, RavenOptionsOf, RavenSessionOptions } from './ravendb/options.js'
 
 export { channels, type SessionEvent } from './core/events.js'
 export { assertNoOpenSessions, type NoOpenSessionsOptions } from './testing.js'

@@ -15,6 +15,11 @@ const maxSeconds = 2_147_483_647
 const isWhole = (value: unknown, min: number, max: number): boolean =>
   Number.isSafeInteger(value) && (value as number) >= min && (value as number) <= max
 
+/** An object whose fields can be read by name. Arrays are none. */
+export function isObject (value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
 /** The rules that options share. */
 export const rules = {
   seconds: {
@@ -61,9 +66,7 @@ export type Checked<O> = { [K in keyof O]?: Exclude<O[K], undefined> }
  */
 export function checkOptions<O extends object> (where: string, options: unknown, allowed: Record<keyof O & string, Rule>): Checked<O> {
   if (options === undefined) return {}
-  if (typeof options !== 'object' || options === null || Array.isArray(options)) {
-    throw new OptionError(where, `options must be an object; got ${show(options)}`)
-  }
+  if (!isObject(options)) throw new OptionError(where, `options must be an object; got ${show(options)}`)
   const checked: Record<string, unknown> = {}
   for (const [name, value] of Object.entries(options)) {
     const rule = Object.hasOwn(allowed, name) ? allowed[name as keyof O & string] : undefined

@@ -2,13 +2,13 @@ import t from 'tap'
 import Fastify, { type FastifyRequest } from 'fastify'
 import { DocumentStore } from 'ravendb'
 import requestSession, { getSession, ravenSessions, type RavenCallOptions, type RavenSessionOptions } from '../../lib/index.js'
-import { documentsApp } from '../support/documents/app.js'
+import { documentsApp } from '../support/ravendb/app.js'
 
 // Options are refused before anything is opened: no server is needed here.
 const store = new DocumentStore('http://127.0.0.1:9', 'nobody').initialize()
 t.teardown(() => store.dispose())
 
-/** What no type checker would let pass. */
+/** Lets a value through that the types refuse. */
 function untyped<T = RavenSessionOptions> (value: unknown): T {
   return value as T
 }

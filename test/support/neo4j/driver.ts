@@ -8,7 +8,7 @@ export function driverForTest (t: Test, url: string, config?: Parameters<typeof 
   return driver
 }
 
-/** Runs one query in a session of its own: how a test looks at the server from outside. */
+/** Runs one query in a session of its own, to check the server from outside of the app. */
 export async function query<Row extends Record<string, unknown>> (driver: Driver, text: string, parameters?: object): Promise<Row[]> {
   const session = driver.session()
   try {
@@ -32,13 +32,13 @@ export interface ServerTransaction {
   readonly status: string
 }
 
-/** The transactions that are open on the server, but for the one that asks. */
+/** The transactions that are open on the server, without that of this query. */
 export async function openTransactions (driver: Driver): Promise<ServerTransaction[]> {
   const rows = await query<ServerTransaction & Record<string, unknown>>(driver, 'SHOW TRANSACTIONS YIELD transactionId, currentQuery, metaData, status')
   return rows.filter(({ currentQuery }) => !currentQuery.startsWith('SHOW TRANSACTIONS'))
 }
 
-/** How many connections of a driver's pool are in use. The driver has no public way to tell. */
+/** The number of connections in use of a driver's pool. The driver has no public API for it. */
 export function connectionsInUse (driver: Driver): number {
   const provider: unknown = Reflect.get(driver, '_connectionProvider')
   if (provider === null) return 0

@@ -1,13 +1,13 @@
 import type { Driver, Session, Transaction } from 'neo4j-driver'
 import type { Test } from 'tap'
 import { neo4jSessions, neo4jTransactions } from '../../../lib/index.js'
-import { assertNothingOpen, count, driverForTest, openTransactions, query } from '../../support/graph/graph.js'
+import { assertNothingOpen, count, driverForTest, openTransactions, query } from '../../support/neo4j/driver.js'
 import type { Harness } from '../../support/lifecycle/harness.js'
 import { runLifecycle } from '../../support/lifecycle/run.js'
 
 const create = 'CREATE (:Kept {key: $key})'
 
-/** Every row of the lifecycle, for sessions and for transactions, looked at on the server. */
+/** Every row of the lifecycle, for sessions and for transactions, checked on the server. */
 export async function lifecycle (t: Test, url: string, observer: Driver): Promise<void> {
   const driver = driverForTest(t, url, { maxConnectionPoolSize: 5 })
   const shared = {

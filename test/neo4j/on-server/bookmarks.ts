@@ -4,8 +4,8 @@ import type { Driver } from 'neo4j-driver'
 import type { Test } from 'tap'
 import requestSession, { getSession, neo4jSessions, neo4jTransactions, tokenSessions, type TokenSession } from '../../../lib/index.js'
 import { barrier } from '../../support/barrier.js'
-import { graphApp, sessionOf, transactionOf } from '../../support/graph/app.js'
-import { count, driverForTest } from '../../support/graph/graph.js'
+import { graphApp, sessionOf, transactionOf } from '../../support/neo4j/app.js'
+import { count, driverForTest } from '../../support/neo4j/driver.js'
 
 interface Data { 'neo4j:bookmarks': string[] }
 
@@ -41,7 +41,7 @@ export async function bookmarks (t: Test, url: string, observer: Driver): Promis
         await used(request).run('RETURN 1')
         together[number]?.open()
         await Promise.all(together.map(({ opened }) => opened))
-        // Of two that write at the very same moment, Neo4j may give both the bookmark of the later one.
+        // Neo4j may give two transactions that commit at the very same moment one bookmark, that of the later one.
         if (number === 1) await answered.opened
         await used(request).run('CREATE (:Kept {key: $key})', { key: `bookmarks ${kind}` })
       })

@@ -2,7 +2,7 @@ import t from 'tap'
 import type { DocumentStore, OptimisticConcurrencyMode, TransactionMode } from 'ravendb'
 import { ravenSessions } from '../../lib/index.js'
 import { barrier } from '../support/barrier.js'
-import { documentsApp, statsOf, type Note } from '../support/documents/app.js'
+import { documentsApp, statsOf, type Note } from '../support/ravendb/app.js'
 import { ravenDatabaseForTest } from '../support/servers/require.js'
 
 async function stored<T extends object> (store: DocumentStore, id: string): Promise<T | null> {

@@ -6,12 +6,12 @@ import t, { type Test } from 'tap'
 import { DocumentStore } from 'ravendb'
 import { ravenSessions } from '../../lib/index.js'
 import { barrier } from '../support/barrier.js'
-import { documentsApp, type Note } from '../support/documents/app.js'
+import { documentsApp, type Note } from '../support/ravendb/app.js'
 import { createRavenDatabase } from '../support/servers/ravendb-database.js'
 import { openRavenDB } from '../support/servers/ravendb.js'
 import { withServer } from '../support/servers/require.js'
 
-/** A store whose server answers as a real one can't be made to. */
+/** A store on a server of the test, which answers in ways that a real one can't be made to. */
 async function storeOn (t: Test, listener: RequestListener): Promise<DocumentStore> {
   const server = createServer((request, response) => {
     if (request.url?.startsWith('/cluster/') === true) response.end(JSON.stringify({ NodeTag: 'A', ServerRole: 'Member' }))
@@ -71,7 +71,7 @@ t.test('an answer that nobody looks at lets go of its connection', async (t) => 
   const store = await storeOn(t, (request, response) => {
     request.socket.once('close', () => { ended.open() })
     response.writeHead(404, json)
-    // In parts, of which not all come with the headers.
+    // The body comes in parts, some of them after the headers.
     response.write(' '.repeat(10_000), () => { response.end(JSON.stringify({ Message: 'no such document' })) })
   })
   const app = await documentsApp(t, ravenSessions(store))

@@ -5,23 +5,23 @@ import { Readable } from 'node:stream'
 import type { Test } from 'tap'
 import { neo4jTransactions } from '../../../lib/index.js'
 import { barrier, type Barrier } from '../../support/barrier.js'
-import { graphApp, scopeOf, transactionOf } from '../../support/graph/app.js'
-import { assertNothingOpen, driverForTest, query } from '../../support/graph/graph.js'
+import { graphApp, scopeOf, transactionOf } from '../../support/neo4j/app.js'
+import { assertNothingOpen, driverForTest, query } from '../../support/neo4j/driver.js'
 import { exchange } from '../../support/lifecycle/client.js'
 
 const requests = 10_000
 const concurrency = 64
 
-/** How often each kind of request comes, in parts. */
+/** The frequency of each kind of request, in parts. */
 const kinds = { ok: 30, throw: 10, refuse: 10, stream: 15, hijack: 8, timeout: 2, leaveBefore: 8, leaveDuring: 5, leaveAfter: 12 }
 type Kind = keyof typeof kinds
 
-/** 10,000 requests that end in all ways, on a pool of 10: nothing stays open, and what was kept is what was said. */
+/** 10,000 requests that end in all ways, on a pool of 10: nothing stays open, and exactly the work is kept whose reply says so. */
 export async function mix (t: Test, url: string, observer: Driver): Promise<void> {
   const driver = driverForTest(t, url, { maxConnectionPoolSize: 10, connectionAcquisitionTimeout: 120_000 })
   const { app, stats, allClosed } = await graphApp(t, neo4jTransactions(driver), { warnAfter: 0 }, { requestTimeout: 0 })
   app.log.level = 'silent'
-  /** By key: what the client waits for before it leaves. */
+  /** By key: barriers that clients wait for before they leave. */
   const moments = new Map<string, Barrier>()
   const reached = (request: FastifyRequest): void => { moments.get(keyOf(request))?.open() }
   const create = async (request: FastifyRequest): Promise<void> => {

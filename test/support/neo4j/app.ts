@@ -8,7 +8,7 @@ import type { Neo4jDriver } from '../../../lib/index.js'
 
 export type LazyTransaction = ReturnType<Session['beginTransaction']>
 
-// What a request of these tests has: they register one provider after another under one name.
+// Typed by hand, since these tests register providers of different types under one name.
 export const sessionOf = (request: FastifyRequest): Session => Reflect.get(request, 'graph') as Session
 export const transactionOf = (request: FastifyRequest): LazyTransaction => (request as { readonly graph?: unknown }).graph as LazyTransaction
 export const scopeOf = (request: FastifyRequest): SessionScope => Reflect.get(request, 'graphScope') as SessionScope

@@ -3,14 +3,14 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { Test } from 'tap'
 import { neo4jTransactions } from '../../../lib/index.js'
 import { barrier } from '../../support/barrier.js'
-import { graphApp, transactionOf } from '../../support/graph/app.js'
-import { assertNothingOpen, driverForTest, query } from '../../support/graph/graph.js'
+import { graphApp, transactionOf } from '../../support/neo4j/app.js'
+import { assertNothingOpen, driverForTest, query } from '../../support/neo4j/driver.js'
 import { exchange } from '../../support/lifecycle/client.js'
 import type { OwnServer } from '../../support/servers/own-server.js'
 
 const clients = 24
 const acquisition = 2000
-/** Milliseconds: what the driver may wait, and what a busy machine takes. A hang would be longer. */
+/** Milliseconds: the driver's longest wait, and time for a busy machine. A hang takes longer. */
 const patience = acquisition + 18_000
 
 interface Answer { readonly key: string, readonly status: number, readonly code: string | undefined, readonly took: number }

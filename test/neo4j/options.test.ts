@@ -3,7 +3,7 @@ import neo4j, { type Driver } from 'neo4j-driver'
 import t, { type Test } from 'tap'
 import requestSession, { getSession, getTransaction, neo4jSessions, neo4jTransactions, type Neo4jDriver } from '../../lib/index.js'
 
-/** Nothing answers there: what is tested here never gets as far as the network. */
+/** A driver on a port where nothing listens: these tests never get as far as the network. */
 function driverToNowhere (t: Test): Driver {
   const driver = neo4j.driver('bolt://127.0.0.1:1', undefined, { connectionTimeout: 1000 })
   t.teardown(() => driver.close())

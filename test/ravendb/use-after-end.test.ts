@@ -4,12 +4,12 @@ import type { IDocumentSession } from 'ravendb'
 import { ravenSessions } from '../../lib/index.js'
 import { exchange } from '../support/lifecycle/client.js'
 import { barrier } from '../support/barrier.js'
-import { documentsApp, statsOf, type Note } from '../support/documents/app.js'
+import { documentsApp, statsOf, type Note } from '../support/ravendb/app.js'
 import { ravenDatabaseForTest } from '../support/servers/require.js'
 
 class Visit { page = '/' }
 
-/** What can be taken from a session while it is open, and how each could be used later. */
+/** Objects taken from a session while it is open, each with a later use of it. */
 function routesOfUse (session: IDocumentSession): Record<string, () => unknown> {
   const { advanced } = session
   const { attachments, revisions, lazily, eagerly } = advanced

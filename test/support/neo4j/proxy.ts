@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
 import type { Test } from 'tap'
 
-/** A TCP proxy in front of a server, which can lose what passes. */
+/** A TCP proxy in front of a server, which can lose a message or an answer. */
 export interface Proxy {
   readonly url: string
   /** From now on the next message of the client still reaches the server, and the connection is cut in place of the answer. */

@@ -2,8 +2,8 @@ import type { Driver, Session } from 'neo4j-driver'
 import { ModelFactory, Neogma } from 'neogma'
 import type { Test } from 'tap'
 import { getSession, neo4jSessions, neo4jTransactions } from '../../../lib/index.js'
-import { graphApp, sessionOf, transactionOf } from '../../support/graph/app.js'
-import { assertNothingOpen, count } from '../../support/graph/graph.js'
+import { graphApp, sessionOf, transactionOf } from '../../support/neo4j/app.js'
+import { assertNothingOpen, count } from '../../support/neo4j/driver.js'
 
 /** Neogma's models take the session of the request, and of `getSession()`. */
 export async function neogma (t: Test, url: string, observer: Driver): Promise<void> {

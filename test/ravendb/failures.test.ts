@@ -2,7 +2,7 @@ import t from 'tap'
 import type { FastifyInstance } from 'fastify'
 import { DocumentStore } from 'ravendb'
 import { ravenSessions } from '../../lib/index.js'
-import { documentsApp, statsOf, type Note } from '../support/documents/app.js'
+import { documentsApp, statsOf, type Note } from '../support/ravendb/app.js'
 import { createRavenDatabase } from '../support/servers/ravendb-database.js'
 import { startRavenDB } from '../support/servers/ravendb.js'
 import { withServer } from '../support/servers/require.js'
@@ -45,7 +45,7 @@ function defineRoutes (app: FastifyInstance): void {
 }
 
 t.test('failures', async (t) => {
-  // One of its own: it is killed and stopped.
+  // A server of its own, since this test kills and stops it.
   const server = await withServer(t, startRavenDB)
   if (!server) return
   const { store, name: databaseName } = await createRavenDatabase(server.url, (store) => { store.conventions.registerEntityType(Visit) })

@@ -34,7 +34,7 @@ t.test('every row of the lifecycle, in the database', async (t) => {
         await other.store({ winner: true }, id)
         await other.saveChanges()
       })
-      // The empty change vector says that there must be no such document.
+      // With the empty change vector the save fails if the document exists.
       await session.store({ winner: false }, id, { changeVector: '' })
     },
     spoiltStatus: 409,

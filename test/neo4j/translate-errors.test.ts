@@ -2,7 +2,7 @@ import neo4j, { Neo4jError } from 'neo4j-driver'
 import t from 'tap'
 import { beginError, commitError, replyToDriverError } from '../../lib/neo4j/translate-errors.js'
 
-// What a single server without authentication cannot be made to answer; the rest is in neo4j/errors.ts.
+// Errors that a single server without authentication never answers with; the others are in on-server/errors.ts.
 const { SERVICE_UNAVAILABLE, SESSION_EXPIRED } = neo4j.error
 const route = 'GET /'
 

@@ -4,8 +4,8 @@ import { once } from 'node:events'
 import type { Test } from 'tap'
 import { neo4jSessions, neo4jTransactions } from '../../../lib/index.js'
 import { barrier } from '../../support/barrier.js'
-import { graphApp, sessionOf, transactionOf } from '../../support/graph/app.js'
-import { assertNothingOpen, count, driverForTest, openTransactions } from '../../support/graph/graph.js'
+import { graphApp, sessionOf, transactionOf } from '../../support/neo4j/app.js'
+import { assertNothingOpen, count, driverForTest, openTransactions } from '../../support/neo4j/driver.js'
 import { exchange } from '../../support/lifecycle/client.js'
 
 /** Takes minutes, unless it is interrupted. */

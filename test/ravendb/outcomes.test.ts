@@ -1,6 +1,6 @@
 import t from 'tap'
 import { getSession, ravenSessions } from '../../lib/index.js'
-import { documentsApp, statsOf, type Note } from '../support/documents/app.js'
+import { documentsApp, statsOf, type Note } from '../support/ravendb/app.js'
 import { ravenDatabaseForTest } from '../support/servers/require.js'
 
 t.test('outcomes', async (t) => {

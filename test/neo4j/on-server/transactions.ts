@@ -2,12 +2,12 @@ import type { Driver } from 'neo4j-driver'
 import { Readable } from 'node:stream'
 import type { Test } from 'tap'
 import { neo4jTransactions } from '../../../lib/index.js'
-import { graphApp, scopeOf, transactionOf } from '../../support/graph/app.js'
-import { assertNothingOpen, count, driverForTest, openTransactions } from '../../support/graph/graph.js'
+import { graphApp, scopeOf, transactionOf } from '../../support/neo4j/app.js'
+import { assertNothingOpen, count, driverForTest, openTransactions } from '../../support/neo4j/driver.js'
 
 const create = 'CREATE (:Kept {key: $key})'
 
-/** What a route sees of its transaction, and what the server does. */
+/** The transaction as its route sees it, and as the server sees it. */
 export async function transactions (t: Test, url: string, observer: Driver): Promise<void> {
   const driver = driverForTest(t, url)
 

@@ -1,22 +1,22 @@
 import t from 'tap'
-import { driverForTest, query } from '../support/graph/graph.js'
+import { driverForTest, query } from '../support/neo4j/driver.js'
 import { OwnServer } from '../support/servers/own-server.js'
 import { neo4jForTest } from '../support/servers/require.js'
-import { bookmarks } from './neo4j/bookmarks.js'
-import { errors } from './neo4j/errors.js'
-import { calls } from './neo4j/get-transaction.js'
-import { interrupt } from './neo4j/interrupt.js'
-import { lifecycle } from './neo4j/lifecycle.js'
-import { mix } from './neo4j/mix.js'
-import { neogma } from './neo4j/neogma.js'
-import { restart } from './neo4j/restart.js'
-import { transactions } from './neo4j/transactions.js'
+import { bookmarks } from './on-server/bookmarks.js'
+import { errors } from './on-server/errors.js'
+import { calls } from './on-server/get-transaction.js'
+import { interrupt } from './on-server/interrupt.js'
+import { lifecycle } from './on-server/lifecycle.js'
+import { mix } from './on-server/mix.js'
+import { neogma } from './on-server/neogma.js'
+import { restart } from './on-server/restart.js'
+import { transactions } from './on-server/transactions.js'
 
-// Milliseconds: a minute or so on a machine that does nothing else, and it seldom does.
+// Milliseconds. The tests take about a minute on an idle machine, and many times that on a busy one.
 t.setTimeout(600_000)
 
-// One server for all that needs a real one: a JVM takes its time and its memory. The parts count the server's
-// transactions, and so come one after the other.
+// All tests that need a real server share one, since a JVM takes its time and its memory. They run one after the other,
+// since they count the server's transactions.
 t.test('on a real Neo4j', async (t) => {
   const server = await neo4jForTest(t)
   if (!server) return

@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { FastifyInstance, LightMyRequestResponse } from 'fastify'
 import { DocumentStore, type IDocumentSession } from 'ravendb'
 import { ravenSessions } from '../../lib/index.js'
-import { documentsApp, statsOf, type Note } from '../support/documents/app.js'
+import { documentsApp, statsOf, type Note } from '../support/ravendb/app.js'
 import { createRavenDatabase } from '../support/servers/ravendb-database.js'
 import { startRavenDB } from '../support/servers/ravendb.js'
 import { withServer } from '../support/servers/require.js'
@@ -16,14 +16,14 @@ const requestTimeout = 3000
 
 type Kind = 'save' | 'save wide' | 'read' | 'refuse' | 'fail'
 
-/** In turn: eleven saves, four of them cluster-wide, four reads, and five requests that roll back. */
+/** Kinds of requests, in turn: eleven saves, four of them cluster-wide, four reads, and five requests that roll back. */
 const kinds: readonly Kind[] = [
   'save', 'read', 'save wide', 'refuse', 'save', 'save', 'read', 'fail', 'save wide', 'save',
   'refuse', 'save', 'read', 'save wide', 'fail', 'save', 'save wide', 'read', 'refuse', 'save',
 ]
 
-/** What a client was told of the document that its request was to save. */
-interface Told {
+/** The reply to one request, and the document that the request was to save. */
+interface RecordedReply {
   readonly kind: Kind
   readonly id: string
   readonly status: number
@@ -62,7 +62,7 @@ t.test('a server that is killed and restarted, and stopped and continued, under 
   defineRoutes(app)
   await app.getDocuments(null, (session) => session.store({ text: 'known' }, 'known'))
 
-  const told: Told[] = []
+  const replies: RecordedReply[] = []
   const wrongReads: string[] = []
   const progress = { sent: 0, slowest: 0 }
 
@@ -74,7 +74,7 @@ t.test('a server that is killed and restarted, and stopped and continued, under 
     const reply = await app.inject({ method: 'PUT', url: `/${encodeURIComponent(kind)}/${encodeURIComponent(id)}` })
     progress.slowest = Math.max(progress.slowest, performance.now() - began)
     const code = reply.statusCode === 503 ? reply.json<{ code: string }>().code : undefined
-    told.push({ kind, id, status: reply.statusCode, code })
+    replies.push({ kind, id, status: reply.statusCode, code })
     if (kind === 'read' && reply.statusCode === 200 && reply.json<{ note: Note | null }>().note?.text !== 'known') wrongReads.push(reply.body)
     return reply
   }
@@ -82,12 +82,12 @@ t.test('a server that is killed and restarted, and stopped and continued, under 
   async function client (): Promise<void> {
     while (progress.sent < total) {
       const { statusCode } = await send()
-      // As Retry-After asks for, only sooner: else all 5,000 would be sent while the server is away.
+      // Waits as Retry-After asks, but for less time: without a wait all 5,000 requests would be sent while the server is away.
       if (statusCode === 503) await delay(100)
     }
   }
 
-  /** Resolves when so many requests have been sent. */
+  /** Resolves when this many requests have been sent. */
   async function reached (count: number): Promise<void> {
     while (progress.sent < count) await delay(5)
   }
@@ -114,25 +114,25 @@ t.test('a server that is killed and restarted, and stopped and continued, under 
   })
 
   const there = new Set<string>()
-  for (let at = 0; at < told.length; at += 500) {
+  for (let at = 0; at < replies.length; at += 500) {
     const session = store.openSession({ noTracking: true })
-    const found = await session.load<Note>(told.slice(at, at + 500).map(({ id }) => id))
+    const found = await session.load<Note>(replies.slice(at, at + 500).map(({ id }) => id))
     for (const [id, note] of Object.entries(found)) if (note !== null) there.add(id)
   }
-  const of = (test: (told: Told) => boolean): Told[] => told.filter(test)
-  const saves = (told: Told): boolean => told.kind === 'save' || told.kind === 'save wide'
+  const of = (test: (reply: RecordedReply) => boolean): RecordedReply[] => replies.filter(test)
+  const saves = (reply: RecordedReply): boolean => reply.kind === 'save' || reply.kind === 'save wide'
 
   t.same(of(({ status }) => ![200, 418, 422, 503].includes(status)), [], 'each failure is a 503, or the handler\'s own')
-  t.same(of((told) => saves(told) && told.status === 200 && !there.has(told.id)), [], 'no false success: every 200\'s document is there')
+  t.same(of((reply) => saves(reply) && reply.status === 200 && !there.has(reply.id)), [], 'no false success: every 200\'s document is there')
   t.same(of(({ status, id }) => (status === 418 || status === 422) && there.has(id)), [], 'what was rolled back is not')
   t.same(of(({ code, id }) => code === 'FST_SESSION_DATABASE_UNAVAILABLE' && there.has(id)), [], 'nor is what was said not to be saved')
   t.same(wrongReads, [])
 
-  const statusOf = (kind: Kind): number => of((told) => told.kind === kind && told.status === 200).length
+  const statusOf = (kind: Kind): number => of((reply) => reply.kind === kind && reply.status === 200).length
   t.ok(statusOf('save') > 500 && statusOf('save wide') > 300 && statusOf('read') > 300, 'each kind succeeded while the server was there')
   const { opened, open, committed, rolledBack, unknown } = statsOf(app)
   t.ok(unknown > 0, `${unknown} outcomes are unknown`)
-  t.equal(of(({ code }) => code === 'FST_SESSION_OUTCOME_UNKNOWN').length, unknown, 'each of them is told')
+  t.equal(of(({ code }) => code === 'FST_SESSION_OUTCOME_UNKNOWN').length, unknown, 'each of them is in a reply')
   t.same({ opened, open }, { opened: committed + rolledBack + unknown, open: 0 }, 'every session is settled and closed')
   const { slowest } = progress
   t.ok(slowest < commitTimeout + requestTimeout + 2000, `no request took longer than its deadlines: ${Math.round(slowest)} ms`)

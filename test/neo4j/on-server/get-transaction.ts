@@ -1,8 +1,8 @@
 import type { Driver, Session, Transaction } from 'neo4j-driver'
 import type { Test } from 'tap'
 import { getSession, getTransaction, neo4jSessions, neo4jTransactions } from '../../../lib/index.js'
-import { graphApp, sessionOf } from '../../support/graph/app.js'
-import { assertNothingOpen, count, driverForTest, openTransactions } from '../../support/graph/graph.js'
+import { graphApp, sessionOf } from '../../support/neo4j/app.js'
+import { assertNothingOpen, count, driverForTest, openTransactions } from '../../support/neo4j/driver.js'
 
 const create = 'CREATE (:Kept {key: $key})'
 const failure = new Error('the callback failed')

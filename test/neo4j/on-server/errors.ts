@@ -2,13 +2,13 @@ import type { Driver } from 'neo4j-driver'
 import type { Test } from 'tap'
 import { neo4jSessions, neo4jTransactions } from '../../../lib/index.js'
 import { barrier } from '../../support/barrier.js'
-import { graphApp, sessionOf, transactionOf } from '../../support/graph/app.js'
-import { assertNothingOpen, count, driverForTest, openTransactions, query } from '../../support/graph/graph.js'
-import { proxyForTest } from '../../support/graph/proxy.js'
+import { graphApp, sessionOf, transactionOf } from '../../support/neo4j/app.js'
+import { assertNothingOpen, count, driverForTest, openTransactions, query } from '../../support/neo4j/driver.js'
+import { proxyForTest } from '../../support/neo4j/proxy.js'
 
 const create = 'CREATE (:Kept {key: $key})'
 
-/** What the client gets when the database refuses, is full, or is lost; and that the next request works. */
+/** The reply when the database refuses, the pool is full, or the connection is lost. The next request works. */
 export async function errors (t: Test, url: string, observer: Driver): Promise<void> {
   await t.test('a database that does not exist', async (t) => {
     const driver = driverForTest(t, url)

@@ -1,12 +1,12 @@
 import t, { type Test } from 'tap'
 import type { DocumentStore, IDocumentSession } from 'ravendb'
 import { getSession, ravenSessions, type RavenProvider, type RavenSessionOptions } from '../../lib/index.js'
-import { documentsApp, type Note } from '../support/documents/app.js'
+import { documentsApp, type Note } from '../support/ravendb/app.js'
 import { ravenDatabaseForTest } from '../support/servers/require.js'
 
 type Using = <R>(use: (session: IDocumentSession) => Promise<R>) => Promise<R>
 
-/** Every form in which a session can be opened, with the same options; and what each does with a piece of work. */
+/** Every way to open a session with the same options: each runs a callback in its session. */
 function forms (t: Test, store: DocumentStore, options: RavenSessionOptions): Record<string, Using> {
   const inRequest = (provider: RavenProvider, config?: RavenSessionOptions): Using => async (use) => {
     const app = await documentsApp(t, provider)
