@@ -63,11 +63,13 @@ export function createBench ({ quick, profileDir, log }) {
    */
   async function live (turns) {
     const servers = new Set(turns.flat().map(({ server }) => server))
-    const shares = Math.max(...turns.map((cells) => cells.length))
-    for (let i = 1; i <= idleCollections; i++) {
-      await Promise.all([...servers].map((server) => server.call('collect')))
-      for (const cells of shuffled(turns)) await Promise.all(cells.map((cell) => burst(cell, shares)))
+    const collect = () => Promise.all([...servers].map((server) => server.call('collect')))
+    for (let i = 1; i < idleCollections; i++) {
+      await collect()
+      for (const cells of shuffled(turns)) await Promise.all(cells.map((cell) => burst(cell, cells.length)))
     }
+    await collect()
+    await warm(turns, 1)
   }
 
   return {
