@@ -37,18 +37,20 @@ const parts = Object.keys(patterns) as Part[]
 const descriptionPattern = new RegExp(`^${version} ${parts.map((part) => `(?<${part}>${patterns[part]})`).join(' ')}$`)
 const luaPattern = `^${version} ${parts.map((part) => `(${patterns[part]})`).join(' ')}$`.replaceAll('\\', '%')
 
-/** The Lua functions with which each script reads and writes descriptions. They turn the flags into two booleans and back. */
+/** The local variables of Lua that hold a description: its parts, but the flags as two booleans. */
+export const luaParts = parts.join(', ').replace('flags', 'outlivesData, watched')
+
+/** The Lua functions by which all scripts read and write descriptions. A table instead of variables would make a commit slower. */
 export const luaFormat = `
 local function parse (description)
   local ${parts.join(', ')} = string.match(description, '${luaPattern}')
-  return createdAt and {
-    ${parts.map((part) => `${part} = ${part}`).join(', ')},
-    outlivesData = flags == '1' or flags == '3', watched = flags == '2' or flags == '3',
-  }
+  if not createdAt then return nil end
+  local outlivesData, watched = flags == '1' or flags == '3', flags == '2' or flags == '3'
+  return ${luaParts}
 end
-local function format (session)
-  session.flags = (session.outlivesData and 1 or 0) + (session.watched and 2 or 0)
-  return table.concat({ '${version}', ${parts.map((part) => `session.${part}`).join(', ')} }, ' ')
+local function format (${luaParts})
+  local flags = outlivesData and (watched and '3' or '1') or watched and '2' or '0'
+  return table.concat({ '${version}', ${parts.join(', ')} }, ' ')
 end
 `
 

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { RecordError } from '../../errors.js'
 import type { CommitResult, SessionChange, SessionRecord, StoreEvent } from '../store.js'
-import { encodeText, formatDescription, formatSeconds, formatTime, luaFormat, type IndexEntry } from './record-format.js'
+import { encodeText, formatDescription, formatSeconds, formatTime, luaFormat, luaParts, type IndexEntry } from './record-format.js'
 
 /** A Lua script, with all that knows its arguments (ARGV) and its reply. */
 export interface Script<Args extends unknown[], Reply, Result> {
@@ -41,47 +41,51 @@ function script<Args extends unknown[], Reply, Result> (
  * gone with its last field. Changes of a watched session are published on a channel that has the name of its key.
  */
 
-/** ARGV: description, milliseconds to live or '-', then keys and texts. */
+/** ARGV: description, milliseconds to live or '-', '1' for a session that outlives its data, then keys and texts. */
 function recordArgs (record: SessionRecord, entry: IndexEntry | undefined): string[] {
-  const args = [formatDescription(record, entry), timeLeft(record.expiresAt)]
+  const args = [formatDescription(record, entry), record.expiresAt === null ? '-' : timeLeft(record.expiresAt), record.deleteSession ? '0' : '1']
   for (const [key, text] of record.fields) args.push(key, text)
   return args
 }
 
 /** Writes a session, unless the id is taken. */
-export const createScript = script('', `${luaFormat}
+export const createScript = script('', `
 if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end
-local data = parse(ARGV[1]).outlivesData and KEYS[2] or KEYS[1]
+local data = ARGV[3] == '1' and KEYS[2] or KEYS[1]
 redis.call('HSET', KEYS[1], '', ARGV[1])
-for i = 3, #ARGV, 2 do redis.call('HSET', data, ARGV[i], ARGV[i + 1]) end
+for i = 4, #ARGV, 2 do redis.call('HSET', data, ARGV[i], ARGV[i + 1]) end
 if ARGV[2] ~= '-' then redis.call('PEXPIRE', data, ARGV[2]) end
 return 1
 `, recordArgs, (created: 0 | 1) => created === 1)
 
 /** Writes a session in the place of another, whose index entry it answers with. */
 export const replaceScript = script('', `${luaFormat}
-local description = redis.call('HGET', KEYS[1], '')
-local old = description and parse(description) or { subject = '', entryTag = '' }
-local new = parse(ARGV[1])
-new.watched = old.watched
+local old = redis.call('HGET', KEYS[1], '')
+local oldSubject, oldTag, wasWatched
+if old then
+  local ${luaParts} = parse(old)
+  oldSubject, oldTag, wasWatched = subject, entryTag, watched
+end
+local ${luaParts} = parse(ARGV[1])
+watched = wasWatched
 redis.call('UNLINK', KEYS[1], KEYS[2])
-redis.call('HSET', KEYS[1], '', format(new))
-local data = new.outlivesData and KEYS[2] or KEYS[1]
-local message = { 'changed', new.expiresAt }
-for i = 3, #ARGV, 2 do
+redis.call('HSET', KEYS[1], '', format(${luaParts}))
+local data = ARGV[3] == '1' and KEYS[2] or KEYS[1]
+local message = { 'changed', expiresAt }
+for i = 4, #ARGV, 2 do
   redis.call('HSET', data, ARGV[i], ARGV[i + 1])
   message[#message + 1] = ARGV[i]
 end
 if ARGV[2] ~= '-' then redis.call('PEXPIRE', data, ARGV[2]) end
-if new.watched then redis.call('PUBLISH', KEYS[1], cjson.encode(message)) end
-return { old.subject, old.entryTag }
+if watched then redis.call('PUBLISH', KEYS[1], cjson.encode(message)) end
+return { oldSubject or '', oldTag or '' }
 `, recordArgs, ([subject, tag]: string[]) => entryName(subject, tag))
 
-/** The first argument of a commit, as JSON. A part that is absent changes nothing. Numbers are texts, as Redis stores them. */
+/** The first argument of a commit, as JSON. A part that is absent changes nothing. */
 interface CommitHeader {
   /** `-`: never. */
   expiresAt?: string | undefined
-  /** Milliseconds; `-`: for ever. */
+  /** Milliseconds until `expiresAt`. */
   timeLeft?: string | undefined
   ttl?: string | undefined
   clear?: true | undefined
@@ -101,7 +105,7 @@ function commitArgs (change: SessionChange, entry: IndexEntry | undefined): stri
   const { expiresAt, ttl, clear, subject, generation, expect, remove, set, increment } = change
   const header: CommitHeader = {
     expiresAt: expiresAt === undefined ? undefined : formatTime(expiresAt),
-    timeLeft: expiresAt === undefined ? undefined : timeLeft(expiresAt),
+    timeLeft: typeof expiresAt === 'number' ? timeLeft(expiresAt) : undefined,
     ttl: ttl === undefined ? undefined : formatSeconds(ttl),
     clear: clear || undefined,
     subject: subject === undefined ? undefined : encodeText(subject ?? undefined),
@@ -148,12 +152,11 @@ function readCommit (reply: CommitReply, change: SessionChange): CommitAnswer {
 export const commitScript = script('', `${luaFormat}
 local description = redis.call('HGET', KEYS[1], '')
 if not description then return { 'missing' } end
-local session = parse(description)
-if not session then return { 'damaged' } end
+local ${luaParts} = parse(description)
+if not createdAt then return { 'damaged' } end
 local change = cjson.decode(ARGV[1])
-if change.generation and change.generation ~= session.generation then return { 'missing' } end
+if change.generation and change.generation ~= generation then return { 'missing' } end
 
-local outlivesData = session.outlivesData
 local data = outlivesData and KEYS[2] or KEYS[1]
 local at = 1
 local function take ()
@@ -186,24 +189,24 @@ for i = 1, change.increment or 0 do
   written[#written + 1] = sums[i + 1]
 end
 
-local entry, oldSubject, oldTag = change.entry, session.subject, session.entryTag
-local needed = outlivesData and '-' or change.expiresAt or session.expiresAt
-local function lasts (lastsUntil)
-  return lastsUntil == '-' or needed ~= '-' and lastsUntil ~= '' and tonumber(lastsUntil) >= tonumber(needed)
+local entry, oldSubject, oldTag = change.entry, subject, entryTag
+local needed = outlivesData and '-' or change.expiresAt or expiresAt
+local function lasts (time)
+  return time == '-' or needed ~= '-' and time ~= '' and tonumber(time) >= tonumber(needed)
 end
-session.subject = change.subject or oldSubject
-if session.subject == '' then
-  session.entryTag, session.entryLastsUntil = '', ''
-elseif session.subject ~= oldSubject or KEYS[3] or not lasts(session.entryLastsUntil) then
-  if not entry or entry.subject ~= session.subject or not lasts(entry.lastsUntil) then return { 'index', session.subject, needed } end
-  session.entryTag, session.entryLastsUntil = entry.tag, entry.lastsUntil
+subject = change.subject or subject
+if subject == '' then
+  entryTag, entryLastsUntil = '', ''
+elseif subject ~= oldSubject or KEYS[3] or not lasts(entryLastsUntil) then
+  if not entry or entry.subject ~= subject or not lasts(entry.lastsUntil) then return { 'index', subject, needed } end
+  entryTag, entryLastsUntil = entry.tag, entry.lastsUntil
 end
 
 -- Data that was empty had no expiry. The expiry of data whose last field goes is set again for the fields that follow.
 local timeLeft = outlivesData and redis.call('PTTL', data)
 local wasEmpty = timeLeft == -2
-session.expiresAt = change.expiresAt or wasEmpty and '-' or session.expiresAt
-local message = session.watched and { 'changed', session.expiresAt }
+expiresAt = change.expiresAt or wasEmpty and '-' or expiresAt
+local message = watched and { 'changed', expiresAt }
 if change.clear then
   for _, key in ipairs(redis.call('HKEYS', data)) do
     if key ~= '' then
@@ -220,19 +223,19 @@ if message then
   redis.call('PUBLISH', KEYS[1], cjson.encode(message))
 end
 
-local key, wasWatched = KEYS[1], session.watched
+local key, wasWatched = KEYS[1], watched
 if KEYS[3] then
   redis.call('RENAME', key, KEYS[3])
   if outlivesData and redis.call('EXISTS', data) == 1 then redis.call('RENAME', data, KEYS[4]) end
   key, data = KEYS[3], outlivesData and KEYS[4] or KEYS[3]
   if wasWatched then
     redis.call('PUBLISH', KEYS[1], '["renewed"]')
-    session.watched = false
+    watched = false
   end
 end
-if change.expiresAt or change.ttl or wasEmpty or session.entryTag ~= oldTag or session.watched ~= wasWatched then
-  session.ttl = change.ttl or session.ttl
-  redis.call('HSET', key, '', format(session))
+if change.expiresAt or change.ttl or wasEmpty or entryTag ~= oldTag or watched ~= wasWatched then
+  ttl = change.ttl or ttl
+  redis.call('HSET', key, '', format(${luaParts}))
 end
 if change.expiresAt == '-' then
   redis.call('PERSIST', data)
@@ -242,7 +245,7 @@ elseif timeLeft and timeLeft >= 0 then
   redis.call('PEXPIRE', data, timeLeft)
 end
 
-if session.entryTag ~= oldTag then
+if entryTag ~= oldTag then
   if oldTag ~= '' then return { 'obsolete', sums, oldSubject, oldTag } end
 elseif entry then
   return { 'obsolete', sums, entry.subject, entry.tag }
@@ -253,29 +256,29 @@ return sums[2] and sums or 1
 /** Ends a session, also a damaged one. A full Redis runs it: it frees memory. ARGV: the generation that it must have, '' for any. */
 export const endScript = script('allow-oom', `${luaFormat}
 local description = redis.pcall('HGET', KEYS[1], '')
-local session = type(description) == 'string' and parse(description) or { subject = '', entryTag = '' }
-if ARGV[1] ~= '' and ARGV[1] ~= session.generation then return { 0 } end
+local ${luaParts} = parse(type(description) == 'string' and description or '')
+if ARGV[1] ~= '' and ARGV[1] ~= generation then return { 0 } end
 local ended = redis.call('UNLINK', KEYS[1], KEYS[2])
-if session.watched then redis.call('PUBLISH', KEYS[1], '["ended"]') end
-return { ended, session.subject, session.entryTag }
+if watched then redis.call('PUBLISH', KEYS[1], '["ended"]') end
+return { ended, subject or '', entryTag or '' }
 `, (generation: string | undefined) => [encodeText(generation)], ([ended, subject, tag]: [number, string?, string?]) => ({ ended: ended > 0, entry: entryName(subject, tag) }))
 
 /** Answers with the description, '' if it is missing, and the number of data keys. */
 export const describeScript = script('no-writes', `${luaFormat}
 local description = redis.call('HGET', KEYS[1], '')
 if not description then return redis.call('EXISTS', KEYS[1]) == 1 and { '', 0 } or {} end
-local session = parse(description)
-return { description, session and session.outlivesData and redis.call('HLEN', KEYS[2]) or redis.call('HLEN', KEYS[1]) - 1 }
+local ${luaParts} = parse(description)
+return { description, outlivesData and redis.call('HLEN', KEYS[2]) or redis.call('HLEN', KEYS[1]) - 1 }
 `, () => [], ([description, size = 0]: [string?, number?]) => description === undefined ? undefined : { description, size })
 
 /** Has all changes of a session published from now on, if there is one. */
 export const watchScript = script('', `${luaFormat}
 local description = redis.call('HGET', KEYS[1], '')
-local session = description and parse(description)
-if not session then return 0 end
-if not session.watched then
-  session.watched = true
-  redis.call('HSET', KEYS[1], '', format(session))
+local ${luaParts} = parse(description or '')
+if not createdAt then return 0 end
+if not watched then
+  watched = true
+  redis.call('HSET', KEYS[1], '', format(${luaParts}))
 end
 return 1
 `, () => [], (exists: 0 | 1) => exists === 1)
@@ -313,7 +316,7 @@ function entryName (subject: string | undefined, tag: string | undefined): Entry
   return subject && tag ? { subject, tag } : undefined
 }
 
-/** The milliseconds from now, as Redis takes them: a difference, so that its clock need not agree with ours. */
-function timeLeft (expiresAt: number | null): string {
-  return expiresAt === null ? '-' : String(Math.max(1, expiresAt - Date.now()))
+/** The milliseconds until a time: Redis is given a difference, so that its clock need not agree with ours. */
+function timeLeft (expiresAt: number): string {
+  return String(Math.max(1, expiresAt - Date.now()))
 }
