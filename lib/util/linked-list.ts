@@ -1,16 +1,17 @@
-/** What a chain links: the neighbours are the chain's own business. */
+/** A member of a chain. Only the chain reads and writes its neighbours. */
 export interface Link<T> {
   older: T | undefined
   newer: T | undefined
 }
 
-/** Things in the order in which they were added. They carry their links themselves: a Set would cost each request more. */
+/** Objects in the order in which they were added. They carry their links themselves: a Set would cost each request more. */
 export class Chain<T extends Link<T>> {
   #oldest: T | undefined
   #newest: T | undefined
   #size = 0
 
   get oldest (): T | undefined { return this.#oldest }
+  get newest (): T | undefined { return this.#newest }
   get size (): number { return this.#size }
 
   add (link: T): void {
@@ -28,12 +29,12 @@ export class Chain<T extends Link<T>> {
     else older.newer = newer
     if (newer === undefined) this.#newest = older
     else newer.older = older
-    // What is old and dead would keep its younger neighbours alive, and they theirs, until the next full collection.
+    // Clear the links: a dead object of the old generation would keep its younger neighbours from the minor collections.
     link.older = link.newer = undefined
     this.#size--
   }
 
-  /** The oldest first. What was just given may be removed. */
+  /** Iterates from the oldest on. The one that was just yielded may be removed. */
   * [Symbol.iterator] (): Generator<T, undefined> {
     let link = this.#oldest
     while (link !== undefined) {
