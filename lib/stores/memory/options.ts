@@ -1,6 +1,16 @@
 import { checkOptions, wholeNumber, type Rule } from '../../util/option-rules.js'
 
-/** Options of the embedded store. */
+/**
+ * Options of the embedded store.
+ *
+ * @example
+ * ```ts
+ * import { memoryStore, type MemoryStoreOptions } from 'fastify-request-session'
+ *
+ * const options: MemoryStoreOptions = { maxSessions: 10_000 }
+ * await memoryStore(options).close()
+ * ```
+ */
 export interface MemoryStoreOptions {
   /**
    * The most sessions that are kept; beyond it the least recently used goes first. `restore` stops there.

@@ -1,6 +1,19 @@
 import { checkOptions, rules, wholeNumber, withMethods, type Rule } from '../../util/option-rules.js'
 
-/** Options of the Redis store. */
+/**
+ * Options of the Redis store.
+ *
+ * @example
+ * ```ts
+ * import { Redis } from 'ioredis'
+ * import { redisStore, type RedisStoreOptions } from 'fastify-request-session'
+ *
+ * const options: RedisStoreOptions = { prefix: 'shop:', timeout: 500 }
+ * const client = new Redis(process.env['REDIS_URL'] ?? '', { lazyConnect: true })
+ * await redisStore(client, options).close()
+ * client.disconnect()
+ * ```
+ */
 export interface RedisStoreOptions {
   /**
    * The text that the store's keys begin with.
