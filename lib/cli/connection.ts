@@ -46,7 +46,7 @@ export async function connect ({ url, cluster, timeout }: RedisAddress): Promise
 export async function checkAlone ({ client }: RedisConnection, timeout: number): Promise<void> {
   if (!('info' in client)) return
   const commands = new RedisCommands(client, timeout)
-  const info = await commands.readReply((client as RedisClient & { info (section: string): Promise<string> }).info('cluster'))
+  const info = await commands.waitFor((client as RedisClient & { info (section: string): Promise<string> }).info('cluster'), 'read')
   if (info.includes('cluster_enabled:1')) throw new StoreUnavailableError('this Redis is a node of a cluster, say so with --cluster')
 }
 

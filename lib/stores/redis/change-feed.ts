@@ -31,7 +31,7 @@ export class ChangeFeed {
     const watch = { stop: () => this.#stop(channel, listener) }
     try {
       this.#subscriber ??= this.#connect()
-      await this.#commands.readReply(this.#subscriber.subscribe(channel))
+      await this.#commands.waitFor(this.#subscriber.subscribe(channel), 'read')
       return watch
     } catch (error) {
       watch.stop()

@@ -1,6 +1,6 @@
 import { deadlinesOf, type Deadlines } from '../../util/call-timeouts.js'
 import { OutcomeUnknownError, RecordError, StoreUnavailableError } from '../../errors.js'
-import type { Script } from './scripts.js'
+import type { Effect, Script } from './scripts.js'
 
 /** The commands that the store sends, as ioredis has them. */
 interface SharedCommands {
@@ -50,8 +50,8 @@ export interface RedisSubscriber {
   on (event: 'ready' | 'end' | 'error', listener: () => void): unknown
 }
 
-/** The error for a command without a reply. */
-type LostReplyError = new (what: string, options?: ErrorOptions) => Error
+/** The error for a command whose reply is lost: a write may have been applied. */
+const LostReply = { read: StoreUnavailableError, write: OutcomeUnknownError } satisfies Record<Effect, unknown>
 
 /** Sends scripts, waits for replies no longer than the timeout, and translates Redis's errors into the store's. */
 export class RedisCommands {
@@ -75,25 +75,23 @@ export class RedisCommands {
   }
 
   /**
-   * Waits for the reply to a command that reads.
-   * @throws StoreUnavailableError (`FST_SESSION_STORE_UNAVAILABLE`)
+   * Waits for the reply to a command.
+   * @throws StoreUnavailableError (`FST_SESSION_STORE_UNAVAILABLE`), or OutcomeUnknownError (`FST_SESSION_OUTCOME_UNKNOWN`) if a
+   * write may have been applied
+   * @throws RecordError (`FST_SESSION_RECORD`) for a key of another type
    */
-  readReply<T> (reply: Promise<T>): Promise<T> {
-    return this.#waitFor(reply, StoreUnavailableError)
+  async waitFor<T> (reply: Promise<T>, effect: Effect): Promise<T> {
+    try {
+      return await this.#deadlines.limit(reply, () => new LostReply[effect](`Redis did not answer within ${this.#deadlines.timeout} milliseconds`))
+    } catch (error) {
+      throw error instanceof LostReply[effect] ? error : storeError(error as Error, effect)
+    }
   }
 
-  /**
-   * Waits for the reply to a command that writes.
-   * @throws StoreUnavailableError, or OutcomeUnknownError (`FST_SESSION_OUTCOME_UNKNOWN`) if it may have been applied
-   */
-  writeReply<T> (reply: Promise<T>): Promise<T> {
-    return this.#waitFor(reply, OutcomeUnknownError)
-  }
-
-  /** @throws as `readReply` and `writeReply` do */
+  /** Runs a script and reads its reply. It throws as `waitFor` does. */
   async runScript<Args extends unknown[], Reply, Result> (script: Script<Args, Reply, Result>, keys: string[], ...args: Args): Promise<Result> {
     const reply = this.#evaluate(script, keys.length, [...keys, ...script.args(...args)])
-    return script.read(await this.#waitFor(reply, script.writes ? OutcomeUnknownError : StoreUnavailableError) as Reply, ...args)
+    return script.read(await this.waitFor(reply, script.effect) as Reply, ...args)
   }
 
   /** A server that does not know the script yet, or no more, is sent its text. */
@@ -105,20 +103,12 @@ export class RedisCommands {
       return this.client.eval(text, keys, ...args)
     }
   }
-
-  async #waitFor<T> (reply: Promise<T>, LostReply: LostReplyError): Promise<T> {
-    try {
-      return await this.#deadlines.limit(reply, () => new LostReply(`Redis did not answer within ${this.#deadlines.timeout} milliseconds`))
-    } catch (error) {
-      throw error instanceof LostReply ? error : storeError(error as Error, LostReply)
-    }
-  }
 }
 
-function storeError (cause: Error, LostReply: LostReplyError): Error {
+function storeError (cause: Error, effect: Effect): Error {
   if (isReply(cause, 'WRONGTYPE')) return new RecordError(cause.message, { cause })
   if (cause.name === 'ReplyError') return new StoreUnavailableError(cause.message, { cause })
-  return new LostReply(cause.message, { cause })
+  return new LostReply[effect](cause.message, { cause })
 }
 
 /** True for a reply of Redis with this error code: the first word of its message, by the protocol. */

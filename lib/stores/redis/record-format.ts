@@ -101,7 +101,7 @@ export function parseHash (hash: Record<string, string>): SessionRecord | undefi
  * @throws RecordError (`FST_SESSION_RECORD`)
  */
 export function parseDescription (description: string, fields: Map<string, string>): SessionRecord {
-  const texts = matchParts(description)
+  const texts = descriptionPattern.exec(description)?.groups as Record<Part, string> | undefined
   if (texts === undefined) throw new RecordError(problemOf(description))
   return {
     fields,
@@ -118,11 +118,7 @@ export function parseDescription (description: string, fields: Map<string, strin
 
 /** The tag of a session's index entry: '' for none, `undefined` for a damaged description. */
 export function entryTagOf (description: string): string | undefined {
-  return matchParts(description)?.entryTag
-}
-
-function matchParts (description: string): Record<Part, string> | undefined {
-  return descriptionPattern.exec(description)?.groups as Record<Part, string> | undefined
+  return descriptionPattern.exec(description)?.groups?.['entryTag']
 }
 
 function problemOf (description: string): string {

@@ -53,9 +53,9 @@ class RedisStore implements CompleteStore {
 
   async load (id: string): Promise<SessionRecord | undefined> {
     const [key, dataKey] = this.#keys(id)
-    const record = parseHash(await this.#hash(key))
+    const record = parseHash(await this.#commands.waitFor(this.#commands.client.hgetall(key), 'read'))
     if (record?.deleteSession !== false) return record
-    record.fields = new Map(Object.entries(await this.#hash(dataKey)))
+    record.fields = new Map(Object.entries(await this.#commands.waitFor(this.#commands.client.hgetall(dataKey), 'read')))
     if (record.fields.size === 0) record.expiresAt = null
     return record
   }
@@ -162,13 +162,9 @@ class RedisStore implements CompleteStore {
     }
   }
 
-  #hash (key: string): Promise<Record<string, string>> {
-    return this.#commands.readReply(this.#commands.client.hgetall(key))
-  }
-
   #description (id: string): Promise<string | null> {
     const [key] = this.#keys(id)
-    return this.#commands.readReply(this.#commands.client.hget(key, ''))
+    return this.#commands.waitFor(this.#commands.client.hget(key, ''), 'read')
   }
 
   /** The braces are a hash tag: the keys of a session, and those of its renewal, are in one slot of a cluster. */

@@ -3,13 +3,15 @@ import { RecordError } from '../../errors.js'
 import type { CommitResult, SessionChange, SessionRecord, StoreEvent } from '../store.js'
 import { encodeText, formatDescription, formatSeconds, formatTime, luaFormat, luaParts, type IndexEntry } from './record-format.js'
 
+/** The effect of a command or script: after a write without a reply the outcome is unknown. */
+export type Effect = 'read' | 'write'
+
 /** A Lua script, with all that knows its arguments (ARGV) and its reply. */
 export interface Script<Args extends unknown[], Reply, Result> {
   readonly text: string
   /** The hash by which Redis knows the text. */
   readonly sha: string
-  /** True for a script that writes: without a reply its outcome is unknown. */
-  readonly writes: boolean
+  readonly effect: Effect
   args (...args: Args): string[]
   read (reply: Reply, ...args: Args): Result
 }
@@ -33,7 +35,7 @@ function script<Args extends unknown[], Reply, Result> (
   read: (reply: Reply, ...args: Args) => Result
 ): Script<Args, Reply, Result> {
   const text = `#!lua${flags && ` flags=${flags}`}${body}`
-  return { text, sha: createHash('sha1').update(text).digest('hex'), writes: flags !== 'no-writes', args, read }
+  return { text, sha: createHash('sha1').update(text).digest('hex'), effect: flags === 'no-writes' ? 'read' : 'write', args, read }
 }
 
 /*
@@ -104,12 +106,12 @@ interface CommitHeader {
 function commitArgs (change: SessionChange, entry: IndexEntry | undefined): string[] {
   const { expiresAt, ttl, clear, subject, generation, expect, remove, set, increment } = change
   const header: CommitHeader = {
-    expiresAt: expiresAt === undefined ? undefined : formatTime(expiresAt),
+    expiresAt: expiresAt === undefined ? undefined : String(expiresAt ?? '-'),
     timeLeft: typeof expiresAt === 'number' ? timeLeft(expiresAt) : undefined,
     ttl: ttl === undefined ? undefined : formatSeconds(ttl),
     clear: clear || undefined,
     subject: subject === undefined ? undefined : encodeText(subject ?? undefined),
-    generation: encodeText(generation) || undefined,
+    generation: generation ? encodeText(generation) : undefined,
     entry,
     expect: expect.size || undefined,
     remove: remove.length || undefined,

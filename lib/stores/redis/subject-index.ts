@@ -61,7 +61,7 @@ export class SubjectIndex {
   async removeMembers (subject: string, members: Member[]): Promise<void> {
     if (members.length === 0) return
     try {
-      await this.#commands.writeReply(this.#commands.client.zrem(this.#key(subject), ...members.map(({ id, tag }) => id + tag)))
+      await this.#commands.waitFor(this.#commands.client.zrem(this.#key(subject), ...members.map(({ id, tag }) => id + tag)), 'write')
     } catch {}
   }
 
@@ -70,7 +70,7 @@ export class SubjectIndex {
     const seen = new Set<string>()
     let cursor = '0'
     do {
-      const [next, membersAndScores] = await this.#commands.readReply(this.#commands.client.zscan(this.#key(subject), cursor, 'COUNT', pageSize))
+      const [next, membersAndScores] = await this.#commands.waitFor(this.#commands.client.zscan(this.#key(subject), cursor, 'COUNT', pageSize), 'read')
       cursor = next
       const unseen = membersAndScores.filter((member, i) => i % 2 === 0 && !seen.has(member))
       for (const member of unseen) seen.add(member)
