@@ -23,9 +23,11 @@ export { neo4jSessions, neo4jTransactions, type Neo4jSessions, type Neo4jTransac
 export type { Neo4jSessionConfig, Neo4jTransactionConfig } from './neo4j/options.js'
 export type { Neo4jDriver } from './neo4j/driver-types.js'
 
-export { memoryStore, type MemoryStoreOptions } from './stores/memory/memory-store.js'
-export { redisStore, type RedisStoreOptions } from './stores/redis/redis-store.js'
-export type { RedisClient } from './stores/redis/client.js'
+export { memoryStore } from './stores/memory/memory-store.js'
+export type { MemoryStoreOptions } from './stores/memory/options.js'
+export { redisStore } from './stores/redis/redis-store.js'
+export type { RedisStoreOptions } from './stores/redis/options.js'
+export type { RedisClient } from './stores/redis/commands.js'
 export { slotOf } from './stores/slot.js'
 export type {
   CommitResult, SessionChange, SessionRecord, SessionStore, CompleteStore, ListingStore, RestorableStore, SessionSummary, StoreEvent, StoreWatch, SubjectStore, WatchableStore,

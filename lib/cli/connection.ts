@@ -1,6 +1,5 @@
 import { DriverMissingError, StoreUnavailableError } from '../errors.js'
-import { RedisCalls } from '../stores/redis/commands.js'
-import type { RedisClient } from '../stores/redis/client.js'
+import { RedisCommands, type RedisClient } from '../stores/redis/commands.js'
 
 /** Which Redis is meant. */
 export interface RedisAddress {
@@ -46,9 +45,9 @@ export async function connect ({ url, cluster, timeout }: RedisAddress): Promise
  */
 export async function checkAlone ({ client }: RedisConnection, timeout: number): Promise<void> {
   if (!('info' in client)) return
-  const calls = new RedisCalls(client, timeout)
-  const isNode = await calls.read((client as RedisClient & { info (section: string): Promise<string> }).info('cluster'), (info) => info.includes('cluster_enabled:1'))
-  if (isNode) throw new StoreUnavailableError('this Redis is a node of a cluster, say so with --cluster')
+  const commands = new RedisCommands(client, timeout)
+  const info = await commands.waitFor((client as RedisClient & { info (section: string): Promise<string> }).info('cluster'), 'read')
+  if (info.includes('cluster_enabled:1')) throw new StoreUnavailableError('this Redis is a node of a cluster, say so with --cluster')
 }
 
 async function loadDriver (): Promise<Pick<typeof import('ioredis'), 'Cluster' | 'Redis'>> {

@@ -10,6 +10,8 @@ export class LinkedList<T extends Link<T>> {
   #newest: T | undefined
   #size = 0
 
+  get oldest (): T | undefined { return this.#oldest }
+  get newest (): T | undefined { return this.#newest }
   get size (): number { return this.#size }
 
   add (entry: T): void {

@@ -1,9 +1,9 @@
 import { Redis } from 'ioredis'
 import { randomUUID } from 'node:crypto'
 import t, { type Test } from 'tap'
-import { redisStore, type TokenSessionOptions } from '../../lib/index.js'
-import { redisForTest } from '../support/servers/require.js'
-import { setCookies, tokenApp, Visitor, type TokenApp } from '../support/token-app.js'
+import { redisStore, type SessionRecord, type TokenSessionOptions } from '../../../lib/index.js'
+import { redisForTest } from '../../support/servers/require.js'
+import { setCookies, tokenApp, Visitor, type TokenApp } from '../../support/token-app.js'
 
 interface Stage extends TokenApp { readonly visitor: Visitor, readonly client: Redis, readonly key: string, dump (): Promise<unknown> }
 
@@ -41,6 +41,8 @@ const damages: Array<[string, (client: Redis, key: string) => Promise<unknown>]>
   ['with a description that is no such thing', (client, key) => client.hset(key, '', 'gibberish')],
   ['with an empty description', (client, key) => client.hset(key, '', '')],
   ['with a description that is cut off', async (client, key) => client.hset(key, '', (await client.hget(key, '') as string).slice(0, 20))],
+  ['with a number that is negative', async (client, key) => client.hset(key, '', (await client.hget(key, '') as string).replace('1 ', '1 -'))],
+  ['with a ttl that is damaged', async (client, key) => client.hset(key, '', (await client.hget(key, '') as string).replace('=', '=5'))],
   ['with a description that is damaged', async (client, key) => client.hset(key, '', (await client.hget(key, '') as string).replace(/ /, ' x'))],
   ['without a description', (client, key) => client.hdel(key, '')],
   ['that is a text', (client, key) => client.set(key, 'text')],
@@ -109,4 +111,43 @@ t.test('a value that is not JSON, with onStoreError: anonymous: from there on th
   t.match(log.at(-1), { level: 40, msg: /not saved/ })
   t.strictSame(await dump(), before)
   t.strictSame((await visitor.get('/has')).json(), { has: true, user: 'ada' })
+})
+
+t.test('the description in Redis: written and rewritten in the same format, by the store and by each script', async (t) => {
+  const server = await redisForTest(t)
+  if (!server) return
+  const client = new Redis(server.url)
+  const prefix = `${randomUUID()}:`
+  const store = redisStore(client, { prefix, timeout: 30_000 })
+  t.teardown(async () => {
+    store.close()
+    const keys = await client.keys(`${prefix}*`)
+    if (keys.length > 0) await client.unlink(...keys)
+    await client.quit()
+  })
+  const description = async (id: string): Promise<string | null> => client.hget(`${prefix}{${id.charAt(0)}${id.charCodeAt(1) & 3}}${id}`, '')
+  const expiresAt = Date.now() + 60_000
+  const plain: SessionRecord = {
+    fields: new Map([['a', '1']]), createdAt: 1000, expiresAt, ttl: undefined, maxAge: undefined, deleteSession: true, name: undefined, generation: undefined, subject: undefined,
+  }
+  const change = { expect: new Map(), clear: false, set: new Map(), remove: [], increment: new Map(), expiresAt: undefined, ttl: undefined, subject: undefined, generation: undefined }
+
+  await store.create('aaa', plain)
+  t.equal(await description('aaa'), `1 1000 ${expiresAt} = = 0     `)
+  await store.commit('aaa', { ...change, set: new Map([['a', '2']]) })
+  t.equal(await description('aaa'), `1 1000 ${expiresAt} = = 0     `, 'a commit of data alone leaves it')
+  await store.watch('aaa', () => {})
+  t.equal(await description('aaa'), `1 1000 ${expiresAt} = = 2     `)
+  await store.commit('aaa', { ...change, expiresAt: expiresAt + 5, ttl: 60 })
+  t.equal(await description('aaa'), `1 1000 ${expiresAt + 5} 60 = 2     `)
+  await store.replace('aaa', { ...plain, ttl: null, deleteSession: false })
+  t.equal(await description('aaa'), `1 1000 ${expiresAt} - = 3     `, 'it stays watched')
+  await store.renew('aaa', 'aab', { ...change, ttl: null })
+  t.equal(await description('aab'), `1 1000 ${expiresAt} - = 1     `, 'and is not under its new id')
+
+  await store.create('bbb', { ...plain, expiresAt: null, maxAge: 90, name: 'a b', generation: 'g', subject: 'ada ü' })
+  t.match(await description('bbb'), /^1 1000 - = 90 0 a%20b g ada%20%C3%BC [\w-]{13} -$/)
+  await store.commit('bbb', { ...change, subject: null })
+  t.equal(await description('bbb'), '1 1000 - = 90 0 a%20b g   ')
+  t.strictSame(await store.load('bbb'), { ...plain, expiresAt: null, maxAge: 90, name: 'a b', generation: 'g' })
 })

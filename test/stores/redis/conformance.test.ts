@@ -1,11 +1,11 @@
 import { Redis } from 'ioredis'
 import { randomUUID } from 'node:crypto'
 import t from 'tap'
-import { redisStore } from '../../lib/index.js'
-import { fakeClock } from '../support/clock.js'
-import { conforms } from '../support/conformance.js'
-import { passTime } from '../support/redis-time.js'
-import { redisForTest } from '../support/servers/require.js'
+import { redisStore } from '../../../lib/index.js'
+import { fakeClock } from '../../support/clock.js'
+import { conforms } from '../../support/conformance.js'
+import { passTime } from '../../support/redis-time.js'
+import { redisForTest } from '../../support/servers/require.js'
 
 const server = await redisForTest(t)
 if (server) {

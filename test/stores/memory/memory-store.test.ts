@@ -1,8 +1,8 @@
 import { mock } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
 import t, { type Test } from 'tap'
-import { getSession, memoryStore, tokenSessions, type SessionRecord, type SessionStore } from '../../lib/index.js'
-import { fakeClock } from '../support/clock.js'
+import { getSession, memoryStore, tokenSessions, type SessionRecord, type SessionStore } from '../../../lib/index.js'
+import { fakeClock } from '../../support/clock.js'
 
 function record (fields: Record<string, string> = {}, more: Partial<SessionRecord> = {}): SessionRecord {
   return {
@@ -45,18 +45,18 @@ t.test('bounded: beyond maxSessions the least recently used goes first', async (
   await store.end(id(4))
   await store.create(id(6), record())
   t.strictSame(await there(store, 7), [5, 6])
-  t.equal(await store.create(id(5), record()), false, 'an id that is taken displaces nobody')
+  t.equal(await store.create(id(5), record()), false, 'an id that is taken displaces no other session')
   t.ok(await store.load('id-renewed'))
 })
 
-t.test('one that is full goes on: each new session has its place', async (t) => {
+t.test('a full store goes on: each new session replaces one', async (t) => {
   const store = memoryStore({ maxSessions: 100 })
   t.teardown(() => store.close())
   for (let i = 0; i < 10_000; i++) if (!await store.create(id(i), record())) t.fail('taken')
   t.strictSame((await there(store, 10_000)).length, 100)
 })
 
-t.test('the sessions of a subject: what has expired or ended is not named, also while it waits to be swept', async (t) => {
+t.test('the sessions of a subject: expired and ended ones are not named, also while they wait to be swept', async (t) => {
   const store = memoryStore()
   t.teardown(() => store.close())
   const tick = fakeClock(t, ['Date'])
@@ -71,10 +71,10 @@ t.test('the sessions of a subject: what has expired or ended is not named, also 
   t.strictSame(rest, Array.from({ length: 171 }, (_, i) => id(257 + 2 * i)))
   const all: string[] = []
   for await (const page of store.idsOf('ada')) all.push(...page)
-  t.strictSame(all, [id(0), ...Array.from({ length: 299 }, (_, i) => id(1 + 2 * i))], 'what outlives its data is named')
+  t.strictSame(all, [id(0), ...Array.from({ length: 299 }, (_, i) => id(1 + 2 * i))], 'a session that outlives its data is named')
 })
 
-/** How many timers run, and how long each slice of the sweep takes. */
+/** Counts the intervals that run. */
 function watchTimers (t: Test): { running: () => number } {
   const running = new Set<unknown>()
   const { setInterval: set, clearInterval: clear } = globalThis
@@ -85,7 +85,7 @@ function watchTimers (t: Test): { running: () => number } {
   return { running: () => running.size }
 }
 
-t.test('sweep: what has expired goes by itself, in slices, and what has not stays', async (t) => {
+t.test('sweep: expired sessions go by themselves, in slices, and the others stay', async (t) => {
   const tick = fakeClock(t)
   const { running } = watchTimers(t)
   const store = memoryStore({ maxSessions: 1_000_000 })
@@ -103,7 +103,7 @@ t.test('sweep: what has expired goes by itself, in slices, and what has not stay
   }
   const late = slices.sort((a, b) => a - b)[1980] as number
   t.ok(late < 10, `99 of 100 slices took less than ${late.toFixed(1)} ms of CPU time`)
-  // Looked at from the clock before they were due: what is gone was swept, and not merely found to be late.
+  // Set the clock back to before they were due: a session that is gone now was swept, not only refused as expired.
   mock.timers.setTime(due - 1)
   const left = await there(store, count)
   t.equal(left.length, count / 2)
@@ -130,7 +130,7 @@ t.test('sweep: the timer stops with the last session, and starts with the next',
   t.equal(running(), 0)
 })
 
-t.test('sweep: what outlives its data is emptied', async (t) => {
+t.test('sweep: a session that outlives its data is emptied', async (t) => {
   const tick = fakeClock(t)
   const store = memoryStore()
   t.teardown(() => store.close())
@@ -142,7 +142,7 @@ t.test('sweep: what outlives its data is emptied', async (t) => {
   t.equal(expiresAt, null)
 })
 
-t.test('shares no live objects: neither with whom it was given, nor between those that ask', async (t) => {
+t.test('shares no live objects: neither with the writer nor between readers', async (t) => {
   const provider = tokenSessions({ store: memoryStore() })
   const list = [{ a: 1 }]
   const token = await getSession(provider, null, async (session) => {

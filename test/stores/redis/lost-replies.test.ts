@@ -1,10 +1,10 @@
 import { Redis } from 'ioredis'
 import t, { type Test } from 'tap'
-import { getSession, redisStore, tokenSessions, type TokenProvider, type TokenSession } from '../../lib/index.js'
-import { cuttingProxy } from '../support/cutting-proxy.js'
-import { emitted } from '../support/emitted.js'
-import { startRedis } from '../support/servers/redis.js'
-import { withServer } from '../support/servers/require.js'
+import { getSession, redisStore, tokenSessions, type TokenProvider, type TokenSession } from '../../../lib/index.js'
+import { cuttingProxy } from '../../support/cutting-proxy.js'
+import { emitted } from '../../support/emitted.js'
+import { startRedis } from '../../support/servers/redis.js'
+import { withServer } from '../../support/servers/require.js'
 
 type Session = TokenSession<Record<string, unknown>>
 interface Stage { readonly users: TokenProvider<Record<string, unknown>>, readonly truth: TokenProvider<Record<string, unknown>>, readonly token: string, cutNext (): void }
@@ -29,7 +29,7 @@ async function stage (t: Test, autoResendUnfulfilledCommands: boolean): Promise<
   return { users, truth: tokenSessions({ store: redisStore(direct) }), token, cutNext: proxy.cutNext }
 }
 
-/** The code that a commit fails with whose answer is lost after it was applied; `undefined`: it went well. */
+/** Commits, loses the reply after the commit was applied, and returns the error's code; `undefined`: no error. */
 async function lose ({ users, token, cutNext }: Stage, use: (session: Session) => void, existing = true): Promise<string | undefined> {
   return getSession(users, null, (session) => {
     use(session)
@@ -50,7 +50,7 @@ t.test('a client that does not send again: the outcome is unknown, and nothing i
   t.equal(await lose(set, (session) => { session.set('new', 1) }, false), 'FST_SESSION_OUTCOME_UNKNOWN')
 })
 
-// What ioredis does unless it is told not to: an increment or an update may then count twice, as the doc of redisStore says.
+// ioredis sends again by default: an increment or an update may then count twice, as the doc of redisStore says.
 t.test('a client that sends again: creating, setting, deleting and ending come out right', async (t) => {
   const set = await stage(t, true)
   if (!set) return
