@@ -1,5 +1,5 @@
 import type { FastifyRequest } from 'fastify'
-import { show, withMethods, type Rule } from '../util/option-rules.js'
+import { describeType, withMethods, type Rule } from '../util/option-rules.js'
 import { OpenError, OptionError } from '../errors.js'
 import type { BootCheck, OpenContext, OpenSession, SessionOpener, SessionProvider, TransactionProvider } from '../core/provider.js'
 import { withUserBookmarks } from './bookmarks.js'
@@ -86,7 +86,7 @@ function transactions (driver: Neo4jDriver, configured: Configured) {
     isTransaction: (existing: unknown, where: string) => {
       if (isSession.test(existing)) return false
       if (isTransaction.test(existing)) return true
-      throw new OptionError(where, `must be given a session, a transaction or null to open both; got ${show(existing)}`)
+      throw new OptionError(where, `must be given a session, a transaction or null to open both; got ${describeType(existing)}`)
     },
     forTransaction: (session: Neo4jSession | undefined, options: object | undefined, where: string) => {
       if (session !== undefined) {
@@ -127,7 +127,7 @@ const isSession = withMethods('a session of neo4j-driver', 'run', 'beginTransact
 const isTransaction = withMethods('a transaction of neo4j-driver', 'run')
 
 function checkDriver (driver: unknown, what: string): void {
-  if (!isDriver.test(driver)) throw new OptionError(what, `the first argument must be ${isDriver.allowed}; got ${show(driver)}`)
+  if (!isDriver.test(driver)) throw new OptionError(what, `the first argument must be ${isDriver.allowed}; got ${describeType(driver)}`)
 }
 
 /**

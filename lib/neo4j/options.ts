@@ -1,5 +1,5 @@
 import type { FastifyRequest } from 'fastify'
-import { checkOptions, oneOf, rules, show, wholeNumber, withMethods, type Checked, type Rule } from '../util/option-rules.js'
+import { checkOptions, describeType, oneOf, rules, wholeNumber, withMethods, type Checked, type Rule } from '../util/option-rules.js'
 import { OptionError } from '../errors.js'
 import type { OpenContext } from '../core/provider.js'
 import type { Neo4jDriver, SessionConfigFrom } from './driver-types.js'
@@ -112,7 +112,7 @@ export function configs (what: string, source: ConfigSource, allowed: Record<str
 
 /** Nothing is left out here in silence: what a tenant's entry lacks would be looked for in the default database. */
 function checkMade (where: string, config: unknown, allowed: Record<string, Rule>): CheckedConfig {
-  if (!isObject(config) || typeof config['then'] === 'function') throw new OptionError(where, `must be an object; got ${show(config)}`)
+  if (!isObject(config) || typeof config['then'] === 'function') throw new OptionError(where, `must be an object; got ${describeType(config)}`)
   for (const [name, value] of Object.entries(config)) {
     if (value === undefined) throw new OptionError(where, `option ${name} is undefined: leave it out for the driver's own`)
   }

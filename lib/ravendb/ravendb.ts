@@ -1,6 +1,6 @@
 import type { FastifyRequest } from 'fastify'
 import type { IDocumentSession, IDocumentStore, SessionOptions } from 'ravendb'
-import { withMethods, show } from '../util/option-rules.js'
+import { describeType, withMethods } from '../util/option-rules.js'
 import { deadlinesOf, type Deadlines } from '../util/call-timeouts.js'
 import { OptionError } from '../errors.js'
 import { isPromise } from '../util/maybe-promise.js'
@@ -34,7 +34,7 @@ const defaults = Object.freeze({ commitTimeout: 15_000 })
  */
 export function ravenSessions (documentStore: IDocumentStore, options?: RavenCallOptions | RavenOptionsOf): RavenProvider {
   const name = 'ravenSessions()'
-  if (!storeRule.test(documentStore)) throw new OptionError(name, `the first argument must be ${storeRule.allowed}; got ${show(documentStore)}`)
+  if (!storeRule.test(documentStore)) throw new OptionError(name, `the first argument must be ${storeRule.allowed}; got ${describeType(documentStore)}`)
   const optionsOf = typeof options === 'function' ? options : undefined
   const base = mergeOptions(defaults, optionsOf === undefined ? options : undefined, name)
 

@@ -1,7 +1,7 @@
 import { NotANumberError } from '../errors.js'
-import { show } from '../util/option-rules.js'
+import { describeType, show } from '../util/option-rules.js'
 import type { SessionChange } from '../stores/store.js'
-import { checkKey, checkValue, parseValue } from './values.js'
+import { checkKey, checkValue, isKept, parseValue } from './values.js'
 
 type Update = (value: unknown) => unknown
 
@@ -89,7 +89,7 @@ export class Draft {
     const current = value === undefined ? 0 : value
     const problem = !Number.isSafeInteger(by)
       ? `${show(by)} is not a whole number.`
-      : !Number.isSafeInteger(current) ? `its value ${show(current)} is not a whole number.` : undefined
+      : !Number.isSafeInteger(current) ? `its value, ${describeType(current)}, is not a whole number.` : undefined
     if (problem !== undefined) throw new NotANumberError(show(key), problem)
     const sum = (current as number) + by
     if (!Number.isSafeInteger(sum)) throw new NotANumberError(show(key), `${sum} is outside ±(2^53 − 1).`)
@@ -250,7 +250,7 @@ function isChangedInPlace ({ intent, value, text }: Slot): boolean {
   try {
     const now = JSON.stringify(value)
     // Another writer's text may have other spaces.
-    return now !== text && (text === undefined || now !== JSON.stringify(JSON.parse(text)))
+    return !isKept(value) || (now !== text && (text === undefined || now !== JSON.stringify(JSON.parse(text))))
   } catch {
     return true // it now holds what JSON cannot: the commit says so
   }

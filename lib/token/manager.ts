@@ -1,4 +1,4 @@
-import { checkOptions, rules, show, type Rule } from '../util/option-rules.js'
+import { checkOptions, describeType, rules, show, type Rule } from '../util/option-rules.js'
 import { NameError, NoSecretError, OptionError, SessionExistsError, StoreUnavailableError } from '../errors.js'
 import { requireInterface } from '../stores/require-interface.js'
 import type { SessionRecord } from '../stores/store.js'
@@ -10,7 +10,7 @@ import { TokenSession, type SessionData } from './session.js'
 import { CodeOwner } from './code-owner.js'
 import { ask } from './ask-store.js'
 import { idOf } from './tokens.js'
-import { checkKey, checkValue } from './values.js'
+import { checkKey, checkValue, isStorableObject } from './values.js'
 
 /** A session as it is created outside of a request. */
 export interface NewSession<Data extends object = SessionData> {
@@ -49,7 +49,7 @@ const newSessionRules: Record<keyof NewSession, Rule> = {
   maxAge: rules.seconds,
   deleteSession: rules.boolean,
   subject: { allowed: 'a text', test: () => true },
-  data: { allowed: 'an object', test: (value) => typeof value === 'object' && value !== null && !Array.isArray(value) },
+  data: { allowed: 'a plain object without getters, hidden properties and symbols as keys', test: isStorableObject },
 }
 
 /** So many random tokens that are taken are no coincidence. */
@@ -145,7 +145,7 @@ export class SessionManager<Data extends object> {
     if (typeof token === 'string') return this.idsAt(token, call)
     if (name !== undefined) return this.#tokensOf(name, call).map(idOf)
     if (typeof id === 'string') return [id]
-    throw new OptionError(call, `a session is addressed by its token, { token }, { name } or { id }; got ${show(address)}`)
+    throw new OptionError(call, `a session is addressed by its token, { token }, { name } or { id }; got ${describeType(address)}`)
   }
 
   #tokensOf (name: unknown, call: string): readonly [string, ...string[]] {

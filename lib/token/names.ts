@@ -1,5 +1,5 @@
 import { createHmac, randomBytes } from 'node:crypto'
-import { show, type Rule } from '../util/option-rules.js'
+import { describeType, type Rule } from '../util/option-rules.js'
 import { NameError } from '../errors.js'
 import type { TokenKind } from './tokens.js'
 import { isWellFormed } from './values.js'
@@ -9,7 +9,7 @@ const maxLength = 256
 /** The shortest secret, in bytes: as many as the HMAC's output has (RFC 2104, section 3). */
 const minSecret = 32
 
-/** What shared sessions' tokens follow from. */
+/** The app's secret, which the tokens of shared sessions follow from; several for a rotation, the newest first. */
 export type Secret = string | Uint8Array | ReadonlyArray<string | Uint8Array>
 
 const isSecret = (value: unknown): boolean =>
@@ -18,23 +18,22 @@ const isSecret = (value: unknown): boolean =>
 export const secretRule: Rule = {
   allowed: `a text or Buffer of at least ${minSecret} bytes, or a non-empty list of these, the newest first`,
   test: (value) => isSecret(value) || (Array.isArray(value) && value.length > 0 && value.every(isSecret)),
-  hidden: true,
 }
 
 /**
- * A name or a subject, as it is.
+ * Returns a name or a subject as it is.
  * @throws NameError (`FST_SESSION_NAME`) unless it is a well-formed text of 1 to 256 characters
  */
 export function checkName (what: string, name: unknown): string {
   if (isName(name)) return name
-  throw new NameError(what, `it must be a well-formed text of 1 to ${maxLength} characters; got ${show(name)}.`)
+  throw new NameError(what, `it must be a well-formed text of 1 to ${maxLength} characters; got ${describeType(name)}.`)
 }
 
 export function isName (name: unknown): name is string {
   return typeof name === 'string' && name !== '' && name.length <= maxLength && isWellFormed(name)
 }
 
-/** Gives the tokens that shared sessions have under a secret, or under each of several. */
+/** The tokens that shared sessions have under a secret, or under each of several. */
 export class SharedTokens {
   readonly #kind: TokenKind
   readonly #keys: readonly Buffer[]
@@ -42,7 +41,7 @@ export class SharedTokens {
   constructor (kind: TokenKind, secret: Secret) {
     this.#kind = kind
     const secrets = typeof secret === 'string' || secret instanceof Uint8Array ? [secret] : secret
-    // A key for this use alone: a token must not come out of anything else that the app signs with its secret.
+    // Derive a key for this use alone: the app may sign other things with its secret, and none of them may be a token.
     this.#keys = secrets.map((secret) => createHmac('sha256', secret).update('fastify-request-session: shared session tokens').digest())
   }
 
@@ -52,7 +51,7 @@ export class SharedTokens {
   }
 }
 
-/** What tells a shared session from those that had its name before. */
+/** Distinguishes a shared session from earlier ones of its name. */
 export function newGeneration (): string {
   return randomBytes(6).toString('base64url')
 }

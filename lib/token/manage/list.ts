@@ -1,4 +1,4 @@
-import { checkOptions, rules, show, type Rule } from '../../util/option-rules.js'
+import { checkOptions, describeType, rules, type Rule } from '../../util/option-rules.js'
 import { OptionError, RecordError } from '../../errors.js'
 import { requireInterface } from '../../stores/require-interface.js'
 import type { SessionStore, SessionSummary } from '../../stores/store.js'
@@ -130,7 +130,7 @@ function idsOf ({ store }: Pick<SessionHome, 'store'>, subject: string | undefin
 /** A filter that was meant to narrow must not widen because its value is missing: `{ subject: user.id }` of nobody. */
 function checkFilter<F extends object> (call: string, filter: F, allowed: Record<keyof F & string, Rule>): { [K in keyof F]?: Exclude<F[K], undefined> } {
   for (const [key, value] of Object.entries(filter)) {
-    if (value === undefined) throw new OptionError(call, `${key} must not be undefined: leave it out to mean all sessions; got ${show(filter)}`)
+    if (value === undefined) throw new OptionError(call, `${key} must not be undefined: leave it out to mean all sessions; got ${describeType(filter)}`)
   }
   return checkOptions<F>(call, filter, allowed)
 }
