@@ -89,7 +89,7 @@ const providerRules: Record<keyof TokenSessionOptions, Rule> = {
   ...routeRules,
   store: withMethods('a session store such as memoryStore()', 'load', 'create', 'commit', 'renew', 'end', 'close'),
   deleteSession: rules.boolean,
-  token: oneOf(...Object.keys(tokenKinds)),
+  token: { ...oneOf(...Object.keys(tokenKinds)), harmless: false }, // a token could be given by mistake
   transport: withMethods('a transport such as cookieTransport()', 'read', 'write'),
   secret: secretRule,
 }

@@ -186,8 +186,17 @@ t.test('plain values: null prototypes, other realms, repeated references, any te
     session.set('zero', [-0, { toJSON: 1 }])
   })
   t.strictSame(data, {
-    kept: { list: [1] }, bare: { a: 1 }, parsed: { a: 1 }, foreign: { list: [1, { a: 1 }] }, frozen: { list: [1] }, twice: [shared, shared],
-    deep: deep(200), lone: { '\ud800': 'a\udc00b' }, null: null, empty: '', zero: [0, { toJSON: 1 }],
+    kept: { list: [1] },
+    bare: { a: 1 },
+    parsed: { a: 1 },
+    foreign: { list: [1, { a: 1 }] },
+    frozen: { list: [1] },
+    twice: [shared, shared],
+    deep: deep(200),
+    lone: { '\ud800': 'a\udc00b' },
+    null: null,
+    empty: '',
+    zero: [0, { toJSON: 1 }],
   })
 })
 
