@@ -8,7 +8,7 @@ import { SessionLife, type Identity, type SessionHome, type SessionOwner } from 
 import { TokenSession } from './session.js'
 import { storeFailure } from './ask-store.js'
 import { idOf } from './tokens.js'
-import type { TokenTransport } from './transport.js'
+import type { PlacedTransport, TokenTransport } from './transport.js'
 
 /** How one route (or call) opens token sessions: checked and merged once. */
 export interface OpeningRules {
@@ -35,14 +35,22 @@ export class OpenTokenSession implements OpenSession<Promise<TokenSession>>, Ses
   }
 
   beforeHeaders (): void {
+    this.#protect()
     this.#life?.announce()
   }
 
   commit (): MaybePromise<void> {
+    this.#protect()
     return this.#life === undefined ? this.#commitOnceLoaded() : this.#commit(this.#life)
   }
 
   rollback (): void {}
+
+  /** A token may have been written by `commit()` in the handler, before the reply's headers and status were final. */
+  #protect (): void {
+    const { reply } = this.#context
+    if (reply !== undefined && this.reachable) (this.#rules.transport as Partial<PlacedTransport>).protect?.(reply)
+  }
 
   close (): void {
     if (this.#life === undefined) return
