@@ -12,6 +12,7 @@ export {
   type TokenProvider, type TokenRouteOptions, type TokenSessionOptions,
 } from './token/token-sessions.js'
 export { TokenSession, type SessionData } from './token/session.js'
+export type { JsonData } from './token/json-types.js'
 export type { ExistingSessions, NewSession, SessionAddress } from './token/manager.js'
 export type { SessionInfo } from './token/manage/info.js'
 export type { RestoreOptions, RestoreResult } from './token/manage/restore.js'

@@ -4,6 +4,7 @@ import type { CompleteStore, SessionStore } from '../stores/store.js'
 import { memoryStore } from '../stores/memory/memory-store.js'
 import { CompleteSessionManager } from './complete-manager.js'
 import type { SessionManager } from './manager.js'
+import type { JsonData } from './json-types.js'
 import { secretRule, SharedTokens, type Secret } from './names.js'
 import { OpenTokenSession, type OpeningRules } from './request-session.js'
 import type { SessionHome } from './session-state.js'
@@ -108,10 +109,10 @@ const defaults: Defaults = Object.freeze({ ttl: 1800, maxAge: null, load: 'lazy'
  * @typeParam Data the keys and values of a session
  * @throws OptionError (`FST_SESSION_OPTION`)
  */
-export function tokenSessions<Data extends object = SessionData> (options: CompleteTokenSessionOptions & { load: 'onRequest' }): CompleteTokenProvider<Data, TokenSession<Data>>
-export function tokenSessions<Data extends object = SessionData> (options: TokenSessionOptions & { load: 'onRequest' }): TokenProvider<Data, TokenSession<Data>>
-export function tokenSessions<Data extends object = SessionData> (options?: CompleteTokenSessionOptions): CompleteTokenProvider<Data>
-export function tokenSessions<Data extends object = SessionData> (options?: TokenSessionOptions): TokenProvider<Data>
+export function tokenSessions<Data extends JsonData<Data> = SessionData> (options: CompleteTokenSessionOptions & { load: 'onRequest' }): CompleteTokenProvider<Data, TokenSession<Data>>
+export function tokenSessions<Data extends JsonData<Data> = SessionData> (options: TokenSessionOptions & { load: 'onRequest' }): TokenProvider<Data, TokenSession<Data>>
+export function tokenSessions<Data extends JsonData<Data> = SessionData> (options?: CompleteTokenSessionOptions): CompleteTokenProvider<Data>
+export function tokenSessions<Data extends JsonData<Data> = SessionData> (options?: TokenSessionOptions): TokenProvider<Data>
 export function tokenSessions (options?: TokenSessionOptions): TokenProvider<SessionData, Promise<TokenSession> | TokenSession> {
   return new TokenSessions({ ...defaults, ...checkOptions<TokenSessionOptions>('tokenSessions()', options, providerRules) })
 }
