@@ -40,9 +40,12 @@ export function placeOf (command: Command, { redis, prefix }: CommonOptions): st
   return `${host}${pathname === '/' ? '' : pathname} under the prefix ${JSON.stringify(prefix)}`
 }
 
-/** A call that fails says less of why than the connection does. */
+/** Adds the reasons to the message: the cause of the failed call, and the error of the connection, which often says more. */
 function withReason (error: unknown, failure: (Error & { code?: unknown }) | undefined): unknown {
-  const reason = failure && (failure.message || String(failure.code))
-  if (reason !== undefined && error instanceof Error && !error.message.includes(reason)) error.message += ` (${reason})`
+  if (!(error instanceof Error)) return error
+  for (const reason of [error.cause as typeof failure, failure]) {
+    const text = reason && (reason.message || String(reason.code))
+    if (text !== undefined && !error.message.includes(text)) error.message += ` (${text})`
+  }
   return error
 }

@@ -1,5 +1,5 @@
 import type { FastifyRequest } from 'fastify'
-import { show, withMethods } from '../util/option-rules.js'
+import { describeType, withMethods } from '../util/option-rules.js'
 import { OpenError, OptionError } from '../errors.js'
 import type {
   BootCheck, ErrorReplies, ErrorReply, OpenContext, OpenSession, SessionOpener, SessionProvider, TransactionProvider,
@@ -155,7 +155,7 @@ function transactionProvider (driver: Neo4jDriver, mergeConfig: ConfigMerger) {
     isTransaction: (existing: unknown, where: string) => {
       if (sessionRule.test(existing)) return false
       if (transactionRule.test(existing)) return true
-      throw new OptionError(where, `must be given a session, a transaction or null to open both; got ${show(existing)}`)
+      throw new OptionError(where, `must be given a session, a transaction or null to open both; got ${describeType(existing)}`)
     },
     forTransaction: (session: Neo4jSession | undefined, options: object | undefined, where: string) => {
       if (session !== undefined) {
@@ -195,7 +195,7 @@ const sessionRule = withMethods('a session of neo4j-driver', 'run', 'beginTransa
 const transactionRule = withMethods('a transaction of neo4j-driver', 'run')
 
 function checkDriver (driver: unknown, provider: string): void {
-  if (!driverRule.test(driver)) throw new OptionError(provider, `the first argument must be ${driverRule.allowed}; got ${show(driver)}`)
+  if (!driverRule.test(driver)) throw new OptionError(provider, `the first argument must be ${driverRule.allowed}; got ${describeType(driver)}`)
 }
 
 /**

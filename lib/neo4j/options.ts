@@ -1,5 +1,5 @@
 import type { FastifyRequest } from 'fastify'
-import { checkOptions, isObject, oneOf, rules, show, wholeNumber, withMethods, type Checked, type Rule } from '../util/option-rules.js'
+import { checkOptions, isObject, oneOf, rules, describeType, wholeNumber, withMethods, type Checked, type Rule } from '../util/option-rules.js'
 import { OptionError } from '../errors.js'
 import type { OpenContext } from '../core/provider.js'
 import type { Neo4jDriver, SessionConfigFrom } from './driver-types.js'
@@ -152,7 +152,7 @@ function requestConfigMerger (provider: string, configOf: (request: FastifyReque
 
 /** Also refuses an option that is undefined: without its tenant's database a request would use the default one. */
 function checkRequestConfig (where: string, config: unknown, allowed: ConfigRules): CheckedConfig {
-  if (!isObject(config) || typeof config['then'] === 'function') throw new OptionError(where, `must be an object; got ${show(config)}`)
+  if (!isObject(config) || typeof config['then'] === 'function') throw new OptionError(where, `must be an object; got ${describeType(config)}`)
   for (const [name, value] of Object.entries(config)) {
     if (value === undefined) throw new OptionError(where, `option ${name} is undefined: leave it out for the driver's own`)
   }

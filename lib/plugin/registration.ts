@@ -3,7 +3,7 @@ import { OpenSessions } from '../core/open-sessions.js'
 import type { CommitOptions } from '../core/provider.js'
 import type { Scope, ScopeSettings } from '../core/scope.js'
 import { OptionError } from '../errors.js'
-import { checkOptions, show } from '../util/option-rules.js'
+import { checkOptions, describeType } from '../util/option-rules.js'
 import { commitRules, type PluginOptions } from './options.js'
 
 /** One `app.register(requestSession, …)`: its provider, its routes' settings, its open sessions. */
@@ -41,7 +41,7 @@ export class Registration {
     const where = `config.${this.name} of ${route}`
     if (config === false) return { ...base, opener: undefined, commit: 'onSend', commitWhen: undefined }
     if (config !== undefined && (typeof config !== 'object' || config === null)) {
-      throw new OptionError(where, `must be an object of options, or false to refuse the session; got ${show(config)}`)
+      throw new OptionError(where, `must be an object of options, or false to refuse the session; got ${describeType(config)}`)
     }
     const { commit, commitWhen, ...rest } = (config ?? {}) as CommitOptions & Record<string, unknown>
     const own = checkOptions<CommitOptions>(where, { commit, commitWhen }, commitRules)

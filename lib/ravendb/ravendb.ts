@@ -1,5 +1,5 @@
 import type { IDocumentSession, IDocumentStore, SessionOptions } from 'ravendb'
-import { withMethods, show } from '../util/option-rules.js'
+import { describeType, withMethods } from '../util/option-rules.js'
 import { deadlinesOf, type Deadlines } from '../util/call-timeouts.js'
 import { OptionError } from '../errors.js'
 import { isPromise } from '../util/maybe-promise.js'
@@ -55,7 +55,7 @@ const storeRule = withMethods('an initialised DocumentStore of RavenDB', 'openSe
  */
 export function ravenSessions (documentStore: IDocumentStore, options?: RavenCallOptions | RavenOptionsOf): RavenProvider {
   const name = 'ravenSessions()'
-  if (!storeRule.test(documentStore)) throw new OptionError(name, `the first argument must be ${storeRule.allowed}; got ${show(documentStore)}`)
+  if (!storeRule.test(documentStore)) throw new OptionError(name, `the first argument must be ${storeRule.allowed}; got ${describeType(documentStore)}`)
   const optionsOf = typeof options === 'function' ? options : undefined
   const base = mergeOptions(defaults, optionsOf === undefined ? options : undefined, name)
 

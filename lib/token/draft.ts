@@ -1,7 +1,7 @@
 import { NotANumberError } from '../errors.js'
 import type { SessionChange } from '../stores/store.js'
-import { show } from '../util/option-rules.js'
-import { checkKey, checkValue, parseValue } from './values.js'
+import { describeType, show } from '../util/option-rules.js'
+import { checkKey, checkValue, isKept, parseValue } from './values.js'
 
 type Update = (value: unknown) => unknown
 
@@ -49,7 +49,7 @@ class Slot {
     try {
       const now = JSON.stringify(value)
       // Another writer's text may have other spaces.
-      return now !== text && (text === undefined || now !== JSON.stringify(JSON.parse(text)))
+      return !isKept(value) || (now !== text && (text === undefined || now !== JSON.stringify(JSON.parse(text))))
     } catch {
       return true // JSON cannot hold it any more: the commit says so
     }
@@ -133,7 +133,7 @@ export class Draft {
     const current = value === undefined ? 0 : value
     const problem = !Number.isSafeInteger(by)
       ? `${show(by)} is not a whole number.`
-      : !Number.isSafeInteger(current) ? 'its value is not a whole number.' : undefined
+      : !Number.isSafeInteger(current) ? `its value, ${describeType(current)}, is not a whole number.` : undefined
     if (problem !== undefined) throw new NotANumberError(show(key), problem)
     const sum = (current as number) + by
     if (!Number.isSafeInteger(sum)) throw new NotANumberError(show(key), `${sum} is outside ±(2^53 − 1).`)

@@ -3,6 +3,7 @@ import { oneOf, rules, withMethods, type Checked, type Rule } from '../util/opti
 import type { SessionData } from './session.js'
 import { tokenKinds, type Secret } from './tokens.js'
 import type { TokenTransport } from './transport.js'
+import { isStorableObject } from './values.js'
 
 /** A route's options for its token sessions: `config.session`. */
 export interface TokenRouteOptions {
@@ -108,12 +109,11 @@ export const providerRules: Record<keyof TokenSessionOptions, Rule> = {
   ...routeRules,
   store: withMethods('a session store such as memoryStore()', 'load', 'create', 'commit', 'renew', 'end', 'close'),
   deleteSession: rules.boolean,
-  token: oneOf(...Object.keys(tokenKinds)),
+  token: { ...oneOf(...Object.keys(tokenKinds)), harmless: false }, // a token could be given by mistake
   transport: withMethods('a transport such as cookieTransport()', 'read', 'write'),
   secret: {
     allowed: `a text or Buffer of at least ${minSecret} bytes, or a non-empty list of these, the newest first`,
     test: (value) => isSecret(value) || (Array.isArray(value) && value.length > 0 && value.every(isSecret)),
-    hidden: true,
   },
 }
 
@@ -129,7 +129,7 @@ export const newSessionRules: Record<keyof NewSession, Rule> = {
   maxAge: rules.seconds,
   deleteSession: rules.boolean,
   subject: checkedLater,
-  data: { allowed: 'a plain object', test: (value) => typeof value === 'object' && value !== null && !Array.isArray(value) },
+  data: { allowed: 'a plain object without getters, hidden properties and symbols as keys', test: isStorableObject },
 }
 
 type Defaults = Required<Pick<Checked<TokenSessionOptions>, 'ttl' | 'maxAge' | 'load' | 'onStoreError' | 'deleteSession' | 'token'>>

@@ -9,6 +9,7 @@ import { save } from './persistence.js'
 import { SessionState, type Identity, type SessionSettings } from './session-state.js'
 import { TokenSession } from './session.js'
 import { idOf } from './tokens.js'
+import type { PlacedTransport } from './transport.js'
 
 /** Opens the sessions of one route, or (with a token) of one call outside of a request. */
 export function requestSessions (settings: SessionSettings, early: boolean, token?: string): SessionOpener<Promise<TokenSession>> {
@@ -36,10 +37,12 @@ class RequestSession extends SessionState implements OpenSession<Promise<TokenSe
   }
 
   beforeHeaders (): void {
+    this.#protect()
     if (this.loaded !== undefined) this.announce()
   }
 
   commit (): MaybePromise<void> {
+    this.#protect()
     // A session that could not be loaded was reported to its user.
     if (this.loaded === undefined) return this.session.then(() => this.#commit(), nothing)
     return this.#commit()
@@ -50,6 +53,12 @@ class RequestSession extends SessionState implements OpenSession<Promise<TokenSe
       this.warn('the session was changed after it was saved: that was not kept. Call commit() after the last change.')
     }
     this.phase = 'closed'
+  }
+
+  /** A token may have been written by `commit()` in the handler, before the reply's headers and status were final. */
+  #protect (): void {
+    const { reply } = this.context
+    if (this.isTokenSent && reply !== undefined && this.canSendToken) (this.settings.transport as Partial<PlacedTransport>).protect?.(reply)
   }
 
   #read (identity: Identity): Promise<TokenSession> {

@@ -50,6 +50,8 @@ export class SessionState {
   mustSlide = false
   /** True once the client was told, before a commit that comes after the headers. */
   isAnnounced = false
+  /** True once a token was written into the reply's headers. */
+  isTokenSent = false
   /** True where the store has failed and the visitor is anonymous for it: nothing is saved, and the client keeps its token. */
   isDegraded = false
   phase: 'live' | 'ended' | 'closed' = 'live'
@@ -175,6 +177,7 @@ export class SessionState {
     if (reply === undefined || this.isDegraded || this.isAnnounced || !this.canSendToken) return
     // A session that outlives its data keeps its token too.
     const isDeleted = this.record?.deleteSession ?? this.settings.deleteSession
+    this.isTokenSent = true
     this.settings.transport.write(reply, token, isDeleted ? expiresAt : null)
   }
 

@@ -3,8 +3,9 @@ import type { Claiming, SessionOpener, SessionProvider } from '../core/provider.
 import { NoSecretError, OptionError } from '../errors.js'
 import { memoryStore } from '../stores/memory/memory-store.js'
 import type { SessionRecord } from '../stores/store.js'
-import { checkOptions, show, type Checked } from '../util/option-rules.js'
+import { checkOptions, describeType, type Checked } from '../util/option-rules.js'
 import { callStore } from './call-store.js'
+import type { JsonData } from './json-types.js'
 import { createSession } from './manage/create.js'
 import {
   endSessions, infoOf, listSessions, lookUp, totalsOf, type EndFilter, type ListingOptions, type SessionInfo, type SessionTotals, type TotalsOptions,
@@ -78,10 +79,10 @@ const atOnce = 256
  * app.post('/basket', async (request) => (await request.session).append('items', 'pizza'))
  * ```
  */
-export function tokenSessions<Data extends object = SessionData> (options: CompleteTokenSessionOptions & { load: 'onRequest' }): CompleteTokenProvider<Data, TokenSession<Data>>
-export function tokenSessions<Data extends object = SessionData> (options: TokenSessionOptions & { load: 'onRequest' }): TokenProvider<Data, TokenSession<Data>>
-export function tokenSessions<Data extends object = SessionData> (options?: CompleteTokenSessionOptions): CompleteTokenProvider<Data>
-export function tokenSessions<Data extends object = SessionData> (options?: TokenSessionOptions): TokenProvider<Data>
+export function tokenSessions<Data extends JsonData<Data> = SessionData> (options: CompleteTokenSessionOptions & { load: 'onRequest' }): CompleteTokenProvider<Data, TokenSession<Data>>
+export function tokenSessions<Data extends JsonData<Data> = SessionData> (options: TokenSessionOptions & { load: 'onRequest' }): TokenProvider<Data, TokenSession<Data>>
+export function tokenSessions<Data extends JsonData<Data> = SessionData> (options?: CompleteTokenSessionOptions): CompleteTokenProvider<Data>
+export function tokenSessions<Data extends JsonData<Data> = SessionData> (options?: TokenSessionOptions): TokenProvider<Data>
 export function tokenSessions (options?: TokenSessionOptions): TokenProvider<SessionData, Promise<TokenSession> | TokenSession> {
   return new TokenSessions({ ...defaults, ...checkOptions<TokenSessionOptions>('tokenSessions()', options, providerRules) })
 }
@@ -264,7 +265,7 @@ class TokenSessions<Data extends object = SessionData> implements SessionProvide
     if (typeof token === 'string') return this.#idsAt(token, call)
     if (name !== undefined) return this.#tokensOf(name, call).map(idOf)
     if (typeof id === 'string') return [id]
-    throw new OptionError(call, `a session is addressed by its token, { token }, { name } or { id }; got ${show(address)}`)
+    throw new OptionError(call, `a session is addressed by its token, { token }, { name } or { id }; got ${describeType(address)}`)
   }
 
   #tokensOf (name: unknown, call: string): readonly [string, ...string[]] {

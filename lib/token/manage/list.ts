@@ -2,7 +2,7 @@ import { OptionError, RecordError } from '../../errors.js'
 import { requireInterface } from '../../stores/require-interface.js'
 import type { ListingStore, SessionStore, SessionSummary } from '../../stores/store.js'
 import type { MaybePromise } from '../../util/maybe-promise.js'
-import { checkOptions, rules, show, type Rule } from '../../util/option-rules.js'
+import { checkOptions, describeType, rules, type Rule } from '../../util/option-rules.js'
 import { callStore } from '../call-store.js'
 import { lifetimeOf, type Lifetime } from '../expiry.js'
 import { checkName } from '../names.js'
@@ -177,7 +177,7 @@ function idsOf ({ store }: Pick<SessionSettings, 'store'>, subject: string | und
 /** A filter that was meant to narrow must not widen because its value is missing: `{ subject: user.id }` of nobody. */
 function checkFilter<F extends object> (call: string, filter: F, allowed: Record<keyof F & string, Rule>): { [K in keyof F]?: Exclude<F[K], undefined> } {
   for (const [key, value] of Object.entries(filter)) {
-    if (value === undefined) throw new OptionError(call, `${key} must not be undefined: leave it out to mean all sessions; got ${show(filter)}`)
+    if (value === undefined) throw new OptionError(call, `${key} must not be undefined: leave it out to mean all sessions; got ${describeType(filter)}`)
   }
   return checkOptions<F>(call, filter, allowed)
 }

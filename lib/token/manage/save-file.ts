@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream'
 import { TextDecoder } from 'node:util'
-import { show } from '../../util/option-rules.js'
+import { isObject, show } from '../../util/option-rules.js'
 import { RecordError } from '../../errors.js'
 import { newRecord } from '../../stores/new-record.js'
 import type { SessionRecord } from '../../stores/store.js'
@@ -76,10 +76,6 @@ export function parseSession (line: unknown): SavedSession | undefined {
     fields.set(key, JSON.stringify(value))
   }
   return { id, record: newRecord({ fields, createdAt, expiresAt, ttl, maxAge, deleteSession: !keep, name, generation: shared ? newGeneration() : undefined, subject }) }
-}
-
-function isObject (value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 function isTime (value: unknown): value is number {

@@ -6,7 +6,7 @@ import { emitted } from '../../support/emitted.js'
 import type { OwnServer } from '../../support/servers/own-server.js'
 import { startRedis } from '../../support/servers/redis.js'
 import { withServer } from '../../support/servers/require.js'
-import { setCookies, tokenApp, Visitor, type TokenApp } from '../../support/token-app.js'
+import { setCookies, tokenApp, Visitor, type LogLine, type TokenApp } from '../../support/token-app.js'
 
 /** Milliseconds that a call of the store may take. */
 const timeout = 400
@@ -49,7 +49,14 @@ async function recovered (client: Redis): Promise<void> {
   }
 }
 
-const unavailable = { status: 503, code: 'FST_SESSION_STORE_UNAVAILABLE' }
+/** The same whatever happened to Redis: that is in the log. */
+const message = 'The session store is unavailable. Try again in a moment.'
+const unavailable = { status: 503, code: 'FST_SESSION_STORE_UNAVAILABLE', message }
+
+/** The last line of the log says why a reply was a 503. */
+function logged (t: Test, log: LogLine[], reason: RegExp): void {
+  t.match(log.at(-1), { level: 50, err: { code: 'FST_SESSION_STORE_UNAVAILABLE', message: reason } })
+}
 
 t.test('killed: 503 with a name, within the deadline; restarted: it goes on', async (t) => {
   const server = await withServer(t, () => startRedis({ persistent: true }))
@@ -96,9 +103,10 @@ t.test('killed, without an offline queue in the client: at once', async (t) => {
 t.test('paused: the deadline answers', async (t) => {
   const server = await withServer(t, startRedis)
   if (!server) return
-  const { app, visitor, client, token } = await stage(t, server)
+  const { app, visitor, client, token, log } = await stage(t, server)
   server.pause()
-  t.match(await answer(t, visitor, '/read'), { ...unavailable, message: /within 400 milliseconds/ })
+  t.match(await answer(t, visitor, '/read'), unavailable)
+  logged(t, log, /within 400 milliseconds/)
   t.match(await answer(t, visitor, '/count'), unavailable)
   server.resume()
   await recovered(client)
@@ -145,7 +153,7 @@ t.test('SCRIPT FLUSH: nobody notices', async (t) => {
 t.test('full: a clear 503, nothing half-written; reading and ending go on', async (t) => {
   const server = await withServer(t, () => startRedis({ args: ['--maxmemory-policy', 'noeviction'] }))
   if (!server) return
-  const { app, visitor, client } = await stage(t, server)
+  const { app, visitor, client, log } = await stage(t, server)
   const used = Number(/used_memory:(\d+)/.exec(await client.info('memory'))?.[1])
   await client.config('SET', 'maxmemory', String(used + 600_000))
   const full: Visitor[] = []
@@ -156,12 +164,15 @@ t.test('full: a clear 503, nothing half-written; reading and ending go on', asyn
     if (reply.statusCode === 200) full.push(one)
     else refused = reply
   }
-  t.match(refused?.json(), { statusCode: 503, code: 'FST_SESSION_STORE_UNAVAILABLE', message: /OOM/ })
+  t.match(refused?.json(), { statusCode: 503, code: 'FST_SESSION_STORE_UNAVAILABLE', message })
+  logged(t, log, /OOM/)
   t.strictSame(refused === undefined ? [] : setCookies(refused), [], 'no cookie for what was not saved')
   t.equal(await client.dbsize(), full.length + 1, 'nothing half-written')
   await client.config('SET', 'maxmemory', '1')
-  t.match(await answer(t, visitor, '/fill'), { ...unavailable, message: /OOM/ })
-  t.match(await answer(t, visitor, '/count'), { ...unavailable, message: /OOM/ })
+  for (const url of ['/fill', '/count']) {
+    t.match(await answer(t, visitor, url), unavailable)
+    logged(t, log, /OOM/)
+  }
   t.match(await answer(t, visitor, '/read'), { status: 200, n: 1 })
   for (const one of full) t.equal((await one.get('/end')).statusCode, 200)
   await client.config('SET', 'maxmemory', '0')
@@ -171,12 +182,15 @@ t.test('full: a clear 503, nothing half-written; reading and ending go on', asyn
 t.test('a replica that cannot be written, as after a failover: a clear 503, and it recovers', async (t) => {
   const server = await withServer(t, startRedis)
   if (!server) return
-  const { app, visitor, client } = await stage(t, server)
+  const { app, visitor, client, log } = await stage(t, server)
   await client.config('SET', 'repl-timeout', '1')
   await client.call('REPLICAOF', '127.0.0.1', '1')
-  t.match(await answer(t, visitor, '/count'), { ...unavailable, message: /READONLY/ })
-  t.match((await new Visitor(app).get('/count')).json(), { statusCode: 503, message: /READONLY/ })
-  t.match(await answer(t, visitor, '/end'), { ...unavailable, message: /READONLY/ })
+  t.match(await answer(t, visitor, '/count'), unavailable)
+  logged(t, log, /READONLY/)
+  t.match((await new Visitor(app).get('/count')).json(), { statusCode: 503, message })
+  logged(t, log, /READONLY/)
+  t.match(await answer(t, visitor, '/end'), unavailable)
+  logged(t, log, /READONLY/)
   t.match(await answer(t, visitor, '/read'), { status: 200, n: 1 })
   await client.call('REPLICAOF', 'NO', 'ONE')
   t.match(await answer(t, visitor, '/count'), { status: 200, n: 2 })
