@@ -35,23 +35,22 @@ const ticksPerWarning = 4
 const idleTick = 10_000
 
 /** The open sessions of one registration, or of one call outside of Fastify: counts them, and reports those that are held too long. */
-export class OpenSessions<S extends OpenEntry<S>> {
+export class OpenSessions<S extends OpenEntry<S>> extends LinkedList<S> {
   readonly name: string
   readonly kind: string
   readonly log: Log | undefined
-  opened = 0
   committed = 0
   rolledBack = 0
   unknown = 0
   lateAccesses = 0
   /** A coarse clock: reading a real one for each request would cost more than all other counting. */
   tick = 0
-  readonly #list = new LinkedList<S>()
   readonly #traces = new Map<string, OpeningTrace>()
   #warnAfter = 0
   #timer: NodeJS.Timeout | undefined
 
   constructor (name: string, kind: string, log?: Log) {
+    super()
     this.name = name
     this.kind = kind
     this.log = log
@@ -76,28 +75,14 @@ export class OpenSessions<S extends OpenEntry<S>> {
     return trace
   }
 
-  add (scope: S): void {
-    this.#list.add(scope)
-    this.opened++
-  }
-
-  remove (scope: S): void {
-    this.#list.remove(scope)
-  }
-
-  /** The open scopes, the oldest first. */
-  [Symbol.iterator] (): Iterator<S> {
-    return this.#list[Symbol.iterator]()
-  }
-
   stats (): SessionStats {
-    const { kind, opened, committed, rolledBack, unknown, lateAccesses } = this
-    return { kind, open: this.#list.size, opened, committed, rolledBack, unknown, lateAccesses }
+    const { kind, size: open, added: opened, committed, rolledBack, unknown, lateAccesses } = this
+    return { kind, open, opened, committed, rolledBack, unknown, lateAccesses }
   }
 
   #look (): void {
     this.tick++
-    for (const scope of this.#list) {
+    for (const scope of this) {
       const age = this.tick - scope.openedTick
       if (age === 1) return
       scope.sweep()
@@ -121,16 +106,19 @@ export class OpeningTrace {
   #first: Error | undefined
   #each = false
 
-  /** Called at each opening. Reading the `stack` of the result is what costs most. */
-  record (): Error | undefined {
-    if (this.#first !== undefined && !this.#each) return undefined
+  /** True where the next opening is to be recorded. */
+  isWanted = true
+
+  /** Reading the `stack` of the result costs most. */
+  record (): Error {
+    this.isWanted = this.#each
     const opened = new Error('opened here')
     this.#first ??= opened
     return opened
   }
 
   stackOf (opened: Error | undefined): string {
-    this.#each = true
+    this.#each = this.isWanted = true
     return opened?.stack ?? `of the first session of this route: ${this.#first?.stack}`
   }
 }

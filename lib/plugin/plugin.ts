@@ -8,7 +8,7 @@ import { tokenSessions } from '../token/token-sessions.js'
 import { keepTickShapes } from '../util/keep-tick-shapes.js'
 import { pluginOptions, type RequestSessionOptions } from './options.js'
 import { Registration } from './registration.js'
-import { close, closeNotFound, drain, keepLast, linkReply, markFailed, scopeOf, settle, settleNotFound } from './settle-request.js'
+import { close, closeNotFound, drain, keepLast, linkReply, markFailed, scopeOf, sessionGetter, settle, settleNotFound } from './settle-request.js'
 
 /** An instance's registrations, for its stats and those of its children. */
 const kRegistrations = Symbol('fastify-request-session.registrations')
@@ -23,7 +23,7 @@ async function requestSession (app: FastifyInstance & Registered, options: Reque
   registrations.push(registration)
   const { name, sessions, options: { provider } } = registration
 
-  app.decorateRequest(name, { getter (this: FastifyRequest) { return scopeOf(this, registration).session } })
+  app.decorateRequest(name, { getter: sessionGetter(registration) })
   app.decorateRequest(`${name}Scope`, { getter (this: FastifyRequest) { return scopeOf(this, registration) } })
   const getName = `get${name[0]?.toUpperCase()}${name.slice(1)}`
   app.decorate(getName, sessionCaller(provider, () => sessions, `app.${getName}()`))

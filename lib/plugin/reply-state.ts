@@ -34,15 +34,18 @@ export function isWhole (reply: RawReply): boolean {
  * Calls `clientLeft()` when the connection of a request closes. Node emits no 'close' on a reply that still waits for
  * the replies before it, so that HTTP/1 is watched by its socket: one listener for all of its requests.
  *
- * @returns the list that the request is in now, and has to leave at its end; `undefined` where there is none
+ * @returns the list that the request is in now, and has to leave at its end; `undefined` where there is none; or that
+ * the client has left already
  */
-export function watchDeparture (departing: Departing, request: RawRequest, reply: RawReply | undefined): LinkedList<Departing> | undefined {
+export function watchDeparture (departing: Departing, request: RawRequest, reply: RawReply | undefined): LinkedList<Departing> | 'over' | undefined {
   const { socket } = request
   if (socket instanceof Socket) {
+    if (socket.destroyed || reply?.destroyed || reply?.closed) return 'over'
     const list = (socket as WatchedSocket)[kDeparting] ?? watchSocket(socket)
     list.add(departing)
     return list
   }
+  if (isOver(request, reply)) return 'over'
   const connection = 'stream' in request ? request.stream as NodeJS.EventEmitter : reply
   connection?.on('close', () => departing.clientLeft())
   return undefined

@@ -9,7 +9,8 @@ export function callStore<T, R> (call: () => MaybePromise<T>, next: (answer: T) 
   return attempt(call, next, failStore)
 }
 
-function failStore (error: unknown): never {
+/** Throws the error of a failed store under its name. */
+export function failStore (error: unknown): never {
   throw storeFailure(error)
 }
 

@@ -2,7 +2,7 @@ import { channels, type SessionEvent } from '../core/events.js'
 import type { OpenContext, OpenSession, SessionOpener } from '../core/provider.js'
 import { SessionNotLoadedError } from '../errors.js'
 import type { SessionRecord } from '../stores/store.js'
-import { isPromise, nothing, type MaybePromise } from '../util/maybe-promise.js'
+import { attempt, nothing } from '../util/maybe-promise.js'
 import { storeFailure } from './call-store.js'
 import { isPastMaxAge } from './expiry.js'
 import { save } from './persistence.js'
@@ -26,45 +26,40 @@ class RequestSession extends SessionState implements OpenSession<Promise<TokenSe
   readonly session: Promise<TokenSession>
   /** The user's view, once the session is loaded. */
   loaded: TokenSession | undefined = undefined
-  #isSaved = false
 
   constructor (settings: SessionSettings, context: OpenContext, token?: string) {
     super(settings, context)
-    const { request } = context
-    const given = request === undefined ? token : settings.transport.read(request)
-    const isToken = typeof given === 'string' && settings.tokens.valid(given)
-    this.session = asUnloaded(isToken ? this.#read({ token: given, id: idOf(given) }) : Promise.resolve(this.#take(undefined, undefined)), this)
+    const given = context.request === undefined ? token : settings.transport.read(context.request)
+    const session = typeof given === 'string' && settings.tokens.valid(given) ? this.#read(given) : Promise.resolve(this.#take(undefined, undefined))
+    this.session = Object.setPrototypeOf(session, unloadedPrototype) as Promise<TokenSession>
+    ;(this.session as Promise<TokenSession> & Unloaded)[kState] = this
   }
 
   beforeHeaders (): void {
-    this.#protect()
+    if (this.isTokenSent) this.#protect()
     if (this.loaded !== undefined) this.announce()
   }
 
-  commit (): MaybePromise<void> {
-    this.#protect()
+  commit (): Promise<void> | undefined {
     // A session that could not be loaded was reported to its user.
-    if (this.loaded === undefined) return this.session.then(() => this.#commit(), nothing)
-    return this.#commit()
+    if (this.loaded === undefined) return this.session.then(() => this.commit(), nothing)
+    if (this.isTokenSent) this.#protect()
+    if (this.settings.onStoreError === 'fail') return save(this)
+    return attempt(() => save(this), nothing, (error) => this.#saveFailed(error)) as Promise<void> | undefined
   }
 
   close (): void {
-    if (this.#isSaved && !this.isDegraded && this.isDirty) {
+    if (this.isSaved && !this.isDegraded && this.isDirty) {
       this.warn('the session was changed after it was saved: that was not kept. Call commit() after the last change.')
     }
     this.phase = 'closed'
   }
 
-  /** A token may have been written by `commit()` in the handler, before the reply's headers and status were final. */
-  #protect (): void {
-    const { reply } = this.context
-    if (this.isTokenSent && reply !== undefined && this.canSendToken) (this.settings.transport as Partial<PlacedTransport>).protect?.(reply)
-  }
-
-  #read (identity: Identity): Promise<TokenSession> {
+  #read (token: string): Promise<TokenSession> {
+    const identity = { token, id: idOf(token) }
     try {
       const record = this.settings.store.load(identity.id)
-      if (!isPromise(record)) return Promise.resolve(this.#take(identity, record))
+      if (record === undefined || !('then' in record)) return Promise.resolve(this.#take(identity, record))
       return record.then((record) => this.#take(identity, record), (error: unknown) => this.#storeFailed(error))
     } catch (error) {
       return Promise.resolve(error).then((error: unknown) => this.#storeFailed(error))
@@ -73,8 +68,12 @@ class RequestSession extends SessionState implements OpenSession<Promise<TokenSe
 
   /** Takes the answer of the store: without a record the session is new. */
   #take (identity: Identity | undefined, record: SessionRecord | undefined): TokenSession {
-    if (record !== undefined && !isPastMaxAge(record, this.settings.lifetime)) this.opened(identity, record)
-    else if (identity !== undefined) this.#publishExpiry()
+    if (record !== undefined && !isPastMaxAge(record, this.settings.lifetime)) {
+      this.opened(identity, record)
+    } else {
+      if (identity !== undefined) this.#publishExpiry()
+      this.opened(undefined, undefined)
+    }
     const session = new TokenSession(this)
     this.loaded = session
     return session
@@ -85,6 +84,12 @@ class RequestSession extends SessionState implements OpenSession<Promise<TokenSe
     if (channels.expire.hasSubscribers) channels.expire.publish({ name, kind: 'token', route } satisfies SessionEvent)
   }
 
+  /** A token may have been sent by `commit()` in the handler, before the reply's headers and status were final. */
+  #protect (): void {
+    const { reply } = this.context
+    if (reply !== undefined && this.canSendToken) (this.settings.transport as Partial<PlacedTransport>).protect?.(reply)
+  }
+
   /** @throws the store's error, unless the route's visitors are anonymous then */
   #storeFailed (error: unknown): TokenSession {
     this.session.catch(nothing) // a handler that does not wait for it has not failed
@@ -92,19 +97,9 @@ class RequestSession extends SessionState implements OpenSession<Promise<TokenSe
     return this.#take(undefined, undefined)
   }
 
-  #commit (): MaybePromise<void> {
-    try {
-      const saved = save(this)
-      if (isPromise(saved)) return saved.then(() => { this.#isSaved = true }, (error: unknown) => this.#saveFailed(error))
-      this.#isSaved = true
-    } catch (error) {
-      this.#saveFailed(error)
-    }
-  }
-
   /** A mere use that could not be noted is no failure where visitors may be anonymous. */
   #saveFailed (err: unknown): void {
-    if (this.settings.onStoreError === 'fail' || this.isDirty) throw err
+    if (this.isDirty) throw err
     const { log, route } = this.context
     log?.error({ err, route }, 'the expiry of the session could not be written')
   }
@@ -112,7 +107,7 @@ class RequestSession extends SessionState implements OpenSession<Promise<TokenSe
 
 const kState = Symbol('fastify-request-session.state')
 
-interface Unloaded { readonly [kState]: RequestSession }
+interface Unloaded { [kState]: RequestSession }
 
 /** The members of a session, for promises of one: a method or a getter by its name. */
 const members = Object.entries(Object.getOwnPropertyDescriptors(TokenSession.prototype)).filter(([name]) => !['constructor', 'then', 'toJSON'].includes(name))
@@ -132,10 +127,6 @@ const unloadedPrototype = Object.create(Promise.prototype, Object.fromEntries(me
     ? { value (this: Unloaded, ...args: unknown[]) { return Reflect.apply(member, this, [args]) } }
     : { get (this: Unloaded) { return Reflect.apply(member, this, [[]]) } }]
 }))) as object
-
-function asUnloaded (promise: Promise<TokenSession>, state: RequestSession): Promise<TokenSession> {
-  return Object.assign(Object.setPrototypeOf(promise, unloadedPrototype) as Promise<TokenSession>, { [kState]: state })
-}
 
 /** Members that only look: without a session they give `undefined`. */
 const looks = new Set(['get', 'has', 'keys', 'entries', 'find', 'data', 'size', 'token', 'name', 'shared', 'subject', 'isNew', 'ended', 'createdAt', 'expiresAt', 'ttl'])

@@ -36,7 +36,7 @@ export interface Identity {
 export class SessionState {
   readonly settings: SessionSettings
   readonly context: SessionContext
-  draft: Draft
+  draft!: Draft
   record: SessionRecord | undefined
   /** `undefined` while the store does not have the session. */
   identity: Identity | undefined
@@ -45,6 +45,8 @@ export class SessionState {
   /** The session's own idle time, in seconds; `null`: never; `undefined`: the route's counts. */
   ttl: number | null | undefined
   isTtlChanged = false
+  /** The lifetime that counts: the session's own, else the route's, else the plugin's. */
+  lifetime!: Lifetime
   /** The subject that the session gets at commit; `null`: none; `undefined`: as it is. */
   nextSubject: string | null | undefined = undefined
   mustSlide = false
@@ -59,29 +61,24 @@ export class SessionState {
   saving: Promise<void> | undefined = undefined
   /** The error of a save whose answer was lost: it may have been applied, and must not be applied twice. */
   lost: unknown = undefined
+  /** True if the last save has succeeded. */
+  isSaved = false
 
-  constructor (settings: SessionSettings, context: SessionContext, identity?: Identity, record?: SessionRecord) {
+  constructor (settings: SessionSettings, context: SessionContext) {
     this.settings = settings
     this.context = context
-    this.identity = identity
-    this.record = record
-    this.ttl = record?.ttl
-    this.draft = new Draft(record?.fields)
   }
 
-  /** Takes the record that was read; without one the session is new. */
-  opened (identity: Identity | undefined, record: SessionRecord | undefined): void {
+  /** Takes what the store has, without a record a new session, and forgets all that waits for a commit. */
+  opened (identity: Identity | undefined, record: SessionRecord | undefined): this {
     this.identity = identity
-    this.restart(record)
-  }
-
-  /** Forgets all that waits for a commit. */
-  restart (record: SessionRecord | undefined): void {
     this.draft = new Draft(record?.fields)
     this.record = record
     this.ttl = record?.ttl
+    this.lifetime = record === undefined ? this.settings.lifetime : lifetimeOf(record, this.settings.lifetime)
     this.nextToken = this.nextSubject = this.lost = undefined
     this.isTtlChanged = this.mustSlide = false
+    return this
   }
 
   /** @throws SessionEndedError (`FST_SESSION_ENDED`), SessionClosedError (`FST_SESSION_CLOSED`) */
@@ -103,10 +100,6 @@ export class SessionState {
     this.nextSubject = subject === undefined ? null : checkName('session.subject', subject)
   }
 
-  get lifetime (): Lifetime {
-    return lifetimeOf({ ttl: this.ttl, maxAge: this.record?.maxAge }, this.settings.lifetime)
-  }
-
   /** Milliseconds since the epoch; `null`: never. */
   get expiresAt (): number | null {
     const stored = this.record?.expiresAt
@@ -116,6 +109,7 @@ export class SessionState {
   /** @param ttl seconds; `null`: never */
   expire (ttl: number | null): void {
     this.ttl = ttl
+    this.lifetime = { ttl, maxAge: this.lifetime.maxAge }
     this.isTtlChanged = this.mustSlide = true
   }
 
