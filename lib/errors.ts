@@ -73,40 +73,33 @@ export const SharedTokenError = createError<[]>(
   'FST_SESSION_SHARED_TOKEN', 'The token of a shared session follows from its name and cannot be renewed.')
 
 /**
- * The store did not answer, refused the command, or answered too late. Fastify sends the message to the client, so it is
- * always the same: what happened is the `cause`, which Fastify's logger prints with the error.
+ * An error whose message is for everybody, since Fastify sends it to the client: what happened at the server is in `cause` and in
+ * `problem`, which loggers print and replies do not have.
  */
-export class StoreUnavailableError extends createError<[options: ErrorOptions]>(
-  'FST_SESSION_STORE_UNAVAILABLE', 'The session store is unavailable. Try again in a moment.', 503) {
-  /** @param problem for the log: it becomes the cause, unless the given cause says the same */
+const withProblem = (code: string, message: string) => class extends createError<[options: ErrorOptions]>(code, message, 503) {
+  /** What happened, if the cause does not say it. Not for clients. */
+  readonly problem: string | undefined
+
+  /** @param problem what happened; without an error as its cause it becomes that: loggers leave out any other */
   constructor (problem: string, options?: ErrorOptions) {
-    super(causeOf(problem, options))
+    const given = options?.cause
+    const cause = given instanceof Error ? given : new Error(problem, options)
+    super({ cause })
+    this.problem = cause.message === problem ? undefined : problem
   }
 }
 
-/** A stored record could not be understood: damaged, or written by another version. It is left as it is. The `cause` says why. */
-export class RecordError extends createError<[options: ErrorOptions]>(
-  'FST_SESSION_RECORD', 'A stored session cannot be read: it is damaged, or was written by another version. It was left as it is.', 503) {
-  /** @param problem for the log: it becomes the cause */
-  constructor (problem: string, options?: ErrorOptions) {
-    super(causeOf(problem, options))
-  }
-}
+/** The store did not answer, refused the command, or answered too late. The cause is kept. */
+export class StoreUnavailableError extends withProblem(
+  'FST_SESSION_STORE_UNAVAILABLE', 'The session store is unavailable. Try again in a moment.') {}
 
-/** The answer to a commit was lost: it may or may not have been applied. The `cause` says why. */
-export class OutcomeUnknownError extends createError<[options: ErrorOptions]>(
-  'FST_SESSION_OUTCOME_UNKNOWN', 'It is unknown whether the changes were saved. Look before you try again.', 503) {
-  /** @param problem for the log: it becomes the cause, unless the given cause says the same */
-  constructor (problem: string, options?: ErrorOptions) {
-    super(causeOf(problem, options))
-  }
-}
+/** A stored record could not be understood: damaged, or written by another version. It is left as it is. The cause is kept. */
+export class RecordError extends withProblem(
+  'FST_SESSION_RECORD', 'A stored session cannot be read: it is damaged, or was written by another version. It was left as it is.') {}
 
-/** The cause of an error with a fixed message. It is always an error: loggers leave out a cause that is not. */
-function causeOf (problem: string, options?: ErrorOptions): ErrorOptions {
-  const cause = options?.cause
-  return { cause: cause instanceof Error && cause.message === problem ? cause : new Error(problem, options) }
-}
+/** The answer to a commit was lost: it may or may not have been applied. The cause is kept. */
+export class OutcomeUnknownError extends withProblem(
+  'FST_SESSION_OUTCOME_UNKNOWN', 'It is unknown whether the changes were saved. Look before you try again.') {}
 
 /** At commit a document or compare-exchange value had been changed by another request meanwhile. Nothing was saved. The cause is kept. */
 export const DocumentConflictError = createError<[route: string, options?: ErrorOptions]>(

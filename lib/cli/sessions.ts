@@ -40,12 +40,12 @@ export function placeOf (command: Command, { redis, prefix }: CommonOptions): st
   return `${host}${pathname === '/' ? '' : pathname} under the prefix ${JSON.stringify(prefix)}`
 }
 
-/** Adds the reasons to the message: the cause of the failed call, and the error of the connection, which often says more. */
+/** Adds the reasons to the message: what the failed call has, and the error of the connection, which often says more. */
 function withReason (error: unknown, failure: (Error & { code?: unknown }) | undefined): unknown {
   if (!(error instanceof Error)) return error
-  for (const reason of [error.cause as typeof failure, failure]) {
-    const text = reason && (reason.message || String(reason.code))
-    if (text !== undefined && !error.message.includes(text)) error.message += ` (${text})`
+  const { problem, cause } = error as Error & { problem?: unknown, cause?: { message?: unknown } }
+  for (const text of [problem, cause?.message, failure && (failure.message || String(failure.code))]) {
+    if (typeof text === 'string' && !error.message.includes(text)) error.message += ` (${text})`
   }
   return error
 }
