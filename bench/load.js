@@ -40,6 +40,7 @@ async function wrk ({ url, cookie, cookieFile, seconds, connections }) {
     url,
     ...(cookieFile ? ['--', cookieFile] : []),
   ], seconds)
+  if (out === '') return { ok: 0, failed: 0, seconds } // interrupted before the busy machine had it run at all
   const [, count, duration, unit] = /(\d+) requests in ([\d.]+)(ms|s|m)/.exec(out) ?? []
   if (!count) throw new Error(`wrk printed no result:\n${out}`)
   const refused = Number(/Non-2xx or 3xx responses: (\d+)/.exec(out)?.[1] ?? 0)
@@ -63,7 +64,7 @@ async function run (command, args, seconds) {
   if (seconds !== undefined) setTimeout(() => child.kill('SIGINT'), seconds * 1000)
   let out = ''
   child.stdout.setEncoding('utf8').on('data', (chunk) => { out += chunk })
-  const [code] = await once(child, 'close')
-  if (code !== 0) throw new Error(`${command} ended with ${code}:\n${out}`)
+  const [code, signal] = await once(child, 'close')
+  if (code !== 0 && signal !== 'SIGINT') throw new Error(`${command} ended with ${code}:\n${out}`)
   return out
 }

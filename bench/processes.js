@@ -52,7 +52,7 @@ export async function startServer (file, { args = [], nodeArgs = [], profileDir 
   const profiling = profileDir
     ? ['--cpu-prof', `--cpu-prof-dir=${profileDir}`, `--cpu-prof-name=${++profiles}-${[file, ...args].join('-').replace(/[^\w.-]+/g, '_')}.cpuprofile`]
     : []
-  const child = startOn(0, process.execPath, [...nodeArgs, ...profiling, path, ...args], {
+  const child = startOn(0, process.execPath, ['--expose-gc', ...nodeArgs, ...profiling, path, ...args], {
     stdio: ['ignore', 2, 2, 'ipc'],
     env: { ...process.env, NODE_ENV: 'bench' },
   })

@@ -41,5 +41,5 @@ export function printTable ({ date, versions, machine, figures }) {
   for (const row of rows.slice(1)) console.log(line(row))
 }
 
-const show = (value) => Math.abs(value) >= 100 ? Math.round(value).toLocaleString('en') : value.toFixed(2)
+const show = (value) => Math.abs(value) >= 100 || Number.isInteger(value) ? Math.round(value).toLocaleString('en') : value.toFixed(2)
 const showBar = (bar) => bar === null ? '' : 'min' in bar ? `≥ ${bar.min}` : `≤ ${bar.max}`

@@ -10,6 +10,9 @@ import { startRedis, startServer } from './processes.js'
  * @typedef {ReturnType<typeof createBench>} Bench what a suite is given
  */
 
+/** The costs of a collection while idle show after two or three. */
+const idleCollections = 4
+
 /** Every file in `suites/` is a suite: its default export takes a `Bench` and gives figures. */
 export const suiteNames = readdirSync(new URL('suites/', import.meta.url))
   .filter((file) => file.endsWith('.js'))
@@ -54,6 +57,21 @@ export function createBench ({ quick, profileDir, log }) {
     }
   }
 
+  /**
+   * Brings all servers into the state of a process that has lived: what V8 has compiled is used again after collections
+   * of all garbage while no request was under way. Bare Fastify takes a fifth to a third more from then on.
+   */
+  async function live (turns) {
+    const servers = new Set(turns.flat().map(({ server }) => server))
+    const collect = () => Promise.all([...servers].map((server) => server.call('collect')))
+    for (let i = 1; i < idleCollections; i++) {
+      await collect()
+      for (const cells of shuffled(turns)) await Promise.all(cells.map((cell) => burst(cell, cells.length)))
+    }
+    await collect()
+    await warm(turns, 1)
+  }
+
   return {
     quick,
     log,
@@ -76,38 +94,53 @@ export function createBench ({ quick, profileDir, log }) {
      * disturbs all alike, also what ran just before. Does it again with fresh processes, since two runs of one program
      * differ by what V8 makes of it.
      *
+     * Measured is the state of a process that has lived (`live`); with `fresh` also the state before, for information.
+     *
      * Cells in an array share a turn: they are loaded at the same time, and their servers share a core. A machine whose
      * speed changes from second to second then does not come between them.
      * @param {() => Promise<(Cell | Cell[])[]>} start starts the servers of one batch
-     * @param {{ warmUp?: number, batches?: number, rounds?: number, turn?: number }} [options]
+     * @param {{ warmUp?: number, batches?: number, rounds?: number, turn?: number, fresh?: boolean }} [options]
      * `warmUp`: seconds of load per cell before a batch's first round, with a core to itself; `turn`: seconds of one turn
      */
     async measure (start, options = {}) {
-      const { warmUp = 1, batches = 8, rounds = 4, turn = 0.4 } = quick ? { batches: 1, rounds: 2 } : options
-      const samples = new Map()
+      const { warmUp = 1, batches = 8, rounds = 4, turn = 0.4, fresh = false } = quick ? { ...options, warmUp: 1, batches: 1, rounds: 2 } : options
+      const states = { fresh: new Map(), lived: new Map() }
+      async function sample (state, turns, batch) {
+        const samples = states[state]
+        for (let round = 1; round <= rounds; round++) {
+          log(`batch ${batch} of ${batches}, ${state}, round ${round} of ${rounds}`)
+          for await (const { cell, sample } of inTurns(turns, turn)) samples.set(cell.name, [...samples.get(cell.name) ?? [], sample])
+        }
+      }
       for (let batch = 1; batch <= batches; batch++) {
         const outer = started.length
         const turns = (await start()).map((cells) => [cells].flat())
         await warm(turns, warmUp)
-        for (let round = 1; round <= rounds; round++) {
-          log(`batch ${batch} of ${batches}, round ${round} of ${rounds}`)
-          for await (const { cell, sample } of inTurns(turns, turn)) samples.set(cell.name, [...samples.get(cell.name) ?? [], sample])
-        }
+        if (fresh) await sample('fresh', turns, batch)
+        await live(turns)
+        await sample('lived', turns, batch)
         await stopAll(started.splice(outer))
       }
-      const ratios = (what, numerator, denominator) => samples.get(numerator)
-        .map((sample, round) => sample[what] / samples.get(denominator)[round][what])
-      return {
-        /** The median rate of a cell. */
-        rate: (name, cell) => ({ name, value: Math.round(median(samples.get(cell).map(({ rate }) => rate))), unit: 'req/s' }),
-        /** The median of the rounds' ratios of two cells' rates. */
-        ratio: (name, numerator, denominator) => ({ name, value: median(ratios('rate', numerator, denominator)), unit: '×' }),
-        /** The same for the CPU time that a request takes in the server, whatever else the machine does. */
-        costRatio: (name, numerator, denominator) => ({ name, value: median(ratios('cost', numerator, denominator)), unit: '×' }),
-      }
+      return { ...figuresOf(states.lived), fresh: figuresOf(states.fresh) }
     },
 
     stop: () => stopAll(started.splice(0)),
+  }
+}
+
+/** @param {Map<string, Array<{ rate: number, cost: number }>>} samples by cell, in order of the rounds */
+function figuresOf (samples) {
+  const ratios = (what, numerator, denominator) => samples.get(numerator)
+    .map((sample, round) => sample[what] / samples.get(denominator)[round][what])
+  return {
+    /** The median rate of a cell. */
+    rate: (name, cell) => ({ name, value: Math.round(median(samples.get(cell).map(({ rate }) => rate))), unit: 'req/s' }),
+    /** The median CPU time of a cell's request. */
+    cost: (name, cell) => ({ name, value: median(samples.get(cell).map(({ cost }) => cost)), unit: 'µs' }),
+    /** The median of the rounds' ratios of two cells' rates. */
+    ratio: (name, numerator, denominator) => ({ name, value: median(ratios('rate', numerator, denominator)), unit: '×' }),
+    /** The same for the CPU time that a request takes in the server, whatever else the machine does. */
+    costRatio: (name, numerator, denominator) => ({ name, value: median(ratios('cost', numerator, denominator)), unit: '×' }),
   }
 }
 

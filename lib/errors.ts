@@ -74,6 +74,10 @@ export const KeyError = errorWith<[key: string]>()(
 export const ValueError = errorWith<[key: string, problem: string]>()(
   'FST_SESSION_VALUE', 'The value for the session key %s cannot be stored: %s', 500, TypeError)
 
+/** A property was assigned to a session, which would be lost: `session.user = …`. */
+export const PropertyError = errorWith<[name: string]>()(
+  'FST_SESSION_PROPERTY', 'A session keeps no property %s: write session.set(key, value).', 500, TypeError)
+
 /** `increment()` met a value that is not a whole number, or its sum is no safe integer. Nothing was changed. */
 export const NotANumberError = errorWith<[key: string, problem: string]>()(
   'FST_SESSION_NOT_A_NUMBER', 'The session key %s cannot be incremented: %s', 500, TypeError)
@@ -98,17 +102,41 @@ export const StoreLacksError = errorWith<[call: string, what: string, methods: s
 export const SharedTokenError = errorWith<[]>()(
   'FST_SESSION_SHARED_TOKEN', 'The token of a shared session follows from its name and cannot be renewed.')
 
-/** The store gave no answer in time, or refused the command. Keeps the cause. */
-export const StoreUnavailableError = errorWith<[what: string, options?: ErrorOptions]>()(
-  'FST_SESSION_STORE_UNAVAILABLE', 'The session store is unavailable: %s', 503)
+/**
+ * The store gave no answer in time, or refused the command. Fastify sends the message to the client, so it is always the
+ * same. The `cause` says what happened; Fastify's logger prints it with the error.
+ */
+export class StoreUnavailableError extends errorWith<[options: ErrorOptions]>()(
+  'FST_SESSION_STORE_UNAVAILABLE', 'The session store is unavailable. Try again in a moment.', 503) {
+  /** @param problem text for the log, which becomes the cause unless the given cause says the same */
+  constructor (problem: string, options?: ErrorOptions) {
+    super(causeOf(problem, options))
+  }
+}
 
-/** A stored record is damaged or was written by another version. It is left as it is. */
-export const RecordError = errorWith<[problem: string, options?: ErrorOptions]>()(
-  'FST_SESSION_RECORD', 'A stored session cannot be read: %s. It was left as it is.', 503)
+/** A stored record is damaged or was written by another version. It is left as it is. The `cause` says why. */
+export class RecordError extends errorWith<[options: ErrorOptions]>()(
+  'FST_SESSION_RECORD', 'A stored session cannot be read: it is damaged, or was written by another version. It was left as it is.', 503) {
+  /** @param problem text for the log, which becomes the cause */
+  constructor (problem: string, options?: ErrorOptions) {
+    super(causeOf(problem, options))
+  }
+}
 
-/** The answer to a commit was lost: the commit may or may not have been applied. */
-export const OutcomeUnknownError = errorWith<[what: string, options?: ErrorOptions]>()(
-  'FST_SESSION_OUTCOME_UNKNOWN', 'It is unknown whether the changes were saved: %s', 503)
+/** The answer to a commit was lost: the commit may or may not have been applied. The `cause` says why. */
+export class OutcomeUnknownError extends errorWith<[options: ErrorOptions]>()(
+  'FST_SESSION_OUTCOME_UNKNOWN', 'It is unknown whether the changes were saved. Look before you try again.', 503) {
+  /** @param problem text for the log, which becomes the cause unless the given cause says the same */
+  constructor (problem: string, options?: ErrorOptions) {
+    super(causeOf(problem, options))
+  }
+}
+
+/** Makes the cause of an error with a fixed message. The cause is always an error: loggers leave out one that is not. */
+function causeOf (problem: string, options?: ErrorOptions): ErrorOptions {
+  const cause = options?.cause
+  return { cause: cause instanceof Error && cause.message === problem ? cause : new Error(problem, options) }
+}
 
 /** A document or compare-exchange value was changed by another request before the commit. Nothing was saved. Keeps the cause. */
 export const DocumentConflictError = errorWith<[route: string, options?: ErrorOptions]>()(

@@ -3,38 +3,39 @@ export { default } from './plugin/plugin.js'
 export type { RequestSessionOptions } from './plugin/options.js'
 export type { CommitOptions, OpenContext, OpenSession, RouteOptionsOf, SessionOf, SessionOpener, SessionProvider, TransactionProvider } from './core/provider.js'
 export type { Outcome, ScopeState, SessionScope } from './core/scope.js'
-export { getSession, type CallOptionsOf, type GetSessionOf, type OpenedSession } from './core/get-session.js'
-
-export { getTransaction, type GetTransactionOf, type TransactionOf, type TransactionOptionsOf, type TransactionPlace } from './core/get-transaction.js'
+export {
+  getSession, getTransaction,
+  type CallOptionsOf, type GetSessionOf, type GetTransactionOf, type OpenedSession, type TransactionOf, type TransactionOptionsOf, type TransactionPlace,
+} from './core/get-session.js'
 
 export {
-  tokenSessions, type CompleteTokenManager, type CompleteTokenProvider, type CompleteTokenSessionOptions, type TokenCallOptions, type TokenManager,
-  type TokenProvider, type TokenRouteOptions, type TokenSessionOptions,
+  tokenSessions, type CompleteTokenManager, type CompleteTokenProvider, type ExistingSessions, type SessionAddress, type TokenManager, type TokenProvider,
 } from './token/token-sessions.js'
+export type { CompleteTokenSessionOptions, NewSession, TokenCallOptions, TokenRouteOptions, TokenSessionOptions } from './token/options.js'
 export { TokenSession, type SessionData } from './token/session.js'
-export type { ExistingSessions, NewSession, SessionAddress } from './token/manager.js'
-export type { SessionInfo } from './token/manage/info.js'
+export type { JsonData } from './token/json-types.js'
 export type { RestoreOptions, RestoreResult } from './token/manage/restore.js'
 export type { SaveOptions, SaveResult } from './token/manage/save.js'
-export type { Subscription } from './token/manage/subscribe.js'
-export type { SessionUpdate, UpdateListener } from './token/manage/update-queue.js'
-export type { EndFilter, ListingOptions, SessionFilter, SessionTotals, TotalsOptions } from './token/manage/list.js'
+export type { SessionUpdate, Subscription, UpdateListener } from './token/manage/subscribe.js'
+export type { EndFilter, ListingOptions, SessionFilter, SessionInfo, SessionTotals, TotalsOptions } from './token/manage/list.js'
 export { cookieTransport, headerTransport, type CookieOptions, type HeaderOptions, type TokenTransport } from './token/transport.js'
 
 export { neo4jSessions, neo4jTransactions, type Neo4jSessions, type Neo4jTransactions } from './neo4j/neo4j.js'
 export type { Neo4jSessionConfig, Neo4jTransactionConfig } from './neo4j/options.js'
 export type { Neo4jDriver } from './neo4j/driver-types.js'
 
-export { memoryStore, type MemoryStoreOptions } from './stores/memory/memory-store.js'
-export { redisStore, type RedisStoreOptions } from './stores/redis/redis-store.js'
-export type { RedisClient } from './stores/redis/client.js'
+export { memoryStore } from './stores/memory/memory-store.js'
+export type { MemoryStoreOptions } from './stores/memory/options.js'
+export { redisStore } from './stores/redis/redis-store.js'
+export type { RedisStoreOptions } from './stores/redis/options.js'
+export type { RedisClient } from './stores/redis/commands.js'
 export { slotOf } from './stores/slot.js'
 export type {
   CommitResult, SessionChange, SessionRecord, SessionStore, CompleteStore, ListingStore, RestorableStore, SessionSummary, StoreEvent, StoreWatch, SubjectStore, WatchableStore,
 } from './stores/store.js'
 
-export { ravenSessions, type RavenCallOptions, type RavenOptionsOf, type RavenProvider } from './ravendb/ravendb.js'
-export type { RavenSessionOptions } from './ravendb/options.js'
+export { ravenSessions, type RavenProvider } from './ravendb/ravendb.js'
+export type { RavenCallOptions, RavenOptionsOf, RavenSessionOptions } from './ravendb/options.js'
 
 export { channels, type SessionEvent } from './core/events.js'
 export { assertNoOpenSessions, type NoOpenSessionsOptions } from './testing.js'

@@ -44,7 +44,7 @@ export interface NoOpenSessionsOptions {
  * ```
  */
 export async function assertNoOpenSessions (app: FastifyInstance, { within = 1000 }: NoOpenSessionsOptions = {}): Promise<void> {
-  const openRoutes = (): string[] => registrationsOf(app).flatMap(({ name, tracker }) => [...tracker.open].map(({ route }) => `${name} of ${route}`))
+  const openRoutes = (): string[] => registrationsOf(app).flatMap(({ name, sessions }) => [...sessions].map(({ route }) => `${name} of ${route}`))
   if (openRoutes().length > 0) await waitForCloses(() => openRoutes().length === 0, within)
   const left = openRoutes()
   if (left.length > 0) throw new OpenSessionsError(left.length, left.join(', '))

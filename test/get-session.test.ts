@@ -189,7 +189,8 @@ t.test('token sessions: created, found again by their token, and committed only 
     session.increment('n')
     return session.token
   })
-  t.throws(() => kept?.get('n'), { code: 'FST_SESSION_CLOSED' }, 'it is closed after the call')
+  t.throws(() => kept?.set('n', 2), { code: 'FST_SESSION_CLOSED' }, 'it is closed after the call')
+  t.equal(kept?.get('n'), 1, 'and can still be read')
   await t.rejects(getSession(tokens, null, (session) => {
     session.increment('n')
     throw new Error('thrown')

@@ -1,5 +1,5 @@
 /**
- * A command for servers that run with --expose-gc: what they hold.
+ * A command: what the server holds.
  * @param {() => number} count how many sessions were made
  */
 export const heapCommands = (count) => ({

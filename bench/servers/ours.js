@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import Fastify from 'fastify'
 import requestSession, { memoryStore, redisStore, tokenSessions } from 'fastify-request-session'
 import { Redis } from 'ioredis'
+import { coverageCommands } from './coverage.js'
 import { watchDelay } from './delay.js'
 import { heapCommands } from './heap.js'
 import { makeSessions } from './make.js'
@@ -42,6 +43,7 @@ app.get('/write', async (request) => {
 
 await serve(fastifyListener(app), {
   ...heapCommands(() => created),
+  ...coverageCommands(),
   watchDelay,
 
   /** Makes `count` sessions and writes the cookies of at most `cookies` of them, spread all over, to a file. */

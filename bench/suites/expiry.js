@@ -9,7 +9,7 @@ const tolerance = 6 * 2 ** 20
 /** The event loop of a server while all of its sessions expire at once, with a few requests going on. */
 export default async function expiry (bench) {
   const count = bench.quick ? 200_000 : 1_000_000
-  const server = await bench.server('ours', { nodeArgs: ['--expose-gc', '--max-old-space-size=4096'] })
+  const server = await bench.server('ours', { nodeArgs: ['--max-old-space-size=4096'] })
   const bare = await bench.server('bare')
   const cookie = await bench.login(server)
 

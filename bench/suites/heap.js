@@ -1,5 +1,5 @@
 /** What a live session of the sample payload holds on the heap, made over HTTP as clients make them. */
-const nodeArgs = ['--expose-gc', '--max-old-space-size=4096']
+const nodeArgs = ['--max-old-space-size=4096']
 
 export default async function heap (bench) {
   const many = bench.quick ? 20_000 : 200_000

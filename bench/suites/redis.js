@@ -1,6 +1,7 @@
-const contestants = { raw: 'raw-redis', ours: 'ours', '@fastify/session': 'fastify-session', 'express-session': 'express-session' }
+const peers = { '@fastify/session': 'fastify-session', '@mgcrea/fastify-session': 'mgcrea-session', 'express-session': 'express-session' }
+const contestants = { raw: 'raw-redis', ours: 'ours', ...peers }
 
-/** Token sessions in Redis, against the same routes written by hand and the peers on connect-redis. */
+/** Token sessions in Redis, against the same routes written by hand and the peers on connect-redis or a store of their own. */
 export default async function redis (bench) {
   const port = String(await bench.redis())
 
@@ -22,7 +23,7 @@ export default async function redis (bench) {
     ratio('write / raw GET+SET', 'ours write', 'raw write'),
     costRatio('read / raw GET, by CPU time', 'raw read', 'ours read'),
     costRatio('write / raw GET+SET, by CPU time', 'raw write', 'ours write'),
-    ...['@fastify/session', 'express-session'].flatMap((name) => [
+    ...Object.keys(peers).flatMap((name) => [
       ratio(`read / ${name}`, 'ours read', `${name} read`),
       ratio(`write / ${name}`, 'ours write', `${name} write`),
     ]),

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
-const nodeArgs = ['--expose-gc', '--max-old-space-size=4096']
+const nodeArgs = ['--max-old-space-size=4096']
 
 /** What saving and restoring many sessions takes: from memory to Redis and back, each step in a fresh process. */
 export default async function saveRestore (bench) {

@@ -1,8 +1,7 @@
 import type { Command } from 'commander'
 import type * as ioredis from 'ioredis'
 import { DriverMissingError, StoreUnavailableError } from '../errors.js'
-import type { RedisClient } from '../stores/redis/client.js'
-import { RedisCalls } from '../stores/redis/commands.js'
+import { RedisCommands, type RedisClient } from '../stores/redis/commands.js'
 import { redisStore } from '../stores/redis/redis-store.js'
 import type { CompleteStore } from '../stores/store.js'
 import type { SessionData } from '../token/session.js'
@@ -47,7 +46,7 @@ export async function withSessions (
     await users.close()
     return code
   } catch (error) {
-    throw withConnectionError(error, connection.lastError())
+    throw withReasons(error, connection.lastError())
   } finally {
     connection.close()
   }
@@ -81,9 +80,9 @@ async function connect ({ url, cluster, timeout }: RedisAddress): Promise<RedisC
  */
 async function refuseClusterNode ({ client }: RedisConnection, timeout: number): Promise<void> {
   if (!('info' in client)) return
-  const calls = new RedisCalls(client, timeout)
-  const isNode = await calls.read((client as RedisClient & { info (section: string): Promise<string> }).info('cluster'), (info) => info.includes('cluster_enabled:1'))
-  if (isNode) throw new StoreUnavailableError('this Redis is a node of a cluster, say so with --cluster')
+  const commands = new RedisCommands(client, timeout)
+  const info = await commands.waitFor((client as RedisClient & { info (section: string): Promise<string> }).info('cluster'), 'read')
+  if (info.includes('cluster_enabled:1')) throw new StoreUnavailableError('this Redis is a node of a cluster, say so with --cluster')
 }
 
 /** Loads ioredis only when a command connects: it is an optional peer dependency. */
@@ -108,9 +107,12 @@ function credentialsOf ({ protocol, username, password }: URL): { username?: str
   }
 }
 
-/** Appends the connection's error to the message of a failed call. */
-function withConnectionError (error: unknown, connectionError: (Error & { code?: unknown }) | undefined): unknown {
-  const reason = connectionError && (connectionError.message || String(connectionError.code))
-  if (reason !== undefined && error instanceof Error && !error.message.includes(reason)) error.message += ` (${reason})`
+/** Appends the cause of the failed call to its message, and the connection's error, which often says more. */
+function withReasons (error: unknown, connectionError: Error | undefined): unknown {
+  if (!(error instanceof Error)) return error
+  for (const reason of [error.cause, connectionError]) {
+    const text = reason instanceof Error ? reason.message || String((reason as { code?: unknown }).code) : undefined
+    if (text !== undefined && !error.message.includes(text)) error.message += ` (${text})`
+  }
   return error
 }

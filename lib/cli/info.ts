@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
-import { lookUp } from '../token/manage/info.js'
-import type { SessionAddress } from '../token/manager.js'
+import { lookUp } from '../token/manage/list.js'
+import type { SessionAddress } from '../token/token-sessions.js'
 import { withSessions, type Sessions } from './connection.js'
 import { addAddressOptions, addCommonOptions, readAddress, type AddCommand, type AddressOptions, type CommonOptions } from './options.js'
 import { reportDamaged, reportNotFound, toPrinted, writeObject } from './output.js'

@@ -1,8 +1,8 @@
 import type { Command } from 'commander'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
-import type { SessionInfo } from '../token/manage/info.js'
-import type { SessionAddress } from '../token/manager.js'
+import type { SessionInfo } from '../token/manage/list.js'
+import type { SessionAddress } from '../token/token-sessions.js'
 import { parseRedisUrl, type CommonOptions } from './options.js'
 import { exitCodes, type ExitCode, type Terminal } from './terminal.js'
 

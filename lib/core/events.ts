@@ -1,6 +1,6 @@
 import { channel, type Channel } from 'node:diagnostics_channel'
 
-/** What every event of the plugin carries. */
+/** The message of every event of the plugin. */
 export interface SessionEvent {
   /** The registration's name: `session`, `graph`, or the name of the call outside of Fastify. */
   readonly name: string
@@ -8,9 +8,9 @@ export interface SessionEvent {
   readonly kind: string
   /** Method and pattern of the route: `GET /people/:id`. */
   readonly route: string
-  /** How the scope ended, once it did. */
+  /** The end of the scope, once it has one. */
   readonly outcome?: 'committed' | 'rolled-back' | 'unknown' | undefined
-  /** Milliseconds since the session was opened. */
+  /** Milliseconds since the session was opened; `undefined` if nobody listened to its end then. */
   readonly duration?: number | undefined
   readonly error?: unknown
 }
@@ -19,6 +19,16 @@ export interface SessionEvent {
  * The channels of `node:diagnostics_channel` that the plugin publishes to: `fastify-request-session:open`,
  * `:commit`, `:rollback`, `:close`, `:expire`, `:late-access`. The message is a `SessionEvent`; `:commit` of a
  * failed commit carries its `error`.
+ *
+ * @example
+ * ```ts
+ * import { channels, type SessionEvent } from 'fastify-request-session'
+ *
+ * channels.commit.subscribe((message) => {
+ *   const { route, outcome, duration } = message as SessionEvent
+ *   console.log(`${route}: ${outcome} after ${duration} ms`)
+ * })
+ * ```
  */
 export const channels = {
   open: channel('fastify-request-session:open'),
@@ -28,8 +38,3 @@ export const channels = {
   expire: channel('fastify-request-session:expire'),
   lateAccess: channel('fastify-request-session:late-access'),
 } satisfies Record<string, Channel>
-
-/** Whether anybody wants to know how long sessions are open. */
-export function isObserved (): boolean {
-  return channels.close.hasSubscribers || channels.commit.hasSubscribers || channels.rollback.hasSubscribers || channels.lateAccess.hasSubscribers
-}

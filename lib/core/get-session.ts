@@ -1,12 +1,11 @@
-import type { AnyProvider, SessionOpener, SessionProvider } from './provider.js'
-import type { Registration } from '../plugin/registration.js'
-import { Scope } from './scope.js'
-import { Tracker } from './open-sessions.js'
+import { OpenSessions } from './open-sessions.js'
+import type { AnyProvider, SessionOpener, SessionProvider, TransactionProvider } from './provider.js'
+import { noRequest, Scope } from './scope.js'
 
-/** A provider's session, loaded: what a callback of `getSession()` is given. */
+/** A provider's session, loaded: the argument of a callback of `getSession()`. */
 export type OpenedSession<P extends AnyProvider> = P extends SessionProvider<infer Exposed, never, never> ? Awaited<Exposed> : never
 
-/** What a call of `getSession()` may say under a provider. */
+/** The options of a call of `getSession()` under a provider. */
 export type CallOptionsOf<P extends AnyProvider> = P extends SessionProvider<unknown, never, infer Options> ? Options : never
 
 /** The type of `app.get<Name>` under a provider: for `declare module 'fastify'`. */
@@ -16,15 +15,44 @@ export type GetSessionOf<P extends AnyProvider> = <R>(
   options?: CallOptionsOf<P>,
 ) => Promise<R>
 
+/** A provider of any kind whose sessions hold transactions. */
+export type AnyTransactionProvider = AnyProvider & TransactionProvider<any, any, any>
+
+/** The argument of a callback of `getTransaction()`. */
+export type TransactionOf<P extends AnyTransactionProvider> = P extends TransactionProvider<never, infer Transaction> ? Transaction : never
+
+/** The first argument of `getTransaction()`: a transaction to join, a session to open one in, or nothing to open both. */
+export type TransactionPlace<P extends AnyTransactionProvider> =
+  | (P extends TransactionProvider<infer Session, infer Transaction> ? Session | Transaction : never)
+  | null | undefined
+
+/** The options of a call of `getTransaction()` under a provider. */
+export type TransactionOptionsOf<P extends AnyTransactionProvider> = P extends TransactionProvider<never, unknown, infer Options> ? Options : never
+
+/** The type of `app.get<Name>Transaction` under a provider: for `declare module 'fastify'`. */
+export type GetTransactionOf<P extends AnyTransactionProvider> = <R>(
+  existing: TransactionPlace<P>,
+  callback: (transaction: TransactionOf<P>) => R | Promise<R>,
+  options?: TransactionOptionsOf<P>,
+) => Promise<R>
+
 /**
  * Runs a callback in a session, outside of a request: jobs, scripts, tests.
  *
  * With an `existing` session the callback just joins it: it is neither committed, rolled back nor closed. Without
  * one (`null`, `undefined`) a new session is opened, and committed and closed when the callback resolves, or rolled
- * back and closed when it rejects. The callback's own error is always the one that is thrown; what fails while
- * cleaning up after it is reported, and attached to it as `suppressed`.
+ * back and closed when it rejects. The callback's own error is always the one that is thrown; a failure of the
+ * clean-up is reported, and attached to it as `suppressed`.
  *
- * @throws what the callback throws, or what the commit throws
+ * @throws the callback's error, or that of the commit
+ *
+ * @example
+ * ```ts
+ * import { getSession, tokenSessions } from 'fastify-request-session'
+ *
+ * const users = tokenSessions<{ visits: number }>()
+ * const visits = await getSession(users, null, (session) => session.increment('visits'))
+ * ```
  */
 export async function getSession<P extends AnyProvider, R> (
   provider: P,
@@ -32,30 +60,67 @@ export async function getSession<P extends AnyProvider, R> (
   callback: (session: OpenedSession<P>) => R | Promise<R>,
   options?: CallOptionsOf<P>
 ): Promise<R> {
-  return existing != null
-    ? callback(existing)
-    : run(new Tracker('getSession()', provider.kind), provider, provider.forCall(options, 'getSession()'), callback)
+  return sessionCaller(provider, () => new OpenSessions('getSession()', provider.kind), 'getSession()')(existing, callback, options)
 }
 
-/** `app.get<Name>` of one registration. */
-export function sessionCaller (registration: Registration, name: string): GetSessionOf<AnyProvider> {
-  const { provider } = registration.options
+/**
+ * Runs a callback in a transaction, outside of a request: jobs, scripts, tests.
+ *
+ * A given transaction is just joined. In a given session a transaction is opened, and committed when the callback
+ * resolves, or rolled back when it rejects; the session stays open. Without either both are opened, and closed again.
+ * The callback's own error is always the one that is thrown, as `getSession()` does.
+ *
+ * @throws the callback's error, or that of the commit
+ *
+ * @example
+ * ```ts
+ * import neo4j from 'neo4j-driver'
+ * import { getTransaction, neo4jSessions } from 'fastify-request-session'
+ *
+ * const driver = neo4j.driver(process.env.NEO4J_URL ?? 'bolt://127.0.0.1:7687')
+ * const graph = neo4jSessions(driver)
+ * await getTransaction(graph, null, (transaction) => transaction.run('MERGE (:Person { name: $name })', { name: 'Ada' }))
+ * await driver.close()
+ * ```
+ */
+export async function getTransaction<P extends AnyTransactionProvider, R> (
+  provider: P,
+  existing: TransactionPlace<P>,
+  callback: (transaction: TransactionOf<P>) => R | Promise<R>,
+  options?: TransactionOptionsOf<P>
+): Promise<R> {
+  return transactionCaller(provider, () => new OpenSessions('getTransaction()', provider.kind), 'getTransaction()')(existing, callback, options)
+}
+
+/**
+ * The function behind `getSession()` and `app.get<Name>()`.
+ *
+ * @param sessions the count that an opened session belongs to
+ * @param call for errors and events: `app.getGraph()`
+ */
+export function sessionCaller<P extends AnyProvider> (provider: P, sessions: () => OpenSessions<Scope>, call: string): GetSessionOf<P> {
   return async (existing, callback, options) => existing != null
     ? callback(existing)
-    : run(registration.tracker, provider, provider.forCall(options, name), callback, name)
+    : run(sessions(), provider, provider.forCall(options, call), callback, call)
+}
+
+/** The function behind `getTransaction()` and `app.get<Name>Transaction()`, as `sessionCaller()`. */
+export function transactionCaller<P extends AnyTransactionProvider> (provider: P, sessions: () => OpenSessions<Scope>, call: string): GetTransactionOf<P> {
+  return async (existing, callback, options) => existing != null && provider.isTransaction(existing, call)
+    ? callback(existing as TransactionOf<P>)
+    : run(sessions(), provider, provider.forTransaction(existing ?? undefined, options, call), callback, call)
 }
 
 /** Opens a session, runs a callback in it, and commits or rolls back, and closes. */
-export async function run<R> (
-  tracker: Tracker,
+async function run<R> (
+  sessions: OpenSessions<Scope>,
   provider: AnyProvider,
   opener: SessionOpener<unknown>,
   callback: (session: never) => R | Promise<R>,
-  route = tracker.name
+  route: string
 ): Promise<R> {
-  const scope = new Scope(tracker, {
-    route, opener, commit: 'onSend', commitWhen: undefined, commits: provider.commits, trace: tracker.traceOf(route),
-  })
+  const { commits } = provider
+  const scope = new Scope(sessions, { route, opener, commit: 'onSend', commitWhen: undefined, commits, trace: sessions.traceOf(route) }, noRequest)
   try {
     await scope.load()
     const result = await callback(scope.session as never)
@@ -63,14 +128,14 @@ export async function run<R> (
     return result
   } catch (error) {
     await scope.finish(false)
-    if (scope.cleanUpErrors.length > 0) attach(error, scope.cleanUpErrors)
+    if (scope.cleanUpErrors.length > 0) attachSuppressed(error, scope.cleanUpErrors)
     throw error
   } finally {
     await scope.finish(false)
   }
 }
 
-function attach (error: unknown, suppressed: readonly unknown[]): void {
+function attachSuppressed (error: unknown, suppressed: readonly unknown[]): void {
   if (typeof error === 'object' && error !== null && Object.isExtensible(error)) {
     Object.defineProperty(error, 'suppressed', { value: suppressed, configurable: true, writable: true })
   }

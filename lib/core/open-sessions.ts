@@ -1,9 +1,7 @@
-import type { FastifyBaseLogger } from 'fastify'
-import { Chain } from '../util/linked-list.js'
-import { OpeningTrace } from './opening-trace.js'
-import type { Scope } from './scope.js'
+import { LinkedList, type Link } from '../util/linked-list.js'
+import { report, type Log } from '../util/report.js'
 
-/** How the sessions of one registration fare: `app.sessionStats()[name]`. */
+/** The counts of one registration: `app.sessionStats()[name]`. */
 export interface SessionStats {
   readonly kind: string
   /** Sessions that are open now. */
@@ -18,83 +16,121 @@ export interface SessionStats {
   readonly lateAccesses: number
 }
 
-/** Keeps count of the scopes of one registration, and warns of those held for too long. */
-export class Tracker {
+/** The part of a scope that the list of open sessions needs. */
+export interface OpenEntry<S> extends Link<S> {
+  readonly route: string
+  readonly log: Log | undefined
+  readonly openingTrace: OpeningTrace | undefined
+  /** The stack of its opening, where one was recorded. */
+  readonly openedBy: Error | undefined
+  /** The tick of the coarse clock at which it was opened; `Infinity` once it was reported. */
+  openedTick: number
+  /** Closes it if its request is over already: an `onResponse` hook that throws keeps those after it from running. */
+  sweep (): void
+}
+
+/** Ticks of the coarse clock in one `warnAfter`. */
+const ticksPerWarning = 4
+/** Milliseconds of a tick where no warning is wanted. */
+const idleTick = 10_000
+
+/** The open sessions of one registration, or of one call outside of Fastify: counts them, and reports those that are held too long. */
+export class OpenSessions<S extends OpenEntry<S>> {
   readonly name: string
   readonly kind: string
-  readonly log: FastifyBaseLogger | undefined
-  /** The place in the order of registration: the scopes of a request settle from the highest to the lowest. */
-  readonly order: number
+  readonly log: Log | undefined
   opened = 0
   committed = 0
   rolledBack = 0
   unknown = 0
   lateAccesses = 0
-  /** A coarse clock, since a look at a real one for each request would cost more than the rest of the count: quarters of `warnAfter`. */
+  /** A coarse clock: reading a real one for each request would cost more than all other counting. */
   tick = 0
-  readonly #open = new Chain<Scope>()
+  readonly #list = new LinkedList<S>()
   readonly #traces = new Map<string, OpeningTrace>()
-  #watch: NodeJS.Timeout | undefined
+  #warnAfter = 0
+  #timer: NodeJS.Timeout | undefined
 
-  constructor (name: string, kind: string, log?: FastifyBaseLogger, order = 0) {
+  constructor (name: string, kind: string, log?: Log) {
     this.name = name
     this.kind = kind
     this.log = log
-    this.order = order
   }
 
-  /** @param warnAfter milliseconds that a scope may stay open */
-  watch (warnAfter: number): void {
-    this.#watch = setInterval(() => this.#warn(warnAfter), Math.max(1, Math.ceil(warnAfter / 4)))
-    this.#watch.unref()
+  /** @param warnAfter milliseconds that a session may stay open before it is reported; 0: for ever */
+  start (warnAfter: number): void {
+    this.#warnAfter = warnAfter
+    this.#timer = setInterval(() => this.#look(), warnAfter === 0 ? idleTick : Math.ceil(warnAfter / ticksPerWarning))
+    this.#timer.unref()
   }
 
-  /** `undefined` if nobody watches. */
+  stop (): void {
+    clearInterval(this.#timer)
+  }
+
+  /** The trace that all sessions of a route share; `undefined` without warnings. */
   traceOf (route: string): OpeningTrace | undefined {
-    if (this.#watch === undefined) return undefined
+    if (this.#warnAfter === 0) return undefined
     let trace = this.#traces.get(route)
     if (trace === undefined) this.#traces.set(route, trace = new OpeningTrace())
     return trace
   }
 
-  unwatch (): void {
-    clearInterval(this.#watch)
-  }
-
-  add (scope: Scope): void {
-    this.#open.add(scope)
+  add (scope: S): void {
+    this.#list.add(scope)
     this.opened++
   }
 
-  remove (scope: Scope): void {
-    this.#open.remove(scope)
+  remove (scope: S): void {
+    this.#list.remove(scope)
   }
 
   /** The open scopes, the oldest first. */
-  get open (): Iterable<Scope> {
-    return this.#open
+  [Symbol.iterator] (): Iterator<S> {
+    return this.#list[Symbol.iterator]()
   }
 
   stats (): SessionStats {
     const { kind, opened, committed, rolledBack, unknown, lateAccesses } = this
-    return { kind, open: this.#open.size, opened, committed, rolledBack, unknown, lateAccesses }
+    return { kind, open: this.#list.size, opened, committed, rolledBack, unknown, lateAccesses }
   }
 
-  #warn (warnAfter: number): void {
+  #look (): void {
     this.tick++
-    for (const scope of this.#open) {
-      if (this.tick - scope.openedTick <= 4) return
-      if (scope.warned) continue
-      scope.warned = true
-      const stack = scope.settings.trace?.tell(scope.trace)
-      this.report('warn', { session: this.name, route: scope.route, stack },
-        `${this.name} of ${scope.route} has been open for ${warnAfter} milliseconds or more`)
+    for (const scope of this.#list) {
+      const age = this.tick - scope.openedTick
+      if (age === 1) return
+      scope.sweep()
+      if (this.#warnAfter > 0 && age > ticksPerWarning) this.#reportHeld(scope)
     }
   }
 
-  /** Says what nobody is waiting for any more: in the app's log, or as a process warning where there is none. */
-  report (level: 'warn' | 'error', details: Record<string, unknown>, message: string): void {
-    if (this.log !== undefined) this.log[level](details, message)
-    else process.emitWarning(details['err'] instanceof Error ? `${message}: ${details['err'].message}` : message, 'FastifyRequestSessionWarning')
+  #reportHeld (scope: S): void {
+    scope.openedTick = Infinity
+    const { route, log, openingTrace, openedBy } = scope
+    const message = `${this.name} of ${route} has been open for ${this.#warnAfter} milliseconds or more`
+    report(log, 'warn', { session: this.name, route, stack: openingTrace?.stackOf(openedBy) }, message)
+  }
+}
+
+/**
+ * Records where the sessions of one route are opened. A stack costs about as much as all else that the plugin does in a
+ * request: only the first opening of a route has one, until a session of that route was held too long. From then on each has.
+ */
+export class OpeningTrace {
+  #first: Error | undefined
+  #each = false
+
+  /** Called at each opening. Reading the `stack` of the result is what costs most. */
+  record (): Error | undefined {
+    if (this.#first !== undefined && !this.#each) return undefined
+    const opened = new Error('opened here')
+    this.#first ??= opened
+    return opened
+  }
+
+  stackOf (opened: Error | undefined): string {
+    this.#each = true
+    return opened?.stack ?? `of the first session of this route: ${this.#first?.stack}`
   }
 }

@@ -5,9 +5,9 @@ import type { MaybePromise } from '../util/maybe-promise.js'
  * Knows how to open, commit, roll back and close one kind of session. It is made once per application and
  * given to the plugin, or to `getSession()` outside of Fastify.
  *
- * @typeParam Exposed what `request.<name>` is: a native session, or a promise of one
- * @typeParam RouteOptions what a route may say under the plugin's name
- * @typeParam CallOptions what a call of `getSession()` may say
+ * @typeParam Exposed the type of `request.<name>`: a native session, or a promise of one
+ * @typeParam RouteOptions a route's options under the plugin's name
+ * @typeParam CallOptions the options of a call of `getSession()`
  */
 export interface SessionProvider<Exposed = unknown, RouteOptions = never, CallOptions = RouteOptions> {
   /** `'token'`, `'graph'`, `'document'`: named in events and warnings. */
@@ -28,10 +28,16 @@ export interface SessionProvider<Exposed = unknown, RouteOptions = never, CallOp
 
 /** Opens sessions with options that were checked already. */
 export interface SessionOpener<Exposed> {
-  /** Whether the plugin opens the session before the handler, and awaits it. */
+  /** True where the plugin opens the session before the handler, and awaits it. */
   readonly early: boolean
-  /** Opens a session. What it throws is what `request.<name>` throws, and nothing is left open. */
-  open(context: OpenContext): OpenSession<Exposed>
+  /** Opens a session. `request.<name>` throws its error, and nothing is left open then. */
+  open (context: OpenContext): OpenSession<Exposed>
+  /**
+   * Gives `request.<name>` where an access may be a mere look that nobody could catch an error of: a log serializer's,
+   * before the first hook or after the end. Without it such an access opens the session, or throws.
+   * @param open opens the session after all, or throws
+   */
+  standIn? (open: () => Exposed): Exposed
 }
 
 /** Where a session is opened: in a request, or (`request` and `reply` undefined) in a call of `getSession()`. */
@@ -43,17 +49,19 @@ export interface OpenContext {
   /** The registration's name, or that of the call. */
   readonly name: string
   readonly log: FastifyBaseLogger | undefined
-  /** The session is known to be rolled back, by whoever used it: `commit` is not called any more. */
+  /** Tells that the work was rolled back by its user: `commit` is not called any more. */
   rollbackOnly (): void
 }
 
 /**
- * One open session. The scope calls `commit` or `rollback` once, then `close` once; a second caller waits for
- * the first.
+ * One open session. The scope calls `commit` or `rollback` once, then `close` once; a second caller waits for the first.
+ * A step for which there is nothing to do is left out.
  */
 export interface OpenSession<Exposed> {
-  /** What `request.<name>` is. */
+  /** The value of `request.<name>`. */
   readonly session: Exposed
+  /** True where the session may still be read after its end, and itself refuses all else. */
+  readonly readableAfterEnd?: boolean
   /** The reply's headers leave now and the commit comes after them (`commit: 'onResponse'`): the last chance to set a header. */
   beforeHeaders? (): void
   /**
@@ -64,10 +72,10 @@ export interface OpenSession<Exposed> {
   /** Drops the work. */
   rollback? (): MaybePromise<void>
   /** Frees what the session holds, and makes a later use of it fail. Always called, also after a failed commit. */
-  close(): MaybePromise<void>
+  close (): MaybePromise<void>
 }
 
-/** A provider that finds out when the app boots whether what it stands on can be used at all. */
+/** A provider that checks at boot that its driver can be used at all. */
 export interface BootCheck {
   /** Rejects to stop the boot; an unreachable server is no reason to. */
   checkAtBoot (): Promise<void>
@@ -75,14 +83,14 @@ export interface BootCheck {
 
 /** A provider that holds something of its own: timers, subscriptions. */
 export interface Closing {
-  /** Frees it, when the app closes. What the provider was given, a driver or a client, stays open. */
+  /** Frees it, when the app closes. A driver or client that the provider was given stays open. */
   close (): MaybePromise<void>
 }
 
 /** A provider whose sessions hold transactions: `getTransaction()` joins one, or opens one. */
 export interface TransactionProvider<Session = unknown, Transaction = unknown, Options = never> {
   /**
-   * Whether what a caller has is a transaction, to be joined, and not a session, to open one in.
+   * Tells a transaction, to be joined, from a session, to open one in.
    * Throws `OptionError` (`FST_SESSION_OPTION`) if it is neither.
    */
   isTransaction (existing: unknown, where: string): boolean
@@ -96,15 +104,15 @@ export interface ErrorReplies {
   replyTo (error: unknown): ErrorReply | undefined
 }
 
-/** What the reply to an error that has no status of its own says. */
+/** The reply to an error that has no status of its own. */
 export interface ErrorReply {
   readonly statusCode: number
   readonly headers?: Readonly<Record<string, string>> | undefined
 }
 
-/** A provider that takes a place on the wire which it cannot share with another one of the same app. */
+/** A provider that uses a cookie or header which it cannot share with another one of the same app. */
 export interface Claiming {
-  /** What it takes, for errors: `cookie session`. `undefined`: nothing that is known. */
+  /** The place, for errors: `cookie session`. `undefined` where it is not known. */
   readonly claim: string | undefined
 }
 
@@ -124,19 +132,18 @@ export function hasTransactions (provider: object): provider is TransactionProvi
   return 'forTransaction' in provider
 }
 
-/** A provider of whatever kind. */
-
+/** A provider of any kind. */
 export type AnyProvider = SessionProvider<any, any, any>
 
-/** What `request.<name>` is under a provider: for `declare module 'fastify'`. */
+/** The type of `request.<name>` under a provider: for `declare module 'fastify'`. */
 export type SessionOf<P extends AnyProvider> = P extends SessionProvider<infer Exposed, never, never> ? Exposed : never
 
-/** What a route may say under the plugin's name: for `declare module 'fastify'`. */
+/** The type of a route's config under the plugin's name: for `declare module 'fastify'`. */
 export type RouteOptionsOf<P extends AnyProvider> = P extends SessionProvider<unknown, infer Options, never>
   ? (Options & CommitOptions) | false
   : never
 
-/** When a scope is settled, per plugin and per route. */
+/** The moment and the condition of a commit, per plugin and per route. */
 export interface CommitOptions {
   /**
    * `'onSend'`: before the reply's headers leave, so that a failed commit is the reply's error.
@@ -144,6 +151,6 @@ export interface CommitOptions {
    * @default 'onSend'
    */
   commit?: 'onSend' | 'onResponse' | undefined
-  /** Whether this reply commits; replaces the provider's own rule wherever there is a reply to look at. */
+  /** True where this reply commits. Replaces the provider's own rule where there is a reply to look at. Synchronous. */
   commitWhen?: ((request: FastifyRequest, reply: FastifyReply) => boolean) | undefined
 }

@@ -2,19 +2,18 @@ import { OptionError } from '../errors.js'
 import type { OpenContext } from '../core/provider.js'
 import type { CheckedConfig } from './options.js'
 
-/** Where a token session keeps its user's bookmarks. */
+/** The key of a user's bookmarks in the token session. */
 const key = 'neo4j:bookmarks'
 
-/** What is needed of a token session. */
-interface Keeper {
+/** The part of a token session that bookmarks need. */
+interface KeyValueSession {
   get (key: string): unknown
-  update (key: string, change: (kept: unknown) => string[]): unknown
+  update (key: string, change: (stored: unknown) => string[]): unknown
 }
 
 /**
- * A config whose `bookmarks: 'session'` is put into practice: the driver takes the user's bookmarks from the token
- * session of the same request, and gives it those of what the request writes. Outside of a request there is no user.
- *
+ * Replaces `bookmarks: 'session'` by a bookmark manager on the token session of the same request: the driver gets the
+ * user's bookmarks from there, and the new ones are stored there. Without a request there is no user and no manager.
  * A route that only reads (`accessMode: 'READ'`) changes nothing in the token session.
  */
 export function withUserBookmarks (config: CheckedConfig, { request, route }: OpenContext): CheckedConfig {
@@ -24,12 +23,12 @@ export function withUserBookmarks (config: CheckedConfig, { request, route }: Op
   return { ...rest, bookmarkManager: new UserBookmarks(request, route, config['defaultAccessMode'] !== 'READ') }
 }
 
-/** A `BookmarkManager` of neo4j-driver: the driver asks it before each transaction, and tells it after. */
+/** A `BookmarkManager` of neo4j-driver, which gets bookmarks before each transaction and updates them after it. */
 class UserBookmarks {
   readonly #request: object
   readonly #route: string
   readonly #writes: boolean
-  #keeper: Keeper | undefined
+  #session: KeyValueSession | undefined
 
   constructor (request: object, route: string, writes: boolean) {
     this.#request = request
@@ -38,25 +37,25 @@ class UserBookmarks {
   }
 
   async getBookmarks (): Promise<string[]> {
-    this.#keeper ??= await this.#load()
-    return bookmarksIn(this.#keeper.get(key))
+    this.#session ??= await this.#loadSession()
+    return bookmarksIn(this.#session.get(key))
   }
 
-  /** At once, since the token session is committed right after the transaction; the driver has asked before, so that it is loaded. */
+  /** Updates at once, since the token session is committed right after the transaction. The driver has called `getBookmarks()` before, which loads it. */
   async updateBookmarks (previous: Iterable<string>, next: Iterable<string>): Promise<void> {
     const [covered, added] = [new Set(previous), [...next]]
     if (!this.#writes || added.length === 0) return
-    // Applied to the newest value: of two requests of one user at the same moment both are remembered.
-    this.#keeper?.update(key, (kept) => [...new Set([...bookmarksIn(kept).filter((bookmark) => !covered.has(bookmark)), ...added])])
+    // `update()` gets the newest value, so two requests of one user at the same moment both add theirs.
+    this.#session?.update(key, (stored) => [...new Set([...bookmarksIn(stored).filter((bookmark) => !covered.has(bookmark)), ...added])])
   }
 
-  async #load (): Promise<Keeper> {
-    const session = await (this.#request as { readonly session?: unknown }).session as Partial<Keeper> | undefined
-    if (typeof session?.get === 'function' && typeof session.update === 'function') return session as Keeper
+  async #loadSession (): Promise<KeyValueSession> {
+    const session = await (this.#request as { readonly session?: unknown }).session as Partial<KeyValueSession> | undefined
+    if (typeof session?.get === 'function' && typeof session.update === 'function') return session as KeyValueSession
     throw new OptionError(`bookmarks of ${this.#route}`, '\'session\' needs token sessions, registered before as request.session')
   }
 }
 
-function bookmarksIn (kept: unknown): string[] {
-  return Array.isArray(kept) ? kept.filter((bookmark) => typeof bookmark === 'string') : []
+function bookmarksIn (stored: unknown): string[] {
+  return Array.isArray(stored) ? stored.filter((bookmark) => typeof bookmark === 'string') : []
 }

@@ -1,7 +1,7 @@
-// What the graph providers need of neo4j-driver. Nothing is imported from it: the types that a user sees are inferred
-// from the driver that they pass, so that those without neo4j-driver install and type-check without it.
+// The parts of neo4j-driver that the providers use. Nothing is imported from it: a user's types are inferred from the
+// driver that is passed, and users without neo4j-driver can install and type-check.
 
-/** The part of neo4j-driver's `Result` that is looked at: whether someone is still reading it when it ends. */
+/** The part of neo4j-driver's `Result` that shows if it is still being read. */
 export interface Neo4jResult {
   isOpen (): boolean
   subscribe (observer: never): void
@@ -17,7 +17,7 @@ export interface Neo4jTransaction {
   isOpen (): boolean
 }
 
-/** What `session.beginTransaction()` gives: a transaction to be used at once, or awaited. */
+/** The answer of `session.beginTransaction()`: a transaction to be used at once, or awaited. */
 export interface Neo4jTransactionPromise extends Neo4jTransaction, PromiseLike<Neo4jTransaction> {}
 
 /** The part of neo4j-driver's `Session` that the providers use. */
@@ -28,7 +28,22 @@ export interface Neo4jSession {
   close (): Promise<void>
 }
 
-/** The part of neo4j-driver's `Driver` that the providers use: `neo4j.driver(…)` has it, and so has `neogma.driver`. */
+/**
+ * The part of neo4j-driver's `Driver` that the providers use. `neo4j.driver(…)` has it, and so has `neogma.driver`.
+ *
+ * @example
+ * ```ts
+ * import neo4j from 'neo4j-driver'
+ * import { neo4jSessions, neo4jTransactions, type Neo4jDriver } from 'fastify-request-session'
+ *
+ * function providersOn<D extends Neo4jDriver> (driver: D) {
+ *   return { graph: neo4jSessions(driver), change: neo4jTransactions(driver) }
+ * }
+ * const driver = neo4j.driver(process.env.NEO4J_URL ?? 'neo4j://localhost')
+ * console.log(providersOn(driver).change.kind)
+ * await driver.close()
+ * ```
+ */
 export interface Neo4jDriver {
   session (config?: object): Neo4jSession
   verifyConnectivity (): Promise<unknown>
@@ -38,7 +53,7 @@ export interface Neo4jDriver {
 /** The `Session` of a driver: neo4j-driver's own. */
 export type SessionFrom<D extends Neo4jDriver> = ReturnType<D['session']>
 
-/** What `beginTransaction()` of a driver's sessions gives: neo4j-driver's own `Transaction`, which is also a promise of one. */
+/** The answer of `beginTransaction()` of a driver's sessions: neo4j-driver's own `Transaction`, which is also a promise of one. */
 export type TransactionPromiseFrom<D extends Neo4jDriver> = ReturnType<SessionFrom<D>['beginTransaction']>
 
 /** The `Transaction` of a driver: neo4j-driver's own. */

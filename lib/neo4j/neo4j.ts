@@ -1,24 +1,52 @@
 import type { FastifyRequest } from 'fastify'
-import { show, withMethods, type Rule } from '../util/option-rules.js'
+import { describeType, withMethods } from '../util/option-rules.js'
 import { OpenError, OptionError } from '../errors.js'
-import type { BootCheck, OpenContext, OpenSession, SessionOpener, SessionProvider, TransactionProvider } from '../core/provider.js'
+import type {
+  BootCheck, ErrorReplies, ErrorReply, OpenContext, OpenSession, SessionOpener, SessionProvider, TransactionProvider,
+} from '../core/provider.js'
 import { withUserBookmarks } from './bookmarks.js'
 import {
-  checkConfig, configs, sessionRules, transactionOnlyRules, transactionRules,
-  type CheckedConfig, type ConfigSource, type Neo4jSessionConfig, type Neo4jTransactionConfig,
+  checkConfig, configMerger, sessionRules, transactionOnlyRules, transactionRules,
+  type CheckedConfig, type ConfigMerger, type ConfigSource, type Neo4jSessionConfig, type Neo4jTransactionConfig,
 } from './options.js'
 import type { Neo4jDriver, Neo4jSession, SessionFrom, TransactionFrom, TransactionPromiseFrom } from './driver-types.js'
-import { OpenGraphSession } from './session.js'
-import { OpenTransaction, type TransactionStart } from './transaction.js'
+import { ScopedTransaction, type TransactionStart } from './transaction.js'
+import { replyToDriverError } from './translate-errors.js'
 
-/** Gives each request a session of its own: `neo4jSessions()`. */
+/**
+ * Gives each request a Neo4j session of its own: the answer of `neo4jSessions()`.
+ *
+ * @example
+ * ```ts
+ * import neo4j, { type Driver } from 'neo4j-driver'
+ * import { neo4jSessions, type Neo4jSessions } from 'fastify-request-session'
+ *
+ * const driver = neo4j.driver(process.env.NEO4J_URL ?? 'neo4j://localhost')
+ * const graph: Neo4jSessions<Driver> = neo4jSessions(driver)
+ * console.log(graph.kind)
+ * await driver.close()
+ * ```
+ */
 export interface Neo4jSessions<D extends Neo4jDriver = Neo4jDriver>
   extends SessionProvider<SessionFrom<D>, Neo4jSessionConfig<D>>,
   TransactionProvider<SessionFrom<D>, TransactionFrom<D>, Neo4jTransactionConfig<D>>, BootCheck {
   readonly kind: 'graph'
 }
 
-/** Gives each request a transaction of its own: `neo4jTransactions()`. */
+/**
+ * Gives each request a Neo4j transaction of its own: the answer of `neo4jTransactions()`.
+ *
+ * @example
+ * ```ts
+ * import neo4j, { type Driver } from 'neo4j-driver'
+ * import { neo4jTransactions, type Neo4jTransactions } from 'fastify-request-session'
+ *
+ * const driver = neo4j.driver(process.env.NEO4J_URL ?? 'neo4j://localhost')
+ * const change: Neo4jTransactions<Driver> = neo4jTransactions(driver)
+ * console.log(change.kind)
+ * await driver.close()
+ * ```
+ */
 export interface Neo4jTransactions<D extends Neo4jDriver = Neo4jDriver>
   extends SessionProvider<TransactionPromiseFrom<D>, Neo4jTransactionConfig<D>>,
   TransactionProvider<SessionFrom<D>, TransactionFrom<D>, Neo4jTransactionConfig<D>>, BootCheck {
@@ -27,118 +55,158 @@ export interface Neo4jTransactions<D extends Neo4jDriver = Neo4jDriver>
 
 /**
  * Neo4j sessions: `request.<name>` is neo4j-driver's own `Session`, opened at first use and closed once the reply is
- * out, or at once when the client leaves or the handler times out, which ends a query that still runs. Each query commits by itself.
+ * out. Each query commits by itself. When the client leaves or the handler times out the session is closed at once,
+ * which ends a query that still runs.
  *
- * @param driver the app's own: it is not closed
- * @param config for all sessions, or made of each request; a route's own options come on top
- * @throws OptionError (`FST_SESSION_OPTION`)
+ * @param driver stays open: the app closes it
+ * @param config for all sessions, or a function that makes it from each request; a route's own options go over it
+ * @throws OptionError (`FST_SESSION_OPTION`) for a wrong driver or config
+ *
+ * @example
+ * ```ts
+ * import neo4j from 'neo4j-driver'
+ * import { getSession, neo4jSessions } from 'fastify-request-session'
+ *
+ * const driver = neo4j.driver(process.env.NEO4J_URL ?? 'neo4j://localhost')
+ * const graph = neo4jSessions(driver, { accessMode: 'READ' }) // or: app.register(requestSession, { name: 'graph', provider: graph })
+ * const { records } = await getSession(graph, null, (session) => session.run('RETURN 1 AS one'))
+ * console.log(records.length)
+ * await driver.close()
+ * ```
  */
 export function neo4jSessions<D extends Neo4jDriver> (
   driver: D, config?: Neo4jSessionConfig<D> | ((request: FastifyRequest) => Neo4jSessionConfig<D>)
 ): Neo4jSessions<D>
 export function neo4jSessions (driver: Neo4jDriver, config?: ConfigSource): Neo4jSessions {
-  const what = 'neo4jSessions()'
-  checkDriver(driver, what)
-  const configured = configs(what, config, sessionRules)
+  const name = 'neo4jSessions()'
+  checkDriver(driver, name)
+  const mergeConfig = configMerger(name, config, sessionRules)
   return {
-    ...provider(driver, what, sessionRules, configured, (config, context) => new OpenGraphSession(driver.session(withUserBookmarks(config, context)))),
-    ...transactions(driver, configs(what, config, transactionRules)),
+    ...sessionProvider(driver, name, mergeConfig, (merged, context) => new ScopedSession(driver.session(withUserBookmarks(merged, context)))),
+    ...transactionProvider(driver, configMerger(name, config, transactionRules)),
   }
 }
 
 /**
  * Neo4j transactions: `request.<name>` is neo4j-driver's own `Transaction`, begun at first use, to be used at once or
- * awaited. Committed before the reply's headers leave; rolled back if the handler fails or times out, the status is 400
- * or more, or the client leaves, which also ends a query that still runs.
+ * awaited. It is committed before the reply's headers leave. It is rolled back if the handler fails or times out, the
+ * status is 400 or more, or the client leaves, which also ends a query that still runs.
  *
- * @param driver the app's own: it is not closed
- * @param config for all transactions, or made of each request; a route's own options come on top
- * @throws OptionError (`FST_SESSION_OPTION`)
+ * @param driver stays open: the app closes it
+ * @param config for all transactions, or a function that makes it from each request; a route's own options go over it
+ * @throws OptionError (`FST_SESSION_OPTION`) for a wrong driver or config
+ *
+ * @example
+ * ```ts
+ * import neo4j from 'neo4j-driver'
+ * import { getSession, neo4jTransactions } from 'fastify-request-session'
+ *
+ * const driver = neo4j.driver(process.env.NEO4J_URL ?? 'neo4j://localhost')
+ * const change = neo4jTransactions(driver, { timeout: 30_000 }) // or: app.register(requestSession, { name: 'change', provider: change })
+ * await getSession(change, null, async (transaction) => {
+ *   await transaction.run('MERGE (p:Person {name: $name})', { name: 'Ada' })
+ * })
+ * await driver.close()
+ * ```
  */
 export function neo4jTransactions<D extends Neo4jDriver> (
   driver: D, config?: Neo4jTransactionConfig<D> | ((request: FastifyRequest) => Neo4jTransactionConfig<D>)
 ): Neo4jTransactions<D>
 export function neo4jTransactions (driver: Neo4jDriver, config?: ConfigSource): Neo4jTransactions {
-  const what = 'neo4jTransactions()'
-  checkDriver(driver, what)
-  const configured = configs(what, config, transactionRules)
+  const name = 'neo4jTransactions()'
+  checkDriver(driver, name)
+  const mergeConfig = configMerger(name, config, transactionRules)
   return {
-    ...provider(driver, what, transactionRules, configured, (config, context) => openTransaction(driver, config, context)),
-    ...transactions(driver, configured),
+    ...sessionProvider(driver, name, mergeConfig, (merged, context) => openTransaction(driver, merged, context)),
+    ...transactionProvider(driver, mergeConfig),
   }
 }
 
-type Configured = ReturnType<typeof configs>
+/** A session within one scope. Each of its queries commits by itself: nothing is left to commit or to roll back. */
+class ScopedSession implements OpenSession<Neo4jSession>, ErrorReplies {
+  readonly session: Neo4jSession
 
-function provider<S> (
-  driver: Neo4jDriver, what: string, allowed: Record<string, Rule>, configured: Configured,
-  open: (config: CheckedConfig, context: OpenContext) => OpenSession<S>
+  constructor (session: Neo4jSession) {
+    this.session = session
+  }
+
+  /** Also ends a query that still runs on the server. */
+  close (): Promise<void> {
+    return this.session.close()
+  }
+
+  replyTo (error: unknown): ErrorReply | undefined {
+    return replyToDriverError(error, false)
+  }
+}
+
+function sessionProvider<S> (
+  driver: Neo4jDriver, name: string, mergeConfig: ConfigMerger, open: (config: CheckedConfig, context: OpenContext) => OpenSession<S>
 ) {
   const opener = (options: object | undefined, where: string): SessionOpener<S> => {
-    const configOf = configured(options && checkConfig(where, options, allowed), where)
-    return { early: false, open: (context) => open(configOf(context), context) }
+    const resolveConfig = mergeConfig(options, where)
+    return { early: false, open: (context) => open(resolveConfig(context), context) }
   }
-  return { kind: 'graph', commits: 'success', forRoute: opener, forCall: opener, checkAtBoot: () => refuseClosed(driver, what) } as const
+  return { kind: 'graph', commits: 'success', forRoute: opener, forCall: opener, checkAtBoot: () => refuseClosedDriver(driver, name) } as const
 }
 
-function transactions (driver: Neo4jDriver, configured: Configured) {
+function transactionProvider (driver: Neo4jDriver, mergeConfig: ConfigMerger) {
   return {
     isTransaction: (existing: unknown, where: string) => {
-      if (isSession.test(existing)) return false
-      if (isTransaction.test(existing)) return true
-      throw new OptionError(where, `must be given a session, a transaction or null to open both; got ${show(existing)}`)
+      if (sessionRule.test(existing)) return false
+      if (transactionRule.test(existing)) return true
+      throw new OptionError(where, `must be given a session, a transaction or null to open both; got ${describeType(existing)}`)
     },
     forTransaction: (session: Neo4jSession | undefined, options: object | undefined, where: string) => {
       if (session !== undefined) {
         const config = checkConfig(where, options, transactionOnlyRules)
-        return { early: false, open: (context: OpenContext) => beginIn(session, false, config, context) }
+        return { early: false, open: (context: OpenContext) => beginTransaction(session, false, config, context) }
       }
-      const configOf = configured(options && checkConfig(where, options, transactionRules), where)
-      return { early: false, open: (context: OpenContext) => openTransaction(driver, configOf(context), context) }
+      const resolveConfig = mergeConfig(options, where)
+      return { early: false, open: (context: OpenContext) => openTransaction(driver, resolveConfig(context), context) }
     },
   }
 }
 
-function openTransaction (driver: Neo4jDriver, config: CheckedConfig, context: OpenContext): OpenTransaction {
-  // With the transaction's own options, of which a session takes none.
-  return beginIn(driver.session(withUserBookmarks(config, context)), true, config, context)
+function openTransaction (driver: Neo4jDriver, config: CheckedConfig, context: OpenContext): ScopedTransaction {
+  // The driver's sessions ignore the options of transactions.
+  return beginTransaction(driver.session(withUserBookmarks(config, context)), true, config, context)
 }
 
-function beginIn (session: Neo4jSession, ownsSession: boolean, { timeout, metadata }: CheckedConfig, context: OpenContext): OpenTransaction {
-  const described = describe(context)
-  const config: TransactionStart['config'] = { metadata: metadata === undefined ? described : { ...described, ...metadata } }
+function beginTransaction (session: Neo4jSession, ownsSession: boolean, { timeout, metadata }: CheckedConfig, context: OpenContext): ScopedTransaction {
+  const config: TransactionStart['config'] = { metadata: { ...requestMetadata(context), ...metadata as object | undefined } }
   if (timeout !== undefined) config.timeout = timeout as number
   try {
-    return new OpenTransaction({ session, ownsSession, config }, context)
+    return new ScopedTransaction({ session, ownsSession, config }, context)
   } catch (error) {
     throw new OpenError(`no transaction could begin for ${context.route}: ${(error as Error).message}`, { cause: error })
   }
 }
 
-/** What `SHOW TRANSACTIONS` shows of a transaction. */
-function describe ({ request, route }: OpenContext): object {
+/** The metadata of each transaction, shown by `SHOW TRANSACTIONS`. */
+function requestMetadata ({ request, route }: OpenContext): object {
   return request === undefined
     ? { route }
     : { requestId: request.id, method: request.method, route: request.routeOptions.url ?? 'not found' }
 }
 
-const isDriver = withMethods('a driver of neo4j-driver', 'session', 'verifyConnectivity', 'close')
-const isSession = withMethods('a session of neo4j-driver', 'run', 'beginTransaction', 'close')
-const isTransaction = withMethods('a transaction of neo4j-driver', 'run')
+const driverRule = withMethods('a driver of neo4j-driver', 'session', 'verifyConnectivity', 'close')
+const sessionRule = withMethods('a session of neo4j-driver', 'run', 'beginTransaction', 'close')
+const transactionRule = withMethods('a transaction of neo4j-driver', 'run')
 
-function checkDriver (driver: unknown, what: string): void {
-  if (!isDriver.test(driver)) throw new OptionError(what, `the first argument must be ${isDriver.allowed}; got ${show(driver)}`)
+function checkDriver (driver: unknown, provider: string): void {
+  if (!driverRule.test(driver)) throw new OptionError(provider, `the first argument must be ${driverRule.allowed}; got ${describeType(driver)}`)
 }
 
 /**
- * A closed driver refuses before it asks the network, and in no way that could pass; whatever takes longer, or may work
- * later, is no reason not to boot. An open driver has made its first connection by then.
+ * Stops the boot if the driver is closed. A closed driver rejects before it uses the network, and with an error that is
+ * not retryable. A driver that needs longer, or may work later, does not stop the boot; it makes its first connection here.
  */
-async function refuseClosed (driver: Neo4jDriver, what: string): Promise<void> {
-  const refused = await new Promise<unknown>((resolve) => {
+async function refuseClosedDriver (driver: Neo4jDriver, provider: string): Promise<void> {
+  const error = await new Promise<unknown>((resolve) => {
     driver.verifyConnectivity().then(() => resolve(undefined), resolve)
     setImmediate(resolve, undefined)
   })
-  if (refused === undefined || (refused as { retryable?: unknown }).retryable === true) return
-  throw new OptionError(what, `the driver cannot be used: ${(refused as Error).message}`)
+  if (error === undefined || (error as { retryable?: unknown }).retryable === true) return
+  throw new OptionError(provider, `the driver cannot be used: ${(error as Error).message}`)
 }

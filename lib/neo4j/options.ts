@@ -1,26 +1,51 @@
 import type { FastifyRequest } from 'fastify'
-import { checkOptions, oneOf, rules, show, wholeNumber, withMethods, type Checked, type Rule } from '../util/option-rules.js'
+import { checkOptions, isObject, oneOf, rules, describeType, wholeNumber, withMethods, type Checked, type Rule } from '../util/option-rules.js'
 import { OptionError } from '../errors.js'
 import type { OpenContext } from '../core/provider.js'
 import type { Neo4jDriver, SessionConfigFrom } from './driver-types.js'
 
-/** neo4j-driver's own `SessionConfig`, whole, and a shorter name for its `defaultAccessMode`. */
+/** Options of neo4j-driver's `SessionConfig`, each with its rule. An option that a newer driver adds is refused by the types too. */
+type DriverOption = Exclude<keyof typeof sessionRules, 'accessMode'>
+
+/**
+ * Config of a session: neo4j-driver's own `SessionConfig`, with a shorter name for its `defaultAccessMode`.
+ *
+ * @example
+ * ```ts
+ * import type { Driver } from 'neo4j-driver'
+ * import type { Neo4jSessionConfig } from 'fastify-request-session'
+ *
+ * const reports: Neo4jSessionConfig<Driver> = { database: 'reports', accessMode: 'READ', fetchSize: 100 }
+ * console.log(reports.accessMode)
+ * ```
+ */
 export type Neo4jSessionConfig<D extends Neo4jDriver = Neo4jDriver> = {
-  [K in Exclude<keyof SessionConfigFrom<D>, 'bookmarks'>]?: SessionConfigFrom<D>[K] | undefined
+  [Option in keyof SessionConfigFrom<D> & Exclude<DriverOption, 'bookmarks'>]?: SessionConfigFrom<D>[Option] | undefined
 } & {
   /** `'READ'` lets a cluster answer from a follower. The driver's name for it, `defaultAccessMode`, works too. @default 'WRITE' */
   accessMode?: 'READ' | 'WRITE' | undefined
   /**
    * Bookmarks of transactions whose effects must be visible. `'session'`: those of the user, kept in the token session
-   * of the same request, so that the next request reads what the last one wrote, on whatever server of a cluster.
+   * of the same request, so that the next request reads what the last one wrote, on any server of a cluster.
    */
   bookmarks?: string | string[] | undefined
 }
 
-/** The config of a transaction: that of its session, and what the server is told of it. */
+/**
+ * Config of a transaction: that of its session, and a time limit and metadata for the server.
+ *
+ * @example
+ * ```ts
+ * import type { Driver } from 'neo4j-driver'
+ * import type { Neo4jTransactionConfig } from 'fastify-request-session'
+ *
+ * const orders: Neo4jTransactionConfig<Driver> = { database: 'orders', timeout: 5000, metadata: { app: 'shop' } }
+ * console.log(orders.timeout)
+ * ```
+ */
 export type Neo4jTransactionConfig<D extends Neo4jDriver = Neo4jDriver> = Neo4jSessionConfig<D> & TransactionOnlyConfig
 
-/** What a transaction inside a given session may say. */
+/** Config of a transaction in a given session. */
 export interface TransactionOnlyConfig {
   /** Milliseconds after which the server ends the transaction; 0: never. @default the server's own limit */
   timeout?: number | undefined
@@ -28,20 +53,19 @@ export interface TransactionOnlyConfig {
   metadata?: Record<string, unknown> | undefined
 }
 
-/** A config as it was checked, under the driver's names. */
+/** A checked config, under the driver's names. */
 export type CheckedConfig = Checked<Record<string, unknown>>
 
-/** What a provider is given: a config, or what makes one of each request (a database or a user per tenant). */
+/** A provider's config, or a function that makes it from each request (a database or a user per tenant). */
 export type ConfigSource = object | ((request: FastifyRequest) => object) | undefined
 
-const isObject = (value: unknown): value is Record<string, unknown> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)
+type ConfigRules = Readonly<Record<string, Rule>>
 
 const accessMode = oneOf('READ', 'WRITE')
 
 const filterFields = ['minimumSeverityLevel', 'disabledCategories', 'disabledClassifications']
 
-export const sessionRules: Record<string, Rule> = {
+export const sessionRules = {
   accessMode,
   defaultAccessMode: accessMode,
   database: rules.text,
@@ -65,7 +89,7 @@ export const sessionRules: Record<string, Rule> = {
     test: (value) => isObject(value) && rules.text.test(value['scheme']),
   },
   disableAutoCommitRetries: rules.boolean,
-}
+} satisfies ConfigRules
 
 export const transactionOnlyRules = {
   timeout: wholeNumber('milliseconds', 0),
@@ -75,12 +99,12 @@ export const transactionOnlyRules = {
   },
 } satisfies Record<keyof TransactionOnlyConfig, Rule>
 
-export const transactionRules: Record<string, Rule> = { ...sessionRules, ...transactionOnlyRules }
+export const transactionRules = { ...sessionRules, ...transactionOnlyRules } satisfies ConfigRules
 
 /** @throws OptionError (`FST_SESSION_OPTION`) */
-export function checkConfig (where: string, config: unknown, allowed: Record<string, Rule>): CheckedConfig {
+export function checkConfig (where: string, config: unknown, allowed: ConfigRules): CheckedConfig {
   const { accessMode, ...checked } = checkOptions<Record<string, unknown>>(where, config, allowed)
-  refuseTwoManagers(where, checked)
+  refuseTwoBookmarkManagers(where, checked)
   if (accessMode === undefined) return checked
   if (checked['defaultAccessMode'] !== undefined) {
     throw new OptionError(where, 'accessMode and defaultAccessMode are two names of one option: give one of them')
@@ -88,46 +112,62 @@ export function checkConfig (where: string, config: unknown, allowed: Record<str
   return { ...checked, defaultAccessMode: accessMode }
 }
 
+/** Gives the config of one session, when it is opened. */
+type ConfigResolver = (context: OpenContext) => CheckedConfig
+
+/** Checks the config of a route or call, and puts it over the provider's. */
+export type ConfigMerger = (own: object | undefined, where: string) => ConfigResolver
+
 /**
- * What a session is opened with: the provider's config, and over it the route's or the call's.
+ * Checks a provider's config, over which that of each route and call is merged.
  *
- * @param what the provider, for errors: `neo4jSessions()`
+ * @param provider the name for errors: `neo4jSessions()`
+ * @throws OptionError (`FST_SESSION_OPTION`)
  */
-export function configs (what: string, source: ConfigSource, allowed: Record<string, Rule>) {
-  if (typeof source !== 'function') {
-    const base = checkConfig(what, source, allowed)
-    return (own: CheckedConfig | undefined, where: string): ((context: OpenContext) => CheckedConfig) => {
-      const merged = Object.freeze(mergeConfigs(base, own ?? {}, where))
-      return () => merged
-    }
-  }
-  const make = source as (request: FastifyRequest) => unknown
-  return (own: CheckedConfig | undefined, where: string) => ({ request, route }: OpenContext): CheckedConfig => {
-    const made = `the config that ${what} makes for ${route}`
-    if (request !== undefined) return mergeConfigs(checkMade(made, make(request), allowed), own ?? {}, made)
-    if (own !== undefined) return own
-    throw new OptionError(where, `the config of ${what} is made of a request, and there is none here: give the config of this call, {} for the driver's own`)
+export function configMerger (provider: string, source: ConfigSource, allowed: ConfigRules): ConfigMerger {
+  return typeof source === 'function'
+    ? requestConfigMerger(provider, source as (request: FastifyRequest) => unknown, allowed)
+    : fixedConfigMerger(provider, source, allowed)
+}
+
+function fixedConfigMerger (provider: string, config: object | undefined, allowed: ConfigRules): ConfigMerger {
+  const base = checkConfig(provider, config, allowed)
+  return (own, where) => {
+    const merged = Object.freeze(mergeConfigs(base, own && checkConfig(where, own, allowed), where))
+    return () => merged
   }
 }
 
-/** Nothing is left out here in silence: what a tenant's entry lacks would be looked for in the default database. */
-function checkMade (where: string, config: unknown, allowed: Record<string, Rule>): CheckedConfig {
-  if (!isObject(config) || typeof config['then'] === 'function') throw new OptionError(where, `must be an object; got ${show(config)}`)
+function requestConfigMerger (provider: string, configOf: (request: FastifyRequest) => unknown, allowed: ConfigRules): ConfigMerger {
+  return (own, where) => {
+    const checked = own && checkConfig(where, own, allowed)
+    return ({ request, route }) => {
+      const origin = `the config that ${provider} makes for ${route}`
+      if (request !== undefined) return mergeConfigs(checkRequestConfig(origin, configOf(request), allowed), checked, origin)
+      if (checked !== undefined) return checked
+      throw new OptionError(where, `the config of ${provider} is made of a request, and there is none here: give the config of this call, {} for the driver's own`)
+    }
+  }
+}
+
+/** Also refuses an option that is undefined: without its tenant's database a request would use the default one. */
+function checkRequestConfig (where: string, config: unknown, allowed: ConfigRules): CheckedConfig {
+  if (!isObject(config) || typeof config['then'] === 'function') throw new OptionError(where, `must be an object; got ${describeType(config)}`)
   for (const [name, value] of Object.entries(config)) {
     if (value === undefined) throw new OptionError(where, `option ${name} is undefined: leave it out for the driver's own`)
   }
   return checkConfig(where, config, allowed)
 }
 
-function refuseTwoManagers (where: string, { bookmarks, bookmarkManager }: CheckedConfig): void {
+function refuseTwoBookmarkManagers (where: string, { bookmarks, bookmarkManager }: CheckedConfig): void {
   if (bookmarks !== 'session' || bookmarkManager === undefined) return
   throw new OptionError(where, 'bookmarks: \'session\' is a bookmark manager of its own: give no other')
 }
 
 /** @throws OptionError (`FST_SESSION_OPTION`) */
-function mergeConfigs (base: CheckedConfig, own: CheckedConfig, where: string): CheckedConfig {
+function mergeConfigs (base: CheckedConfig, own: CheckedConfig | undefined, where: string): CheckedConfig {
   const merged = { ...base, ...own }
-  refuseTwoManagers(where, merged)
-  if (isObject(base['metadata']) && isObject(own['metadata'])) merged['metadata'] = { ...base['metadata'], ...own['metadata'] }
+  refuseTwoBookmarkManagers(where, merged)
+  if (isObject(base['metadata']) && isObject(own?.['metadata'])) merged['metadata'] = { ...base['metadata'], ...own['metadata'] }
   return merged
 }

@@ -1,33 +1,34 @@
 import { AlreadyCommittedError, CommitError } from '../errors.js'
 import type { ErrorReplies, ErrorReply, OpenContext, OpenSession } from '../core/provider.js'
-import type { Neo4jResult, Neo4jSession, Neo4jTransaction, Neo4jTransactionPromise } from './driver-types.js'
-import { beginError, commitError, replyToDriverError } from './translate-errors.js'
-import { watchBegun, watchTransaction, type TransactionWatch } from './watch-transaction.js'
 import { nothing } from '../util/maybe-promise.js'
+import type { Neo4jResult, Neo4jSession, Neo4jTransaction, Neo4jTransactionPromise } from './driver-types.js'
+import { observeBegun, observeTransaction, type TransactionObserver } from './observe-transaction.js'
+import { beginError, commitError, replyToDriverError } from './translate-errors.js'
 
-/** How a transaction is begun. */
+/** The session that a transaction begins in, and the options that it begins with. */
 export interface TransactionStart {
   readonly session: Neo4jSession
-  /** Whether the session was opened for this transaction, and is closed with it. */
+  /** True when the session was opened for this transaction: it is closed with it. */
   readonly ownsSession: boolean
   readonly config: { timeout?: number, metadata?: object }
 }
 
 /** Milliseconds that a reply waits for its transaction to be rolled back, on a server that stands still. */
-const rollbackWithin = 1000
+const rollbackTimeout = 1000
 
 /**
- * A transaction within one scope. `session` is the driver's own object, and its use is watched: what the handler commits
- * or rolls back by itself is known, and so is a result that is still being read when the commit comes.
+ * A transaction within one scope. `session` is the driver's own object. Its use is observed, to know at commit what the
+ * handler has committed or rolled back itself, and which results are still being read.
  */
-export class OpenTransaction implements OpenSession<Neo4jTransactionPromise>, ErrorReplies, TransactionWatch {
+export class ScopedTransaction implements OpenSession<Neo4jTransactionPromise>, ErrorReplies, TransactionObserver {
   readonly session: Neo4jTransactionPromise
   readonly #start: TransactionStart
   readonly #route: string
   #context: OpenContext | undefined
-  /** What awaiting the transaction gives. */
+  /** The answer to each `await` of the transaction. */
   #begun: Promise<Neo4jTransaction> | undefined
-  #reading: Neo4jResult[] | undefined
+  /** Results that are read record by record. */
+  #results: Neo4jResult[] | undefined
   #committed: Promise<void> | undefined
   #ending: Promise<void> | undefined
 
@@ -35,14 +36,12 @@ export class OpenTransaction implements OpenSession<Neo4jTransactionPromise>, Er
     this.#start = start
     this.#route = context.route
     this.#context = context
-    this.session = watchTransaction(this.#begin(), this)
+    this.session = observeTransaction(this.#begin(), this)
   }
-
-  beforeHeaders (): void {}
 
   async commit (): Promise<void> {
     const route = this.#route
-    this.#refuseToCutOff()
+    this.#refuseOpenResults()
     const sent = this.#committed !== undefined || this.session.isOpen()
     try {
       await (this.#committed ?? this.session.commit())
@@ -54,16 +53,16 @@ export class OpenTransaction implements OpenSession<Neo4jTransactionPromise>, Er
   }
 
   /**
-   * Closing the session interrupts a running query on the server (RESET), for which the driver's `rollback()` would
-   * wait. A transaction that is still waiting for a connection has nothing to roll back: nobody waits for it here, nor
-   * for a server that does not answer. `close()` does.
+   * Closes the session, which interrupts a running query on the server (RESET): the driver's `rollback()` would wait for
+   * it. A transaction that still waits for a connection has nothing to roll back, and only `close()` waits for it, as for
+   * a server that does not answer.
    */
   async rollback (): Promise<void> {
     if (this.#committed !== undefined) return this.#committed.then(() => { throw new AlreadyCommittedError() }, nothing)
     const begun = this.#hasBegun()
     const ended = this.close()
     ended.catch(nothing) // `close()` reports it
-    if (await begun) await atMost(rollbackWithin, ended)
+    if (await begun) await waitAtMost(rollbackTimeout, ended)
   }
 
   close (): Promise<void> {
@@ -75,28 +74,28 @@ export class OpenTransaction implements OpenSession<Neo4jTransactionPromise>, Er
     return replyToDriverError(error, this.#start.ownsSession)
   }
 
-  committing (committed: Promise<void>): void {
+  onCommit (committed: Promise<void>): void {
     this.#committed ??= committed
   }
 
-  rollingBack (): void {
+  onRollback (): void {
     this.#context?.rollbackOnly()
   }
 
-  reading (result: Neo4jResult): void {
-    this.#reading ??= []
-    this.#reading.push(result)
+  onRead (result: Neo4jResult): void {
+    this.#results ??= []
+    this.#results.push(result)
   }
 
-  /** The driver's `Transaction`, or an error that says what is wrong. */
-  awaited (begin: () => Promise<Neo4jTransaction>): Promise<Neo4jTransaction> {
+  /** The driver's `Transaction`; rejects with an error that says why none could begin. */
+  onAwait (begin: () => Promise<Neo4jTransaction>): Promise<Neo4jTransaction> {
     this.#begun ??= begin().then(
-      (transaction) => watchBegun(transaction, this),
+      (transaction) => observeBegun(transaction, this),
       (error: unknown) => { throw beginError(error, this.#route) })
     return this.#begun
   }
 
-  /** Whether the server has begun it by now. Asked only when it fails: the driver's answer is a copy of the transaction. */
+  /** True when the server has begun the transaction by now. Called after failures only: each answer is a copy of the transaction. */
   #hasBegun (): Promise<boolean> {
     return new Promise((resolve) => {
       this.session.then(() => resolve(true), () => resolve(false))
@@ -106,7 +105,7 @@ export class OpenTransaction implements OpenSession<Neo4jTransactionPromise>, Er
 
   async #end (): Promise<void> {
     const { session, ownsSession } = this.#start
-    // The driver's objects may live on in V8's old space for a while: without the request, and all that it refers to.
+    // The driver's objects may stay in V8's old space for a while: they must not keep the request alive.
     this.#context = undefined
     if (ownsSession) await session.close()
     else if (this.session.isOpen()) await this.session.rollback()
@@ -122,9 +121,9 @@ export class OpenTransaction implements OpenSession<Neo4jTransactionPromise>, Er
     }
   }
 
-  /** The driver drops at commit what was not read yet, and lets the reader believe that it was all. */
-  #refuseToCutOff (): void {
-    for (const result of this.#reading ?? []) {
+  /** Throws if a result is still being read: at commit the driver drops its rest, and the reader takes the part for the whole. */
+  #refuseOpenResults (): void {
+    for (const result of this.#results ?? []) {
       if (!result.isOpen()) continue
       throw new CommitError(`a result of ${this.#route} is still being read, and the transaction ends before the reply begins. ` +
         'Read it to its end first, or give the route `commit: \'onResponse\'`.')
@@ -132,7 +131,7 @@ export class OpenTransaction implements OpenSession<Neo4jTransactionPromise>, Er
   }
 }
 
-async function atMost (milliseconds: number, work: Promise<void>): Promise<void> {
+async function waitAtMost (milliseconds: number, work: Promise<void>): Promise<void> {
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<void>((resolve) => { timer = setTimeout(resolve, milliseconds) })
   try {

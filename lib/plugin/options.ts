@@ -1,7 +1,19 @@
+import { types } from 'node:util'
 import type { AnyProvider, CommitOptions } from '../core/provider.js'
-import { checkOptions, oneOf, rules, wholeNumber, withMethods, type Rule } from '../util/option-rules.js'
+import { checkOptions, oneOf, wholeNumber, withMethods, type Rule } from '../util/option-rules.js'
 
-/** Options of the plugin. */
+/**
+ * Options of the plugin.
+ *
+ * @example
+ * ```ts
+ * import Fastify from 'fastify'
+ * import requestSession, { tokenSessions } from 'fastify-request-session'
+ *
+ * const app = Fastify()
+ * await app.register(requestSession, { name: 'session', provider: tokenSessions({ ttl: 600 }), warnAfter: 10_000 })
+ * ```
+ */
 export interface RequestSessionOptions<P extends AnyProvider = AnyProvider> extends CommitOptions {
   /**
    * Names everything that this registration adds: `request.<name>`, `app.get<Name>`, route config `<name>`.
@@ -20,7 +32,7 @@ export interface RequestSessionOptions<P extends AnyProvider = AnyProvider> exte
   warnAfter?: number | undefined
 }
 
-/** Options as the plugin uses them: whole and checked. */
+/** The plugin's options, whole and checked. */
 export interface PluginOptions {
   readonly name: string
   readonly provider: AnyProvider
@@ -31,7 +43,10 @@ export interface PluginOptions {
 
 export const commitRules = {
   commit: oneOf('onSend', 'onResponse'),
-  commitWhen: rules.function,
+  commitWhen: {
+    allowed: 'a function that answers at once, not an async one',
+    test: (value) => typeof value === 'function' && !types.isAsyncFunction(value),
+  },
 } satisfies Record<keyof CommitOptions, Rule>
 
 const pluginRules: Record<keyof RequestSessionOptions, Rule> = {
@@ -46,9 +61,9 @@ const pluginRules: Record<keyof RequestSessionOptions, Rule> = {
 
 const defaults = Object.freeze({ name: 'session', commit: 'onSend', commitWhen: undefined, warnAfter: 30_000 } as const)
 
-/** Checks the plugin's options. Fastify itself adds `prefix`, `logLevel` and the like to them: those are its own. */
-export function pluginOptions (options: RequestSessionOptions, provider: () => AnyProvider): PluginOptions {
+/** Checks the plugin's options. Fastify itself adds `prefix`, `logLevel` and `logSerializers` to them: those are its own. */
+export function pluginOptions (options: RequestSessionOptions, defaultProvider: () => AnyProvider): PluginOptions {
   const { prefix, logLevel, logSerializers, ...own } = options as RequestSessionOptions & Record<string, unknown>
   const checked = checkOptions<RequestSessionOptions>('requestSession', own, pluginRules)
-  return Object.freeze({ ...defaults, ...checked, provider: checked.provider ?? provider() }) as PluginOptions
+  return Object.freeze({ ...defaults, ...checked, provider: checked.provider ?? defaultProvider() }) as PluginOptions
 }

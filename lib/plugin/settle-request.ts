@@ -1,145 +1,225 @@
-import type { FastifyReply, FastifyRequest, HookHandlerDoneFunction } from 'fastify'
-import type { Readable } from 'node:stream'
-import { TooEarlyError } from '../errors.js'
+import type { FastifyReply, FastifyRequest, HookHandlerDoneFunction, RouteOptions } from 'fastify'
+import { Scope, type ScopeOwner, type ScopeSettings } from '../core/scope.js'
+import { OptionError, TooEarlyError } from '../errors.js'
+import type { LinkedList } from '../util/linked-list.js'
 import { isPromise, nothing, type MaybePromise } from '../util/maybe-promise.js'
-import { isGone, isWhole } from './reply-state.js'
+import { report } from '../util/report.js'
 import type { Registration } from './registration.js'
-import { Scope, type ScopeSettings } from '../core/scope.js'
+import { dropPayload, forgetPayloadHeaders, ignoreErrorsOf, takeStatusOf } from './payload.js'
+import { isOver, isWhole, watchDeparture, type Departing } from './reply-state.js'
 
 const kReply = Symbol('fastify-request-session.reply')
-const kScopes = Symbol('fastify-request-session.scopes')
+const kSessions = Symbol('fastify-request-session.sessions')
 
-/** What a request keeps: its reply, which Fastify does not tell it, and its scopes from its first use of a session on. */
+/** The properties that the plugin adds to a request: its reply, to which Fastify has no reference, and its sessions from their first use on. */
 interface Linked {
   [kReply]?: FastifyReply
-  [kScopes]?: RequestScopes
+  [kSessions]?: RequestSessions
 }
 
-/** All that an untouched request pays, but for empty hooks. */
-export function linkReply (request: FastifyRequest & Linked, reply: FastifyReply): void {
+/** The first hook of a request. An untouched request pays for this, and for hooks that find nothing to do. */
+export function linkReply (request: FastifyRequest & Linked, reply: FastifyReply, done: HookHandlerDoneFunction): void {
   request[kReply] = reply
-}
-
-/** The scopes of a request that used one. */
-export function usedScopes (request: FastifyRequest & Linked): RequestScopes | undefined {
-  return request[kScopes]
+  done()
 }
 
 /** The scope of one registration in a request; made on first use, with its session unopened. */
 export function scopeOf (request: FastifyRequest & Linked, registration: Registration): Scope {
-  const scopes = request[kScopes] ??= scopesOf(request, registration)
-  return scopes.of(registration)
+  const sessions = request[kSessions] ??= new RequestSessions(request, request[kReply])
+  return sessions.scopeOf(registration)
 }
 
-function scopesOf (request: FastifyRequest & Linked, registration: Registration): RequestScopes {
-  const reply = request[kReply]
-  if (reply === undefined) throw tooEarly(request, registration)
-  return new RequestScopes(request, reply)
+/** The onError hook: the handler has failed. */
+export function markFailed (request: FastifyRequest & Linked, reply: FastifyReply, error: Error, done: () => void): void {
+  request[kSessions]?.fail(reply, error)
+  done()
 }
 
-/** All scopes of one request. The one that was registered last settles first. */
-class RequestScopes {
-  readonly #request: FastifyRequest
-  readonly #reply: FastifyReply
+/** The last onSend hook of each route: the headers leave next. */
+export function settle (request: FastifyRequest & Linked, reply: FastifyReply, payload: unknown, done: HookHandlerDoneFunction): void {
+  const sessions = request[kSessions]
+  if (sessions === undefined) done()
+  else sessions.leave(reply, payload, done)
+}
+
+/** The last onResponse hook of each route: the reply is out, and the app's own hooks are done. */
+export function close (request: FastifyRequest & Linked, _reply: FastifyReply, done: HookHandlerDoneFunction): void {
+  request[kSessions]?.finish()
+  done()
+}
+
+/** The same for the not-found handler, which is no route and takes only the instance's hooks. */
+export function settleNotFound (request: FastifyRequest, reply: FastifyReply, payload: unknown, done: HookHandlerDoneFunction): void {
+  if (request.is404) settle(request, reply, payload, done)
+  else done()
+}
+
+export function closeNotFound (request: FastifyRequest, reply: FastifyReply, done: HookHandlerDoneFunction): void {
+  if (request.is404) close(request, reply, done)
+  else done()
+}
+
+/**
+ * Keeps a hook the last one of a route, also when plugins that were registered later add theirs: Fastify reads the list
+ * when all plugins are loaded.
+ */
+export function keepLast (route: RouteOptions, name: 'onSend' | 'onResponse', hook: (...args: never[]) => void): void {
+  let hooks = without(route[name], hook)
+  Object.defineProperty(route, name, {
+    configurable: true,
+    enumerable: true,
+    get: () => {
+      hooks = without(hooks, hook)
+      hooks.push(hook)
+      return hooks
+    },
+    set: (list: unknown) => { hooks = without(list, hook) },
+  })
+}
+
+function without (hooks: unknown, hook: unknown): unknown[] {
+  return (hooks === undefined ? [] : [hooks].flat()).filter((other) => other !== hook)
+}
+
+/** Settles and closes all sessions of a registration that are still open, when the app closes. */
+export async function drain ({ sessions }: Registration): Promise<void> {
+  sessions.stop()
+  await Promise.all([...sessions].map(async (scope) => {
+    const request: FastifyRequest & Linked | undefined = scope.request
+    if (request === undefined) await scope.finish(scope.settings.commits === 'always' && !scope.isRollbackOnly)
+    else await request[kSessions]?.finish()
+  }))
+}
+
+/** All sessions of one request. The one that was registered last settles first. */
+class RequestSessions implements ScopeOwner, Departing {
+  older: Departing | undefined = undefined
+  newer: Departing | undefined = undefined
+  reply: FastifyReply | undefined
+  over: boolean
+  readonly request: FastifyRequest
   /** The one that was registered last; each knows the one before it. */
   #last: Scope | undefined
+  readonly #departures: LinkedList<Departing> | undefined
   /** The scopes that were open when the handler failed; the one that was registered first is asked first for a reply. */
   #failed: Scope[] | undefined
-  /** Whether the reply waits for its commit or rollback. */
-  leaving = false
-  /** Whether the scopes were settled for a reply, and no error has come since. */
+  /** True while the reply waits for its commit or rollback. */
+  waiting = false
+  /** True once the scopes were settled for a reply, until an error comes. */
   #settled = false
 
-  constructor (request: FastifyRequest, reply: FastifyReply) {
-    this.#request = request
-    this.#reply = reply
-    reply.raw.on('close', () => this.finish())
+  constructor (request: FastifyRequest, reply: FastifyReply | undefined) {
+    this.request = request
+    this.reply = reply
+    this.over = isOver(request.raw, reply?.raw)
+    if (!this.over) this.#departures = watchDeparture(this, request.raw, reply?.raw)
   }
 
-  of (registration: Registration): Scope {
-    const { tracker } = registration
+  scopeOf (registration: Registration): Scope {
+    const { sessions, order } = registration
     let after: Scope | undefined
     let before = this.#last
-    while (before !== undefined && before.tracker.order >= tracker.order) {
-      if (before.tracker === tracker) return before
+    while (before !== undefined && before.order >= order) {
+      if (before.sessions === sessions) return before
       after = before
       before = before.before
     }
-    const scope = new Scope(tracker, settingsOf(this.#request, registration), this.#request, this.#reply)
+    const scope = new Scope(sessions, settingsOf(this.request, registration), this, order)
     scope.before = before
     if (after === undefined) this.#last = scope
     else after.before = scope
     return scope
   }
 
-  /** The handler has failed: what is open now rolls back, if its provider goes by success. */
-  fail (error: unknown): void {
+  /** The handler has failed: an open session rolls back, if its provider goes by success. */
+  fail (reply: FastifyReply, error: unknown): void {
+    this.reply = reply
     this.#failed = [...this.#all()].filter(({ state }) => state === 'open').reverse()
     if (this.#settled) this.#warnOfKept()
-    if (this.#reply.sent || this.#reply.statusCode >= 400 || hasStatus(error)) return
+    if (reply.sent || reply.statusCode >= 400 || hasStatus(error)) return
     for (const scope of this.#failed) {
-      const reply = scope.replyTo(error)
-      if (reply === undefined) continue
-      this.#reply.code(reply.statusCode).headers({ ...reply.headers })
+      const answer = scope.replyTo(error)
+      if (answer === undefined) continue
+      reply.code(answer.statusCode).headers({ ...answer.headers })
       return
     }
   }
 
   /**
    * Before the headers leave: commits or rolls back each scope, the last registered first, and lets the reply go on.
-   * Once one has failed to commit, those after it roll back, and what it failed with becomes the reply's error.
+   * Once one has failed to commit, those after it roll back, and its error becomes the reply's.
    */
-  leave (payload: unknown, done: HookHandlerDoneFunction): void {
+  leave (reply: FastifyReply, payload: unknown, done: HookHandlerDoneFunction): void {
+    this.reply = reply
     this.#settled = true
+    takeStatusOf(reply, payload)
     const settled = this.#settle(this.#last)
-    if (!isPromise(settled)) return done()
-    this.leaving = true
-    Object.defineProperty(this.#reply, 'sent', sent)
-    // Fastify listens to a stream only once it sends it: one that fails before would end the process.
-    if (isStream(payload)) payload.on('error', nothing)
-    settled.then(() => this.#goOn(done), (error: unknown) => {
-      this.leaving = false
-      done(error as Error)
+    if (!isPromise(settled)) return settled === undefined ? done() : this.#replaceReply(payload, settled.error, done)
+    this.waiting = true
+    Object.defineProperty(reply, 'sent', countsAsSent)
+    ignoreErrorsOf(payload)
+    settled.then((failed) => {
+      this.waiting = false
+      if (failed !== undefined) return this.#replaceReply(payload, failed.error, done)
+      try {
+        done()
+      } catch (error) {
+        done(error as Error) // as for a hook that is an async function: nobody else catches it (a header that cannot be sent)
+      }
     })
   }
 
-  /** The reply is over, whole or not: what is unsettled is settled, in the same order, and all is closed. Never rejects. */
+  /** The client has left before its reply was whole. After a whole reply the onResponse hooks are under way. */
+  clientLeft (): void {
+    if (this.reply === undefined || !isWhole(this.reply.raw)) this.finish()
+  }
+
+  sweep (): void {
+    if (isOver(this.request.raw, this.reply?.raw) || this.reply?.raw.writableFinished) this.finish()
+  }
+
+  /** The reply is over, whole or not: settles what is unsettled, in the same order, and closes all. Never rejects. */
   finish (): MaybePromise<void> {
+    if (!this.over) {
+      this.over = true
+      this.#departures?.remove(this)
+    }
     return this.#finish(this.#last, false)
   }
 
-  #goOn (done: HookHandlerDoneFunction): void {
-    this.leaving = false
-    try {
-      done()
-    } catch (error) {
-      done(error as Error) // as for a hook that is an async function: nobody else catches it (a header that cannot be sent)
-    }
+  #replaceReply (payload: unknown, error: unknown, done: HookHandlerDoneFunction): void {
+    dropPayload(payload)
+    forgetPayloadHeaders(this.reply as FastifyReply)
+    done(error as Error)
   }
 
-  #settle (from: Scope | undefined): MaybePromise<void> {
+  #settle (from: Scope | undefined): MaybePromise<Failure | undefined> {
     for (let scope = from; scope !== undefined; scope = scope.before) {
       if (scope.settings.commit === 'onResponse') {
         scope.beforeHeaders()
         continue
       }
       try {
-        const settled = scope.settle(scope.state === 'open' && this.#commits(scope, !isGone(this.#reply.raw)))
+        const settled = scope.settle(scope.state === 'open' && this.#commits(scope, !this.#isOver()))
         if (isPromise(settled)) return this.#settleOthers(settled, scope)
       } catch (error) {
         return this.#rollBack(scope, error)
       }
     }
+    return undefined
   }
 
-  /** Apart from the loop, as `#finishOthers` is: what a closure there uses would be allocated in each round, closure or not. */
-  #settleOthers (settled: Promise<void>, scope: Scope): Promise<void> {
-    return settled.then(() => this.#settle(scope.before), (error: unknown) => this.#rollBack(scope, error))
+  /** Apart from the loop, as `#finishOthers` is: a closure there would be allocated in each round, used or not. */
+  #settleOthers (settled: Promise<void>, scope: Scope): Promise<Failure | undefined> {
+    return settled.then(() => scope.before && this.#settle(scope.before), (error: unknown) => this.#rollBack(scope, error))
   }
 
-  async #rollBack (from: Scope, error: unknown): Promise<never> {
-    for (let scope: Scope | undefined = from; scope !== undefined; scope = scope.before) await scope.settle(false)
-    throw error
+  #rollBack (from: Scope, error: unknown): MaybePromise<Failure> {
+    for (let scope = from.before; scope !== undefined; scope = scope.before) {
+      const settled = scope.settle(false)
+      if (isPromise(settled)) return settled.then(() => this.#rollBack(scope, error))
+    }
+    return { error }
   }
 
   #finish (from: Scope | undefined, failed: boolean): MaybePromise<void> {
@@ -157,19 +237,19 @@ class RequestScopes {
 
   #commitsAtEnd (scope: Scope): boolean {
     try {
-      return this.#commits(scope, isWhole(this.#reply.raw))
+      return this.#commits(scope, this.reply !== undefined && isWhole(this.reply.raw))
     } catch (err) {
-      scope.tracker.report('error', { err, route: scope.route }, `commitWhen of ${scope.route} failed`)
+      report(scope.log, 'error', { err, route: scope.route }, `commitWhen of ${scope.route} failed`)
       return false
     }
   }
 
-  /** What was committed for a good reply stays so, although the reply is an error now: a header that cannot be sent, a stream that fails. */
+  /** Reports what stays committed although its reply is an error now: a header that cannot be sent, a stream that fails. */
   #warnOfKept (): void {
     this.#settled = false
-    for (const { outcome, route, settings, tracker } of this.#all()) {
+    for (const { outcome, route, settings, name, log } of this.#all()) {
       if (outcome !== 'committed' || settings.commits === 'always') continue
-      tracker.report('warn', { session: tracker.name, route }, `request.${tracker.name} of ${route} was committed before its reply became an error`)
+      report(log, 'warn', { session: name, route }, `request.${name} of ${route} was committed before its reply became an error`)
     }
   }
 
@@ -178,33 +258,40 @@ class RequestScopes {
     for (let scope = this.#last; scope !== undefined; scope = scope.before) yield scope
   }
 
-  /** @param replied whether there is a reply to look at: the client has left otherwise */
+  #isOver (): boolean {
+    return this.over || isOver(this.request.raw, this.reply?.raw)
+  }
+
+  /** @param replied false where the client has left, so that there is no reply to look at */
   #commits (scope: Scope, replied: boolean): boolean {
     const { commits, commitWhen } = scope.settings
-    if (scope.failed) return false
+    if (scope.isRollbackOnly) return false
     if (!replied) return commits === 'always'
-    if (commitWhen !== undefined) return commitWhen(this.#request, this.#reply)
-    return commits === 'always' || (this.#reply.statusCode < 400 && !this.#failed?.includes(scope))
+    const reply = this.reply as FastifyReply
+    if (commitWhen === undefined) return commits === 'always' || (reply.statusCode < 400 && !this.#failed?.includes(scope))
+    const answer: unknown = commitWhen(this.request, reply)
+    if (!isPromise(answer)) return answer as boolean
+    answer.catch(nothing)
+    throw new OptionError(`commitWhen of ${scope.route}`, 'must answer at once: a promise would always count as true')
   }
 }
 
+/** The error that a commit failed with. */
+interface Failure { readonly error: unknown }
+
 /**
- * `reply.sent` of a reply that waits for its commit or rollback: it counts as sent, so that Fastify takes no other
- * meanwhile, of a timeout or of a handler that throws after `send()`, and logs that one instead.
+ * `reply.sent` of a reply that waits for its commit or rollback: it counts as sent, so that Fastify takes no other reply
+ * meanwhile (of a timeout, or of a handler that throws after `send()`), and logs that one instead.
  */
-const sent = {
+const countsAsSent = {
   configurable: true,
   enumerable: true,
   get (this: FastifyReply): boolean {
-    return usedScopes(this.request)?.leaving === true || Reflect.get(Object.getPrototypeOf(this) as object, 'sent', this) as boolean
+    return (this.request as FastifyRequest & Linked)[kSessions]?.waiting === true || Reflect.get(Object.getPrototypeOf(this) as object, 'sent', this) as boolean
   },
 }
 
-function isStream (payload: unknown): payload is Readable {
-  return typeof payload === 'object' && payload !== null && 'pipe' in payload && 'on' in payload
-}
-
-/** Whether an error says what its reply's status is, as Fastify understands it. */
+/** True where an error says the status of its reply, as Fastify understands it. */
 function hasStatus (error: unknown): boolean {
   const { statusCode, status } = (error ?? {}) as { statusCode?: unknown, status?: unknown }
   return statusCode !== undefined || status !== undefined
@@ -214,10 +301,6 @@ function settingsOf (request: FastifyRequest, registration: Registration): Scope
   const config: object | undefined = request.routeOptions.config
   const own = config && Reflect.get(config, registration.key) as ScopeSettings | undefined
   const settings = own ?? (request.is404 ? registration.defaults : undefined)
-  if (settings === undefined) throw tooEarly(request, registration)
+  if (settings === undefined) throw new TooEarlyError(`request.${registration.name}`, `${request.method} ${request.routeOptions.url ?? request.url}`)
   return settings
-}
-
-function tooEarly (request: FastifyRequest, registration: Registration): Error {
-  return new TooEarlyError(`request.${registration.name}`, `${request.method} ${request.routeOptions.url ?? request.url}`)
 }

@@ -1,38 +1,39 @@
 import { Readable } from 'node:stream'
 import type { RavenCommand } from 'ravendb'
 import { nothing } from '../util/maybe-promise.js'
-import { define } from '../util/method-override.js'
+import { defineProperty } from '../util/method-override.js'
 
 type Send = RavenCommand<unknown>['send']
 type Fetch = (uri: string, options?: RequestInit) => Promise<Response>
 
 /**
- * Lets an answer that is cut off fail its command. RavenDB's client (7.2) does not listen for the errors of an
- * answer's body: a server that dies in the middle of one would end this process, and leave the command waiting.
+ * Makes a command fail when its answer is cut off. RavenDB's client (7.2) does not listen for errors of an answer's
+ * body: a server that dies in the middle of one would end this process, and leave the command waiting.
  */
-export function guardBody (command: RavenCommand<unknown>): void {
+export function guardAnswerBody (command: RavenCommand<unknown>): void {
   const send: Send = command.send
-  // Not assigned where they are written: V8 allocates such functions as if they stayed, and with them all that they hold.
+  // V8 allocates a function literal that is assigned straight to a property in old space, where it keeps all that it
+  // refers to alive: each is created in a local variable first.
   const sendGuarded: Send = (agent, options) => {
     let body: ReadableStream<Uint8Array> | null = null
-    const fetchIt = (options.fetcher as Fetch | undefined) ?? fetch
-    const fetchGuarded: Fetch = (uri, init) => fetchIt(uri, init).then((response) => {
+    const fetchAnswer = (options.fetcher as Fetch | undefined) ?? fetch
+    const fetchGuarded: Fetch = (uri, init) => fetchAnswer(uri, init).then((response) => {
       body = response.body
-      // The client would pipe it, and leave its errors to nobody.
-      if (body !== null) define(response, 'body', { value: null })
+      // The client would pipe the body without a listener for its errors.
+      if (body !== null) defineProperty(response, 'body', { value: null })
       return response
     })
     options.fetcher = fetchGuarded
     return (Reflect.apply(send, command, [agent, options]) as ReturnType<Send>).then((answer) => {
-      if (body !== null) answer.bodyStream = new Body(body)
+      if (body !== null) answer.bodyStream = new AnswerBody(body)
       return answer
     })
   }
   command.send = sendGuarded
 }
 
-/** An answer's body, in place of the client's own stream, which is paused too until the client wants to read. */
-class Body extends Readable {
+/** Replaces the client's own stream, which is paused too until the client wants to read. */
+class AnswerBody extends Readable {
   readonly #reader: ReadableStreamDefaultReader<Uint8Array>
 
   constructor (body: ReadableStream<Uint8Array>) {

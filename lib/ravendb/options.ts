@@ -1,8 +1,19 @@
+import type { FastifyRequest } from 'fastify'
 import type { DocumentConventions, RequestExecutor, SessionOptions } from 'ravendb'
 import { checkOptions, oneOf, rules, show, wholeNumber, withMethods, type Checked, type Rule } from '../util/option-rules.js'
 import { OptionError } from '../errors.js'
 
-/** RavenDB's own session options, and the deadline of a save. */
+/**
+ * Options of a document session: RavenDB's own, and the deadline of a save.
+ *
+ * @example
+ * ```ts
+ * import type { RavenSessionOptions } from 'fastify-request-session'
+ *
+ * const options: RavenSessionOptions = { database: 'shop', optimisticConcurrencyMode: 'Writes', commitTimeout: 5000 }
+ * console.log(options.commitTimeout)
+ * ```
+ */
 export type RavenSessionOptions = { [Option in keyof SessionOptions]?: SessionOptions[Option] | undefined } & {
   /**
    * Milliseconds that `saveChanges()` may take, at commit or in a handler: RavenDB's client alone would wait for ever.
@@ -13,7 +24,38 @@ export type RavenSessionOptions = { [Option in keyof SessionOptions]?: SessionOp
   commitTimeout?: number | undefined
 }
 
+/**
+ * Options of one `getSession()` call: the name of a database, or session options.
+ *
+ * @example
+ * ```ts
+ * import type { RavenCallOptions } from 'fastify-request-session'
+ *
+ * const nightlyJob: RavenCallOptions = 'reports'
+ * const largeImport: RavenCallOptions = { database: 'shop', commitTimeout: 60_000 }
+ * console.log(nightlyJob, largeImport)
+ * ```
+ */
+export type RavenCallOptions = string | RavenSessionOptions
+
+/**
+ * Makes session options from each request: a database for each tenant. They are checked before a session is opened;
+ * wrong ones are an `OptionError` (`FST_SESSION_OPTION`). `undefined` leaves all options to the store and the route.
+ *
+ * @example
+ * ```ts
+ * import type { RavenOptionsOf } from 'fastify-request-session'
+ *
+ * const databases = new Map([['acme.example', 'acme'], ['zenith.example', 'zenith']])
+ * const tenantOptions: RavenOptionsOf = (request) => databases.get(request.hostname)
+ * console.log(tenantOptions.length)
+ * ```
+ */
+export type RavenOptionsOf = (request: FastifyRequest) => RavenCallOptions | undefined
+
 export type CheckedOptions = Checked<RavenSessionOptions>
+
+export const defaults = Object.freeze({ commitTimeout: 15_000 })
 
 const optionRules: Record<keyof RavenSessionOptions, Rule> = {
   database: rules.text,
@@ -33,13 +75,13 @@ const optionRules: Record<keyof RavenSessionOptions, Rule> = {
  */
 export function mergeOptions (base: CheckedOptions, options: unknown, where: string): CheckedOptions {
   if (options === undefined) return base
-  const named = typeof options === 'string' ? { database: options } : options
-  const merged = { ...base, ...checkOptions<RavenSessionOptions>(where, named, optionRules) }
+  const given = typeof options === 'string' ? { database: options } : options
+  const merged = { ...base, ...checkOptions<RavenSessionOptions>(where, given, optionRules) }
   refuseContradictions(merged, where)
   return merged
 }
 
-/** What RavenDB's client takes in silence, and then ignores or refuses at the first save. */
+/** Throws for options that RavenDB's client accepts in silence, and then ignores or refuses at the first save. */
 function refuseContradictions (options: CheckedOptions, where: string): void {
   const { transactionMode, shardedBatchBehavior, noTracking, optimisticConcurrencyMode = 'None' } = options
   const refuse = (problem: string): never => { throw new OptionError(where, problem) }
@@ -55,23 +97,23 @@ function refuseContradictions (options: CheckedOptions, where: string): void {
 }
 
 /**
- * The options for `openSession()`, over the store's conventions. The client itself forgets one of these when it is
- * given options, and lets another break every cluster-wide save.
+ * Puts options over the store's conventions. Once it is given options, the client alone drops the convention of atomic
+ * writes; and it lets a convention of optimistic concurrency break every cluster-wide save.
  */
-export function overConventions (options: CheckedOptions, conventions: DocumentConventions): SessionOptions {
+export function mergeConventions (options: CheckedOptions, conventions: DocumentConventions): SessionOptions {
   const { commitTimeout, ...native } = options
   const { disableAtomicDocumentWritesInClusterWideTransaction } = conventions
-  const kept: SessionOptions = {}
+  const conventional: SessionOptions = {}
   if (disableAtomicDocumentWritesInClusterWideTransaction !== undefined) {
-    kept.disableAtomicDocumentWritesInClusterWideTransaction = disableAtomicDocumentWritesInClusterWideTransaction
+    conventional.disableAtomicDocumentWritesInClusterWideTransaction = disableAtomicDocumentWritesInClusterWideTransaction
   }
-  if (native.transactionMode === 'ClusterWide') kept.optimisticConcurrencyMode = 'None'
-  return { ...kept, ...native }
+  if (native.transactionMode === 'ClusterWide') conventional.optimisticConcurrencyMode = 'None'
+  return { ...conventional, ...native }
 }
 
 /**
- * The options of one session. Written out: spreading them costs more than all that guards the session, and to the client
- * an option that is `undefined` was not given.
+ * Gives one session its executor. The fields are written out, since a spread costs more than all the guards of the
+ * session; to the client an option that is `undefined` was not given.
  */
 export function withExecutor (native: SessionOptions, requestExecutor: RequestExecutor): SessionOptions {
   const options: Record<keyof SessionOptions, unknown> = {

@@ -1,57 +1,79 @@
-import type { FastifyRequest } from 'fastify'
 import type { IDocumentSession, IDocumentStore, SessionOptions } from 'ravendb'
-import { withMethods, show } from '../util/option-rules.js'
+import { describeType, withMethods } from '../util/option-rules.js'
 import { deadlinesOf, type Deadlines } from '../util/call-timeouts.js'
 import { OptionError } from '../errors.js'
 import { isPromise } from '../util/maybe-promise.js'
 import type { OpenContext, OpenSession, SessionOpener, SessionProvider } from '../core/provider.js'
 import { SessionGuard } from './session-guard.js'
-import { mergeOptions, overConventions, withExecutor, type CheckedOptions, type RavenSessionOptions } from './options.js'
+import {
+  defaults, mergeConventions, mergeOptions, withExecutor, type CheckedOptions, type RavenCallOptions, type RavenOptionsOf, type RavenSessionOptions,
+} from './options.js'
 import { protectSession } from './protect-session.js'
 
-/** The name of a database, or session options. */
-export type RavenCallOptions = string | RavenSessionOptions
-
-/** Session options that depend on the request: a database for each tenant. Checked on each request, before anything is opened. */
-export type RavenOptionsOf = (request: FastifyRequest) => RavenCallOptions | undefined
-
-/** Gives each request a document session of RavenDB. */
+/**
+ * Gives each request a document session of RavenDB: the answer of `ravenSessions()`.
+ *
+ * @example
+ * ```ts
+ * import { DocumentStore } from 'ravendb'
+ * import { ravenSessions, type RavenProvider } from 'fastify-request-session'
+ *
+ * const store = new DocumentStore(process.env.RAVENDB_URL ?? 'http://localhost:8080', 'shop').initialize()
+ * const documents: RavenProvider = ravenSessions(store)
+ * console.log(documents.kind)
+ * store.dispose()
+ * ```
+ */
 export interface RavenProvider extends SessionProvider<IDocumentSession, RavenSessionOptions, RavenCallOptions> {
   readonly kind: 'document'
 }
 
 const storeRule = withMethods('an initialised DocumentStore of RavenDB', 'openSession', 'getRequestExecutor')
-const defaults = Object.freeze({ commitTimeout: 15_000 })
 
 /**
  * Document sessions: `request.<name>` is RavenDB's own session, opened at first use. `saveChanges()` is called before
- * the reply's headers leave, and nothing is sent where the request fails.
+ * the reply's headers leave. If the handler fails or times out, the status is 400 or more, or the client leaves, nothing
+ * is sent.
  *
- * @param documentStore stays the caller's, who disposes it
- * @param options a database, session options, or a function of the request that gives either; a route's own options
+ * @param documentStore stays open: the app disposes it
+ * @param options a database, session options, or a function that makes either from each request; a route's own options
  * go over them
- * @throws OptionError (`FST_SESSION_OPTION`)
+ * @throws OptionError (`FST_SESSION_OPTION`) for a wrong store or wrong options
+ *
+ * @example
+ * ```ts
+ * import Fastify from 'fastify'
+ * import { DocumentStore } from 'ravendb'
+ * import requestSession, { ravenSessions } from 'fastify-request-session'
+ *
+ * const store = new DocumentStore(process.env.RAVENDB_URL ?? 'http://localhost:8080', 'shop').initialize()
+ * const app = Fastify()
+ * app.addHook('onClose', async () => store.dispose())
+ * await app.register(requestSession, { name: 'documents', provider: ravenSessions(store, { commitTimeout: 5000 }) })
+ * await app.close()
+ * ```
  */
 export function ravenSessions (documentStore: IDocumentStore, options?: RavenCallOptions | RavenOptionsOf): RavenProvider {
   const name = 'ravenSessions()'
-  if (!storeRule.test(documentStore)) throw new OptionError(name, `the first argument must be ${storeRule.allowed}; got ${show(documentStore)}`)
+  if (!storeRule.test(documentStore)) throw new OptionError(name, `the first argument must be ${storeRule.allowed}; got ${describeType(documentStore)}`)
   const optionsOf = typeof options === 'function' ? options : undefined
   const base = mergeOptions(defaults, optionsOf === undefined ? options : undefined, name)
 
-  function opener (own: CheckedOptions, route?: RavenSessionOptions): SessionOpener<IDocumentSession> {
-    let settled: SessionSettings | undefined
+  function opener (fixed: CheckedOptions, routeOptions?: RavenSessionOptions): SessionOpener<IDocumentSession> {
+    let fixedSettings: SessionSettings | undefined
     return {
       early: false,
-      open ({ request, route: where }) {
+      open ({ request, route }) {
         if (optionsOf === undefined || request === undefined) {
-          // Only now: the store's conventions are final once it is in use.
-          settled ??= settingsOf(documentStore, own, where)
-          return new OpenDocumentSession(documentStore, settled, where)
+          // The store's conventions are final only once it is in use.
+          fixedSettings ??= settingsOf(documentStore, fixed, route)
+          return new ScopedDocumentSession(documentStore, fixedSettings, route)
         }
-        const asked: unknown = optionsOf(request)
-        const what = `the options that ${name} was given for ${where}`
-        if (isPromise(asked)) throw new OptionError(what, 'must not be a promise: what they depend on is to be there before the session is opened')
-        return new OpenDocumentSession(documentStore, settingsOf(documentStore, mergeOptions(mergeOptions(base, asked, what), route, where), where), where)
+        const requestOptions: unknown = optionsOf(request)
+        const origin = `the options that ${name} was given for ${route}`
+        if (isPromise(requestOptions)) throw new OptionError(origin, 'must not be a promise: what they depend on is to be there before the session is opened')
+        const merged = mergeOptions(mergeOptions(base, requestOptions, origin), routeOptions, route)
+        return new ScopedDocumentSession(documentStore, settingsOf(documentStore, merged, route), route)
       },
     }
   }
@@ -64,11 +86,11 @@ export function ravenSessions (documentStore: IDocumentStore, options?: RavenCal
   }
 }
 
-/** What sessions of one kind are opened with. */
+/** Settings to open sessions with, made once for all sessions of a route or call. */
 interface SessionSettings {
   readonly database: string
   readonly native: SessionOptions
-  /** Of the saves. */
+  /** Deadlines of the saves. */
   readonly deadlines: Deadlines
 }
 
@@ -76,10 +98,11 @@ interface SessionSettings {
 function settingsOf (store: IDocumentStore, options: CheckedOptions, where: string): SessionSettings {
   const database = options.database ?? store.database
   if (!database) throw new OptionError(where, 'no database: name one in the session\'s options, or give the DocumentStore a default one')
-  return { database, native: overConventions(options, store.conventions), deadlines: deadlinesOf(options.commitTimeout ?? defaults.commitTimeout) }
+  return { database, native: mergeConventions(options, store.conventions), deadlines: deadlinesOf(options.commitTimeout ?? defaults.commitTimeout) }
 }
 
-class OpenDocumentSession implements OpenSession<IDocumentSession> {
+/** A document session within one scope, under its guard. */
+class ScopedDocumentSession implements OpenSession<IDocumentSession> {
   readonly session: IDocumentSession
   readonly #tracks: boolean
   readonly #guard: SessionGuard
@@ -92,12 +115,10 @@ class OpenDocumentSession implements OpenSession<IDocumentSession> {
     protectSession(this.session, this.#guard)
   }
 
-  beforeHeaders (): void {}
-
   /**
-   * Saves without asking `hasChanges()`, which compares all that was loaded, as the save does, and knows nothing of
-   * compare-exchange values; an empty save sends nothing. Without tracking there is nothing to compare, and nothing that
-   * the client would save: the save only says so, if the handler has prepared one.
+   * Saves without calling `hasChanges()`, which compares all loaded documents as the save does, and misses
+   * compare-exchange values. An empty save sends nothing. Without tracking the client saves nothing: the save is
+   * called only if the handler has prepared one, and throws.
    */
   commit (): Promise<void> | void {
     const saved = this.#tracks || this.#guard.mayHaveChanges ? this.session.saveChanges() : undefined
@@ -110,7 +131,7 @@ class OpenDocumentSession implements OpenSession<IDocumentSession> {
     this.#guard.settle()
   }
 
-  /** What was taken from the session, such as counters, would go on answering from what it remembers. Without tracking it remembers nothing. */
+  /** Also clears a tracking session: objects taken from it, such as counters, would go on answering from its cache. */
   close (): void {
     try {
       this.session.dispose()

@@ -1,59 +1,60 @@
 import type { IDocumentSession, RavenCommand, RequestExecutor, SessionInfo } from 'ravendb'
 import type { Deadlines } from '../util/call-timeouts.js'
 import { OutcomeUnknownError, SessionClosedError } from '../errors.js'
-import { guardBody } from './answer-body.js'
-import { limitError, readError, saveError, type Place } from './translate-errors.js'
-import type { Until } from './session-members.js'
+import { guardAnswerBody } from './answer-body.js'
+import { readError, requestLimitError, saveError, type ErrorContext } from './translate-errors.js'
+import type { Access } from './session-members.js'
 
-/** Milliseconds: what a timer of Node can wait at most. */
-const longest = 2_147_483_647
+/** Milliseconds: the longest timer of Node. */
+const longestTimeout = 2_147_483_647
+
+/** Milliseconds after the deadline at which the client gives up the connection too, which would wait for the lost answer. */
+const connectionGrace = 50
 
 type ExecuteOptions = Parameters<RequestExecutor['execute']>[2]
 
-/** Keeps one session within its request: refuses what comes after its end, and gives its errors their names. */
+/** Keeps one session within its request: refuses any use after the end, and translates the session's errors. */
 export class SessionGuard {
   /** The executor to open the session with. */
   readonly executor: RequestExecutor
-  readonly place: Place
-  /** Whether something was used that prepares a save. What becomes of loaded documents is not seen here. */
+  readonly context: ErrorContext
+  /** True once a member was used that prepares a save. Changes of loaded documents do not set it. */
   mayHaveChanges = false
-  /** Of the saves. */
+  /** Deadlines of the saves. */
   readonly #deadlines: Deadlines
   #state: 'open' | 'settled' | 'closed' = 'open'
-  /** A save that is putting its command together, to be told from a read. */
+  /** The save that the client is preparing, which tells its command from a read. */
   #save: { sent: boolean } | undefined
 
-  constructor (executor: RequestExecutor, place: Place, deadlines: Deadlines) {
-    this.place = place
+  constructor (executor: RequestExecutor, context: ErrorContext, deadlines: Deadlines) {
+    this.context = context
     this.#deadlines = deadlines
     this.executor = this.guardExecutor(executor)
   }
 
-  /** From now on what would prepare a save is refused. */
+  /** Refuses writes from now on. */
   settle (): void {
     if (this.#state === 'open') this.#state = 'settled'
   }
 
+  /** Refuses reads too. */
   close (): void {
     this.#state = 'closed'
   }
 
   /** @throws SessionClosedError (`FST_SESSION_CLOSED`) */
-  admit (until: Until): void {
-    if (until === 'settled') this.mayHaveChanges = true
-    if (until === 'ever' || this.#state === 'open') return
-    if (this.#state === 'closed' || until === 'settled') throw this.#closedError()
+  admit (access: Access): void {
+    if (access === 'write') this.mayHaveChanges = true
+    if (access === 'unguarded' || this.#state === 'open') return
+    if (this.#state === 'closed' || access === 'write') throw this.#closedError()
   }
 
-  /**
-   * An executor that does what the given one does, for this session only. The sessions of other requests, and the
-   * client's own business, go on with the given one.
-   */
+  /** Makes an executor for this session alone. The client and other sessions go on with the given one. */
   guardExecutor (executor: RequestExecutor): RequestExecutor {
     const guarded = Object.create(executor) as RequestExecutor
     const execute = <Result> (command: RavenCommand<Result>, sessionInfo?: SessionInfo, options?: ExecuteOptions): Promise<void> =>
       this.#execute(executor, command, sessionInfo, options)
-    guarded.execute = execute // for why not at once, see `guardBody()`
+    guarded.execute = execute // not in one statement: see `guardAnswerBody()`
     return guarded
   }
 
@@ -69,40 +70,39 @@ export class SessionGuard {
   }
 
   readError (error: unknown): unknown {
-    return readError(error, this.place)
+    return readError(error, this.context)
   }
 
-  limitError (error: unknown, { maxNumberOfRequestsPerSession }: IDocumentSession['advanced']): unknown {
-    return limitError(error, this.place, maxNumberOfRequestsPerSession)
+  requestLimitError (error: unknown, { maxNumberOfRequestsPerSession }: IDocumentSession['advanced']): unknown {
+    return requestLimitError(error, this.context, maxNumberOfRequestsPerSession)
   }
 
   #execute (executor: RequestExecutor, command: RavenCommand<unknown>, sessionInfo?: SessionInfo, options?: ExecuteOptions): Promise<void> {
     if (this.#state === 'closed') return Promise.reject(this.#closedError())
-    const saves = this.#save !== undefined
+    const isSave = this.#save !== undefined
     if (this.#save !== undefined) {
       this.#save.sent = true
-      // A moment later the client gives up the connection too, instead of keeping it for an answer that nobody waits for.
-      command.timeout = Math.min(this.#deadlines.latest + 50, command.timeout || executor.defaultTimeout || longest)
+      command.timeout = Math.min(this.#deadlines.latest + connectionGrace, command.timeout || executor.defaultTimeout || longestTimeout)
     }
-    guardBody(command)
-    const explain = (error: unknown): never => {
-      throw saves ? saveError(error, this.place, command) : readError(error, this.place, command.statusCode)
+    guardAnswerBody(command)
+    const rethrow = (error: unknown): never => {
+      throw isSave ? saveError(error, this.context, command) : readError(error, this.context, command.statusCode)
     }
     try {
-      return executor.execute(command, sessionInfo, options).catch(explain)
+      return executor.execute(command, sessionInfo, options).catch(rethrow)
     } catch (error) {
-      return explain(error)
+      return rethrow(error)
     }
   }
 
   #closedError (): Error {
-    return new SessionClosedError('The document session', this.place.route)
+    return new SessionClosedError('The document session', this.context.route)
   }
 
   #withDeadline (saved: Promise<void>): Promise<void> {
     return new Promise((resolve, reject) => {
       const call = this.#deadlines.start(() => {
-        const { database, route } = this.place
+        const { database, route } = this.context
         reject(new OutcomeUnknownError(`the database '${database}' did not answer ${route} within ${this.#deadlines.timeout} milliseconds.`))
       })
       saved.then(() => {

@@ -1,7 +1,7 @@
 import { StoreLacksError } from '../errors.js'
 import type { ListingStore, RestorableStore, SessionStore, SubjectStore, WatchableStore } from './store.js'
 
-/** The optional interfaces of a store, by the short names that the conformance suite takes. */
+/** The optional interfaces of a store, by the short names that the conformance suite uses. */
 interface OptionalInterfaces {
   list: ListingStore
   subjects: SubjectStore
@@ -12,7 +12,7 @@ interface OptionalInterfaces {
 /** The short name of an optional interface of a store. */
 export type OptionalInterface = keyof OptionalInterfaces
 
-/** The words that an error says for each interface, and the methods that make it. */
+/** The methods of each interface, and its description in an error. */
 const interfaces = {
   list: { what: 'list its sessions (ListingStore)', methods: ['ids', 'describe'] },
   subjects: { what: 'index sessions by subject (SubjectStore)', methods: ['idsOf'] },

@@ -1,15 +1,29 @@
 /**
- * Where token sessions live. A store sees ids (hashes of tokens), never tokens; JSON texts, never live objects;
- * times in milliseconds since the epoch. It knows nothing of requests.
+ * The contract of a store of token sessions. A store sees ids (hashes of tokens), never tokens; JSON texts, never live
+ * objects; times in milliseconds since the epoch. It knows nothing of requests.
  *
- * Methods may answer at once or with a promise. They throw only when the store itself fails: an id that is
- * missing, expired or was never known is an answer, not an error. `fastify-request-session/conformance` tests all
- * that is written here.
+ * Methods may answer at once or with a promise. They throw only when the store itself fails: a missing, expired or unknown id
+ * is an answer, not an error. `storeConformance()` of `fastify-request-session/conformance` tests everything that is written here.
+ *
+ * @example
+ * ```ts
+ * import { memoryStore, tokenSessions, type SessionStore } from 'fastify-request-session'
+ *
+ * const inner = memoryStore()
+ * const store: SessionStore = {
+ *   load: (id) => inner.load(id),
+ *   create: (id, record) => inner.create(id, record),
+ *   commit: (id, change) => inner.commit(id, change),
+ *   renew: (id, newId, change) => inner.renew(id, newId, change),
+ *   end: (id, generation) => { console.log('a session ends'); return inner.end(id, generation) },
+ *   close: () => inner.close(),
+ * }
+ * await tokenSessions({ store }).close()
+ * ```
  */
 export interface SessionStore {
   /**
-   * Reads a session. `undefined` if there is none, or it has expired.
-   * Reading alone never prolongs a session's life.
+   * Reads a session; `undefined` if there is none or it has expired. Reading alone never prolongs its life.
    * @throws RecordError (`FST_SESSION_RECORD`) for a record that is damaged or of another version; it stays as it is
    */
   load (id: string): SessionRecord | undefined | Promise<SessionRecord | undefined>
@@ -27,18 +41,18 @@ export interface SessionStore {
 
   /**
    * Gives a session a new id and applies a change, both in the same atomic step; the old id is unknown from then
-   * on. Both ids have the same `slotOf`, so that a clustered store can keep them in one place.
+   * on. Both ids have the same `slotOf`, so that a clustered store can keep them on one server.
    */
   renew (id: string, newId: string, change: SessionChange): CommitResult | Promise<CommitResult>
 
   /**
    * Deletes a session and its data. `false` if there was none.
-   * @param generation if given: what the session must have been created with, else it is another one
+   * @param generation if given, only a session that was created with it is deleted
    */
   end (id: string, generation?: string): boolean | Promise<boolean>
 
   /**
-   * Whether `create` would drop another session to make place: `restore` stops then. `undefined`: it never does, as far as
+   * True while `create` would drop another session to make room: `restore` stops then. `undefined`: it never does, as far as
    * the store knows.
    */
   readonly full?: boolean
@@ -47,7 +61,21 @@ export interface SessionStore {
   close (): void | Promise<void>
 }
 
-/** A session as a store keeps it. The reader may keep and change the map: it is the reader's own. */
+/**
+ * A session as a store keeps it. The reader may keep and change the map: it is a copy.
+ *
+ * @example
+ * ```ts
+ * import { memoryStore, type SessionRecord } from 'fastify-request-session'
+ *
+ * const now = Date.now()
+ * const record: SessionRecord = {
+ *   fields: new Map([['user', '"ada"']]), createdAt: now, expiresAt: now + 1_800_000, ttl: undefined, maxAge: undefined,
+ *   deleteSession: true, name: undefined, generation: undefined, subject: undefined,
+ * }
+ * await memoryStore().create('an id', record)
+ * ```
+ */
 export interface SessionRecord {
   /** The data: keys to JSON texts. Any non-empty string may be a key, `__proto__` included. */
   fields: Map<string, string>
@@ -55,29 +83,41 @@ export interface SessionRecord {
   createdAt: number
   /** Milliseconds since the epoch; `null`: never. */
   expiresAt: number | null
-  /** The idle time in seconds that the session has of its own; `null`: never; `undefined`: the route's or the plugin's counts. */
+  /** The session's own idle time in seconds; `null`: never; `undefined`: the route's or the plugin's counts. */
   ttl: number | null | undefined
   /**
    * `true`: an expired session is deleted. `false`: only its data is deleted, and the session stays. Without data,
    * by expiry or by removal, such a session has no expiry (`expiresAt` is `null`) until a change with new data sets one.
    */
   deleteSession: boolean
-  /** What the session was named at its creation. */
+  /** The name that the session was created with. */
   name: string | undefined
   /**
-   * Of a shared session, whose id follows from its name and may come again: random, tells it from those that had the
-   * name before it. `undefined`: not shared.
+   * A random text that tells a shared session from others of its name: its id follows from the name, and comes again when the
+   * name does. `undefined`: not shared.
    */
   generation: string | undefined
-  /** The most seconds that the session lives, of its own; `null`: no limit; `undefined`: the route's or the plugin's counts. */
+  /** The session's own limit of its life in seconds; `null`: no limit; `undefined`: the route's or the plugin's counts. */
   maxAge: number | null | undefined
-  /** Whom the session belongs to: a user's id, say. */
+  /** The user, or other owner, that the session belongs to: a user's id for example. */
   subject: string | undefined
 }
 
 /**
- * What one commit does, in this order: nothing at all unless `expect` holds, then `clear`, `remove`, `set`,
+ * The work of one commit, done in this order: nothing at all unless `expect` holds, then `clear`, `remove`, `set`,
  * `increment`. No key is in more than one of `set`, `remove` and `increment`.
+ *
+ * @example
+ * ```ts
+ * import { memoryStore, type SessionChange } from 'fastify-request-session'
+ *
+ * const change: SessionChange = {
+ *   expect: new Map([['state', '"new"']]), clear: false, set: new Map([['state', '"paid"']]), remove: ['basket'],
+ *   increment: new Map([['orders', 1]]), expiresAt: undefined, ttl: undefined, subject: undefined, generation: undefined,
+ * }
+ * const result = await memoryStore().commit('an id', change)
+ * console.log(result.status) // 'missing'
+ * ```
  */
 export interface SessionChange {
   /** Keys and the JSON texts that they must still have; `undefined`: the key must be absent. */
@@ -90,83 +130,192 @@ export interface SessionChange {
   increment: ReadonlyMap<string, number>
   /** The new expiry, in milliseconds since the epoch; `null`: never; `undefined`: as it is. */
   expiresAt: number | null | undefined
-  /** The session's own idle time from now on, in seconds; `null`: never; `undefined`: as it is. */
+  /** The session's new idle time of its own, in seconds; `null`: never; `undefined`: as it is. */
   ttl: number | null | undefined
-  /** Whom the session belongs to from now on; `null`: nobody; `undefined`: as it is. */
+  /** The new subject; `null`: none; `undefined`: as it is. */
   subject: string | null | undefined
-  /** What the session must have been created with, else it is another one and this one is `missing`; `undefined`: whatever. */
+  /** The generation that the session must have, else it is another one and the result is `missing`; `undefined`: any. */
   generation: string | undefined
 }
 
+/**
+ * The result of a commit.
+ *
+ * @example
+ * ```ts
+ * import type { CommitResult } from 'fastify-request-session'
+ *
+ * const explain = (result: CommitResult): string => {
+ *   if (result.status === 'conflict') return `changed meanwhile: ${[...result.current.keys()].join(', ')}`
+ *   if (result.status === 'not-a-number') return `${result.key} cannot be incremented`
+ *   return result.status
+ * }
+ * console.log(explain({ status: 'not-a-number', key: 'user' }))
+ * ```
+ */
 export type CommitResult =
   /** Done. `increments`: the sums, in the order of `change.increment`. */
   | { readonly status: 'committed', readonly increments: readonly number[] }
   /** There is no such session: never was, ended, renewed or expired. Nothing was written. */
   | { readonly status: 'missing' }
-  /** `expect` does not hold. Nothing was written. `current`: what its keys have now. */
+  /** `expect` does not hold. Nothing was written. `current`: the present texts of its keys. */
   | { readonly status: 'conflict', readonly current: ReadonlyMap<string, string | undefined> }
   /** The value of `key` is not a whole number, or the sum would not be one between ±(2^53 − 1). Nothing was written. */
   | { readonly status: 'not-a-number', readonly key: string }
 
-/** What is known of a session without its data. */
+/**
+ * A session's record without its data.
+ *
+ * @example
+ * ```ts
+ * import { memoryStore, type SessionSummary } from 'fastify-request-session'
+ *
+ * const line = ({ name, size }: SessionSummary): string => `${name ?? 'no name'}, ${size} keys`
+ * const summary = await memoryStore().describe('an id')
+ * console.log(summary === undefined ? 'no such session' : line(summary))
+ * ```
+ */
 export interface SessionSummary extends Omit<SessionRecord, 'fields'> {
-  /** How many keys it has. */
+  /** The number of keys. */
   readonly size: number
 }
 
-/** A store that can name its sessions. */
+/**
+ * A store that can list its sessions.
+ *
+ * @example
+ * ```ts
+ * import { memoryStore, type ListingStore } from 'fastify-request-session'
+ *
+ * async function countKeys (store: ListingStore): Promise<number> {
+ *   let keys = 0
+ *   for await (const page of store.ids()) for (const id of page) keys += (await store.describe(id))?.size ?? 0
+ *   return keys
+ * }
+ * console.log(await countKeys(memoryStore()))
+ * ```
+ */
 export interface ListingStore extends SessionStore {
   /**
-   * The ids of all sessions, in pages. A session that lives throughout is named exactly once; one that begins or ends
+   * Lists the ids of all sessions, in pages. A session that lives throughout is named exactly once; one that begins or ends
    * meanwhile may or may not be named, so that `describe` or `load` has the last word.
    */
   ids (): AsyncIterable<readonly string[]>
 
   /**
-   * What a session is, but for its data. `undefined` if there is none, or it has expired.
+   * Reads a session without its data; `undefined` if there is none or it has expired.
    * @throws RecordError (`FST_SESSION_RECORD`) as `load` does
    */
   describe (id: string): SessionSummary | undefined | Promise<SessionSummary | undefined>
 }
 
-/** A store that can name the sessions of one subject without looking at all the others. */
+/**
+ * A store that can list the sessions of one subject without reading all the others.
+ *
+ * @example
+ * ```ts
+ * import { memoryStore, type SubjectStore } from 'fastify-request-session'
+ *
+ * async function endAllOf (store: SubjectStore, subject: string): Promise<void> {
+ *   for await (const page of store.idsOf(subject)) for (const id of page) await store.end(id)
+ * }
+ * await endAllOf(memoryStore(), 'ada')
+ * ```
+ */
 export interface SubjectStore extends SessionStore {
   /**
-   * The ids of the subject's sessions, in pages, as `ids` gives them. What is committed is named from then on; what
-   * has ended, expired or changed its subject is not named any more.
+   * Lists the ids of the subject's sessions, in pages, as `ids` does. A session is named once its commit has been answered, and
+   * no more once it has ended, expired or changed its subject.
    */
   idsOf (subject: string): AsyncIterable<readonly string[]>
 }
 
-/** A store that can put a session back as it was. */
+/**
+ * A store that can put a session back as it was.
+ *
+ * @example
+ * ```ts
+ * import { memoryStore, type RestorableStore, type SessionStore } from 'fastify-request-session'
+ *
+ * async function copy (id: string, from: SessionStore, to: RestorableStore): Promise<void> {
+ *   const record = await from.load(id)
+ *   if (record !== undefined) await to.replace(id, record)
+ * }
+ * await copy('an id', memoryStore(), memoryStore())
+ * ```
+ */
 export interface RestorableStore extends SessionStore {
   /** Writes a session, in the place of one with this id if there is one, in one atomic step. */
   replace (id: string, record: SessionRecord): void | Promise<void>
 }
 
-/** What a watched session's store tells. */
+/**
+ * An event of a watched session.
+ *
+ * @example
+ * ```ts
+ * import type { StoreEvent } from 'fastify-request-session'
+ *
+ * const isOver = (event: StoreEvent): boolean => event.type === 'ended' && !event.renewed
+ * console.log(isOver({ type: 'ended', renewed: true }))
+ * ```
+ */
 export type StoreEvent =
   /**
    * Committed. `keys`: those that were written or removed, none for a mere use. `expiresAt`: the expiry from now on, in
    * milliseconds since the epoch; `null`: never.
    */
   | { readonly type: 'changed', readonly keys: readonly string[], readonly expiresAt: number | null }
-  /** Ended, or (`renewed`) given another token. Nothing more will be told. */
+  /** Ended, or (`renewed`) given another token. It is the last event. */
   | { readonly type: 'ended', readonly renewed: boolean }
-  /** What happened in the meantime is unknown: the connection was lost and is there again. */
+  /** The connection was lost and is there again: events in between are missing. */
   | { readonly type: 'interrupted' }
 
-/** One session being watched. */
+/**
+ * The watching of one session.
+ *
+ * @example
+ * ```ts
+ * import { memoryStore, type StoreWatch } from 'fastify-request-session'
+ *
+ * const watch: StoreWatch | undefined = await memoryStore().watch('an id', ({ type }) => { console.log(type) })
+ * await watch?.stop()
+ * ```
+ */
 export interface StoreWatch {
-  /** After it nothing more is told. */
+  /** Ends the watching: no event comes after it. */
   stop (): void | Promise<void>
 }
 
-/** A store that tells what becomes of a session, whatever process does it. That it has expired the watcher sees by itself. */
+/**
+ * A store that reports what happens to a session, whatever process does it. It does not report expiry, which the watcher
+ * knows by itself.
+ *
+ * @example
+ * ```ts
+ * import { memoryStore, type WatchableStore } from 'fastify-request-session'
+ *
+ * const store: WatchableStore = memoryStore()
+ * const watch = await store.watch('an id', (event) => { console.log(event) })
+ * if (watch === undefined) console.log('no such session')
+ * ```
+ */
 export interface WatchableStore extends SessionStore {
   /** Watches a session, from the answer on. `undefined` if there is none. The listener must not throw. */
   watch (id: string, listener: (event: StoreEvent) => void): StoreWatch | undefined | Promise<StoreWatch | undefined>
 }
 
-/** What the management of sessions can ask of a store at the most: `memoryStore()` and `redisStore()` have all of it. */
+/**
+ * A store with all optional interfaces, as `memoryStore()` and `redisStore()` are: the whole management of sessions works on it.
+ *
+ * @example
+ * ```ts
+ * import { memoryStore, tokenSessions, type CompleteStore } from 'fastify-request-session'
+ *
+ * const store: CompleteStore = memoryStore()
+ * const users = tokenSessions({ store })
+ * for await (const info of users.list()) console.log(info)
+ * await users.close()
+ * ```
+ */
 export type CompleteStore = ListingStore & SubjectStore & RestorableStore & WatchableStore

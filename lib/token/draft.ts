@@ -1,24 +1,62 @@
 import { NotANumberError } from '../errors.js'
-import { show } from '../util/option-rules.js'
 import type { SessionChange } from '../stores/store.js'
-import { checkKey, checkValue, parseValue } from './values.js'
+import { describeType, show } from '../util/option-rules.js'
+import { checkKey, checkValue, isKept, parseValue } from './values.js'
 
 type Update = (value: unknown) => unknown
 
-/** What one request knows of one key, and means to do to it. Never changed: each step puts a new one in its place. */
-interface Slot {
-  /** The JSON text in the store, as far as we know; `undefined`: none. */
-  readonly text: string | undefined
+/** A change of one key that waits for its commit. A `set` is the last of its kind: the slot has its value. */
+type Operation =
+  | { readonly kind: 'set' }
+  | { readonly kind: 'increment', by: number }
+  | { readonly kind: 'append', readonly values: unknown[] }
+  | { readonly kind: 'update', readonly fn: Update }
+
+const setOperation: Operation = Object.freeze({ kind: 'set' })
+
+/** One key that was changed, or whose value may be changed in place. */
+class Slot {
+  /** The JSON text in the store, as far as is known; `undefined`: none. */
+  text: string | undefined
   /** `undefined`: the key is absent. */
-  readonly value: unknown
-  readonly intent: 'read' | 'set' | 'increment' | 'update'
-  /** What to add, for `increment`. */
-  readonly by: number
-  /** What to apply to the newest value, for `update`. */
-  readonly updates: readonly Update[]
+  value: unknown
+  /** In their order; those before `sent` are part of a commit that is under way. */
+  readonly operations: Operation[] = []
+  sent = 0
+  /** True once the user holds the value, so that it must not be appended to in place. */
+  handedOut = false
+
+  constructor (text: string | undefined, value: unknown) {
+    this.text = text
+    this.value = value
+  }
+
+  /** The last operation, if it is not under way and so may still be extended. */
+  get waiting (): Operation | undefined {
+    return this.operations.length > this.sent ? this.operations.at(-1) : undefined
+  }
+
+  /** Replaces all waiting operations. */
+  set (value: unknown): void {
+    this.operations.length = this.sent
+    this.operations.push(setOperation)
+    this.value = value
+  }
+
+  isChangedInPlace (): boolean {
+    const { value, text } = this
+    if (this.operations.length > 0 || typeof value !== 'object' || value === null) return false
+    try {
+      const now = JSON.stringify(value)
+      // Another writer's text may have other spaces.
+      return !isKept(value) || (now !== text && (text === undefined || now !== JSON.stringify(JSON.parse(text))))
+    } catch {
+      return true // JSON cannot hold it any more: the commit says so
+    }
+  }
 }
 
-/** What a commit sends, and the slots that it was made of. */
+/** The part of a commit that a draft decides, and the slots that it was made of. */
 export interface Sent {
   readonly change: Pick<SessionChange, 'expect' | 'clear' | 'set' | 'remove' | 'increment'>
   readonly slots: ReadonlyArray<readonly [key: string, slot: Slot]>
@@ -27,24 +65,24 @@ export interface Sent {
 
 const emptyMap: ReadonlyMap<string, never> = new Map<string, never>()
 const emptyList: readonly never[] = Object.freeze([])
-/** What most requests that only read need. Never written to. */
+/** Shared by all drafts of requests that only read. Never written to. */
 const noSlots = new Map<string, Slot>()
 
 /** A change that touches no data. */
 export const noChange: Sent['change'] = Object.freeze({ expect: emptyMap, clear: false, set: emptyMap, remove: emptyList, increment: emptyMap })
 
 /**
- * The data of a session as one request sees it: what the store had, and over it what the request has read and
- * changed. Texts are parsed when first read. It knows nothing of tokens and expiry.
+ * The data of a session as one request sees it: the texts of the store, and over them the changes of the request. Texts
+ * are parsed when first read. A draft knows nothing of tokens and expiry.
  */
 export class Draft {
   #base: Map<string, string>
-  /** Whether the store has this session, so that there is something to clear. */
+  /** True if the store has this session, so that there is something to clear. */
   #stored: boolean
   #slots = noSlots
   #cleared = false
 
-  /** @param base what the store has; `undefined` for a new session */
+  /** @param base the texts of the store; `undefined` for a new session */
   constructor (base?: Map<string, string>) {
     this.#base = base ?? new Map()
     this.#stored = base !== undefined
@@ -52,12 +90,15 @@ export class Draft {
 
   get (key: string): unknown {
     const slot = this.#slots.get(key)
-    if (slot !== undefined) return slot.value
+    if (slot !== undefined) {
+      slot.handedOut = true
+      return slot.value
+    }
     const text = this.#base.get(key)
     if (text === undefined) return undefined
     const value = parseValue(key, text)
-    // Only what can be changed in place has to be looked at again.
-    if (typeof value === 'object' && value !== null) this.#keep(key, newSlot(text, value))
+    // Only a value that can be changed in place has to be looked at again.
+    if (typeof value === 'object' && value !== null) this.#add(key, text, value).handedOut = true
     return value
   }
 
@@ -68,12 +109,15 @@ export class Draft {
 
   set (key: string, value: unknown): void {
     checkKey(key)
-    this.#put(key, checkValue(key, value), 'set')
+    const checked = checkValue(key, value)
+    const slot = this.#slots.get(key) ?? this.#add(key, this.#base.get(key), undefined)
+    slot.set(checked)
+    slot.handedOut = true
   }
 
   delete (key: string): boolean {
     if (!this.has(key)) return false
-    this.#put(key, undefined, 'set')
+    this.#slotOf(key).set(undefined)
     return true
   }
 
@@ -89,26 +133,47 @@ export class Draft {
     const current = value === undefined ? 0 : value
     const problem = !Number.isSafeInteger(by)
       ? `${show(by)} is not a whole number.`
-      : !Number.isSafeInteger(current) ? `its value ${show(current)} is not a whole number.` : undefined
+      : !Number.isSafeInteger(current) ? `its value, ${describeType(current)}, is not a whole number.` : undefined
     if (problem !== undefined) throw new NotANumberError(show(key), problem)
     const sum = (current as number) + by
     if (!Number.isSafeInteger(sum)) throw new NotANumberError(show(key), `${sum} is outside ±(2^53 − 1).`)
-    const slot = this.#slots.get(key)
-    if (slot?.intent === 'set') this.#put(key, sum, 'set')
-    else if (slot?.intent === 'update') this.#put(key, sum, 'update', 0, [...slot.updates, adding(by)])
-    else this.#put(key, sum, 'increment', (slot?.by ?? 0) + by)
+    const slot = this.#slotOf(key)
+    const { waiting } = slot
+    if (waiting?.kind === 'increment') waiting.by += by
+    else if (waiting?.kind !== 'set') slot.operations.push({ kind: 'increment', by })
+    slot.value = sum
     return sum
   }
 
   update (key: string, fn: Update): unknown {
     checkKey(key)
-    const before = this.#slots.get(key)
-    const overwrites = this.#cleared || before?.intent === 'set' || (before !== undefined && isChangedInPlace(before))
-    const updates = before?.intent === 'increment' ? [adding(before.by)] : before?.updates ?? []
-    const value = apply(key, fn, this.get(key))
-    if (overwrites) this.#put(key, value, 'set')
-    else this.#put(key, value, 'update', 0, [...updates, fn])
+    const value = applied(key, fn, this.get(key))
+    const slot = this.#slotOf(key)
+    if (this.#overwrites(slot)) {
+      slot.set(value)
+    } else {
+      slot.operations.push({ kind: 'update', fn })
+      slot.value = value
+    }
     return value
+  }
+
+  /** Adds values to the end of a list. Many appends in one request copy the list once. */
+  append (key: string, values: readonly unknown[]): void {
+    checkKey(key)
+    const added = values.map((value) => checkValue(key, value))
+    const slot = this.#slots.get(key) ?? this.#read(key)
+    const overwrites = this.#overwrites(slot)
+    const list = appended(slot.handedOut ? undefined : slot.value, slot.value, added)
+    if (overwrites) {
+      slot.set(list)
+    } else {
+      const { waiting } = slot
+      if (waiting?.kind === 'append') waiting.values.push(...added)
+      else slot.operations.push({ kind: 'append', values: added })
+      slot.value = list
+    }
+    slot.handedOut = false
   }
 
   * keys (): Generator<string, undefined> {
@@ -122,18 +187,18 @@ export class Draft {
     return size
   }
 
-  /** Whether a commit would write any data. */
+  /** True if a commit would write any data. */
   get isDirty (): boolean {
     if (this.#cleared) return true
-    for (const [key, slot] of this.#slots) if (slot.intent === 'read' ? isChangedInPlace(slot) : isChanged(key, slot)) return true
+    for (const [key, slot] of this.#slots) if (slot.isChangedInPlace() || isChanged(key, slot)) return true
     return false
   }
 
-  /** All data as JSON texts: what a new session is created with. */
+  /** All data as JSON texts: a new session is created with them. */
   texts (): Map<string, string> {
     const texts = new Map(this.#base)
     for (const [key, slot] of this.#slots) {
-      const text = textOf(key, slot)
+      const text = textOf(key, slot.value)
       if (text === undefined) texts.delete(key)
       else texts.set(key, text)
     }
@@ -141,7 +206,8 @@ export class Draft {
   }
 
   /**
-   * What a commit has to send; `undefined` if nothing.
+   * The part of a commit that is this draft's; `undefined` if there is nothing to write. The operations count as under
+   * way until `sent()` or `notSent()`.
    * @throws ValueError (`FST_SESSION_VALUE`) for a value that was changed in place into one that JSON cannot hold
    */
   toSend (): Sent | undefined {
@@ -152,18 +218,21 @@ export class Draft {
     const slots: Array<[string, Slot]> = []
     for (const entry of this.#slots) {
       const [key, slot] = entry
-      if (slot.intent === 'read' && !isChangedInPlace(slot)) continue
+      if (slot.isChangedInPlace()) slot.set(slot.value)
+      const first = slot.operations[0]
+      if (first === undefined) continue
       slots.push(entry)
-      if (slot.intent === 'increment') {
-        (increment ??= new Map()).set(key, slot.by)
+      if (first.kind === 'increment' && slot.operations.length === 1) {
+        (increment ??= new Map()).set(key, first.by)
         continue
       }
-      if (slot.intent === 'update') (expect ??= new Map()).set(key, slot.text)
-      const text = textOf(key, slot)
+      if (first.kind !== 'set') (expect ??= new Map()).set(key, slot.text)
+      const text = textOf(key, slot.value)
       if (text !== undefined) (set ??= new Map()).set(key, text)
       else if (slot.text !== undefined) (remove ??= []).push(key)
     }
     if (!this.#cleared && (expect ?? set ?? remove ?? increment) === undefined) return undefined
+    for (const [, slot] of slots) slot.sent = slot.operations.length
     return {
       change: { expect: expect ?? emptyMap, clear: this.#cleared, set: set ?? emptyMap, remove: remove ?? emptyList, increment: increment ?? emptyMap },
       slots,
@@ -171,7 +240,7 @@ export class Draft {
     }
   }
 
-  /** The store has applied what was sent. What was done meanwhile stays to be sent. */
+  /** The store has applied the commit. The changes since then stay to be sent. */
   sent ({ change, slots, base }: Sent, increments: readonly number[]): void {
     if (base !== this.#base) return // cleared meanwhile: all of this is to be removed
     if (change.clear) this.#cleared = false
@@ -179,12 +248,18 @@ export class Draft {
     for (const key of change.remove) base.delete(key)
     let i = 0
     for (const key of change.increment.keys()) base.set(key, String(increments[i++]))
-    for (const [key, sent] of slots) {
-      const now = this.#slots.get(key) as Slot
-      const text = base.get(key)
-      if (now === sent) this.#keep(key, sent.intent === 'increment' ? this.#parsed(key, text) : newSlot(text, sent.value))
-      else this.#keep(key, remaining(now, sent, text))
+    for (const [key, slot] of slots) {
+      const wasIncrement = change.increment.has(key)
+      slot.operations.splice(0, slot.sent)
+      slot.sent = 0
+      slot.text = base.get(key)
+      if (slot.operations.length > 0 || wasIncrement) this.#recompute(key, slot)
     }
+  }
+
+  /** The store has not applied the commit: its operations wait again. */
+  notSent ({ slots }: Sent): void {
+    for (const [, slot] of slots) slot.sent = 0
   }
 
   /** The store has created the session with these texts. */
@@ -194,76 +269,100 @@ export class Draft {
     this.sent({ ...sent, change: { ...noChange, set: texts } }, emptyList)
   }
 
-  /** Others were first: applies the updates to what they have written. */
+  /** Other requests were first: takes their texts, and applies the waiting operations to them. */
   rebase (current: ReadonlyMap<string, string | undefined>): void {
     for (const [key, text] of current) {
       if (text === undefined) this.#base.delete(key)
       else this.#base.set(key, text)
-      const before = this.#slots.get(key)
-      if (before?.intent !== 'update') continue
-      const value = before.updates.reduce((value, update) => apply(key, update, value), this.#parsed(key, text).value)
-      this.#keep(key, newSlot(text, value, 'update', 0, before.updates))
+      const slot = this.#slots.get(key)
+      if (slot === undefined) continue
+      slot.text = text
+      this.#recompute(key, slot)
     }
   }
 
-  #keep (key: string, slot: Slot): void {
+  /** A key is gone from the store: its text, and what was read of it. */
+  forget (key: string): void {
+    this.#base.delete(key)
+    this.#slots.delete(key)
+  }
+
+  /** The text that the store has, as far as is known. */
+  storedText (key: string): string | undefined {
+    return this.#base.get(key)
+  }
+
+  /** True if a change of this key waits for its commit. */
+  isWaiting (key: string): boolean {
+    const slot = this.#slots.get(key)
+    return this.#cleared || (slot !== undefined && (slot.operations.length > 0 || slot.isChangedInPlace()))
+  }
+
+  /** An update of a value that this request has replaced, or changed in place, is part of that. */
+  #overwrites (slot: Slot): boolean {
+    return this.#cleared || slot.waiting?.kind === 'set' || slot.isChangedInPlace()
+  }
+
+  #slotOf (key: string): Slot {
+    return this.#slots.get(key) ?? this.#read(key)
+  }
+
+  #read (key: string): Slot {
+    const text = this.#base.get(key)
+    return this.#add(key, text, text === undefined ? undefined : parseValue(key, text))
+  }
+
+  #add (key: string, text: string | undefined, value: unknown): Slot {
     if (this.#slots === noSlots) this.#slots = new Map()
+    const slot = new Slot(text, value)
     this.#slots.set(key, slot)
+    return slot
   }
 
-  #parsed (key: string, text: string | undefined): Slot {
-    return newSlot(text, text === undefined ? undefined : parseValue(key, text))
-  }
-
-  #put (key: string, value: unknown, intent: Slot['intent'], by = 0, updates: readonly Update[] = emptyList): void {
-    const text = this.#slots.get(key)?.text ?? this.#base.get(key)
-    this.#keep(key, newSlot(text, value, intent, by, updates))
+  /** Applies the waiting operations to the text of the store. */
+  #recompute (key: string, slot: Slot): void {
+    if (slot.operations[0]?.kind === 'set') return
+    let value = slot.text === undefined ? undefined : parseValue(key, slot.text)
+    for (const operation of slot.operations) value = operate(key, operation, value)
+    slot.value = value
+    slot.handedOut = false
   }
 }
 
-function newSlot (text: Slot['text'], value: unknown, intent: Slot['intent'] = 'read', by = 0, updates: readonly Update[] = emptyList): Slot {
-  return { text, value, intent, by, updates }
+function operate (key: string, operation: Operation, value: unknown): unknown {
+  switch (operation.kind) {
+    case 'set': return value
+    case 'increment': return (value as number | undefined ?? 0) + operation.by
+    case 'append': return appended(value, value, operation.values)
+    case 'update': return applied(key, operation.fn, value)
+  }
 }
 
-/** What was done to a slot after it was sent. */
-function remaining (now: Slot, sent: Slot, text: string | undefined): Slot {
-  if (now.intent === 'increment') return newSlot(text, Number(text) + now.by - sent.by, 'increment', now.by - sent.by)
-  if (now.intent !== 'update') return newSlot(text, now.value, now.intent)
-  // It was worked out from the sum as this request knew it: if others have added to that, the next commit finds out.
-  return sent.intent === 'increment'
-    ? newSlot(String(sent.value), now.value, 'update', 0, now.updates.slice(1))
-    : newSlot(text, now.value, 'update', 0, now.updates.slice(sent.updates.length))
+/**
+ * @param own a list that may be changed in place; `undefined` if there is none
+ * @param list the present list; an absent one counts as empty
+ */
+function appended (own: unknown, list: unknown, added: readonly unknown[]): unknown[] {
+  if (!Array.isArray(own)) return [...list as unknown[] | undefined ?? [], ...added]
+  for (const value of added) own.push(value)
+  return own
 }
 
 /** Works on a copy: an update that fails half way has changed nothing. */
-function apply (key: string, update: Update, value: unknown): unknown {
-  const next = update(typeof value === 'object' && value !== null ? JSON.parse(JSON.stringify(checkValue(key, value))) : value)
+function applied (key: string, fn: Update, value: unknown): unknown {
+  const next = fn(typeof value === 'object' && value !== null ? JSON.parse(JSON.stringify(checkValue(key, value))) : value)
   return next === undefined ? undefined : checkValue(key, next)
 }
 
-function adding (by: number): Update {
-  return (value) => (value as number | undefined ?? 0) + by
-}
-
-function isChangedInPlace ({ intent, value, text }: Slot): boolean {
-  if (intent !== 'read' || typeof value !== 'object' || value === null) return false
+function isChanged (key: string, { operations, value, text }: Slot): boolean {
+  if (operations.length === 0) return false
   try {
-    const now = JSON.stringify(value)
-    // Another writer's text may have other spaces.
-    return now !== text && (text === undefined || now !== JSON.stringify(JSON.parse(text)))
-  } catch {
-    return true // it now holds what JSON cannot: the commit says so
-  }
-}
-
-function isChanged (key: string, slot: Slot): boolean {
-  try {
-    return textOf(key, slot) !== slot.text
+    return textOf(key, value) !== text
   } catch {
     return true
   }
 }
 
-function textOf (key: string, { value }: Slot): string | undefined {
+function textOf (key: string, value: unknown): string | undefined {
   return value === undefined ? undefined : JSON.stringify(checkValue(key, value))
 }

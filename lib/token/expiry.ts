@@ -1,6 +1,6 @@
 import type { SessionRecord } from '../stores/store.js'
 
-/** How long sessions live, in seconds; `null`: for ever. */
+/** The life of a session, in seconds; `null`: for ever. */
 export interface Lifetime {
   /** Idle: each use begins it anew. */
   readonly ttl: number | null
@@ -8,25 +8,34 @@ export interface Lifetime {
   readonly maxAge: number | null
 }
 
-/** When a session that is used now expires, in milliseconds since the epoch; `null`: never. */
-export function deadline (now: number, createdAt: number, { ttl, maxAge }: Lifetime): number | null {
+/** A session's own limits; `undefined` where it has none. */
+type OwnLimits = Pick<SessionRecord, 'ttl' | 'maxAge'>
+
+/** A busy session's expiry is written once this part of its ttl has passed, not at each request. */
+const slideStep = 1 / 10
+
+/** The lifetime that counts: the session's own limits, else the route's, else the plugin's. */
+export function lifetimeOf ({ ttl, maxAge }: OwnLimits, defaults: Lifetime): Lifetime {
+  if (ttl === undefined && maxAge === undefined) return defaults
+  return { ttl: ttl === undefined ? defaults.ttl : ttl, maxAge: maxAge === undefined ? defaults.maxAge : maxAge }
+}
+
+/** The expiry of a session that is used now, in milliseconds since the epoch; `null`: never. */
+export function expiryAfterUse (now: number, createdAt: number, { ttl, maxAge }: Lifetime): number | null {
   const idle = ttl === null ? Infinity : now + ttl * 1000
   const absolute = maxAge === null ? Infinity : createdAt + maxAge * 1000
   const first = Math.min(idle, absolute)
   return first === Infinity ? null : first
 }
 
-/** Whether a session is older than it may become here: it may have been made where there is more time. */
-export function isTooOld ({ createdAt, maxAge, deleteSession }: SessionRecord, lifetime: Lifetime): boolean {
-  const most = maxAge === undefined ? lifetime.maxAge : maxAge
-  return deleteSession && most !== null && createdAt + most * 1000 <= Date.now()
+/** True when a session is past this route's `maxAge`; another route may allow more. */
+export function isPastMaxAge (record: SessionRecord, defaults: Lifetime): boolean {
+  const maxAge = record.maxAge === undefined ? defaults.maxAge : record.maxAge
+  return maxAge !== null && record.deleteSession && record.createdAt + maxAge * 1000 <= Date.now()
 }
 
-/**
- * Whether the stored expiry is far enough from where this use puts it to be written: by a tenth of the ttl, so
- * that a busy session is not written at each request.
- */
-export function isWorthWriting (stored: number | null, target: number | null, ttl: number | null): boolean {
+/** True where the stored expiry is so far from that after this use that it is worth a write. */
+export function isSlideDue (stored: number | null, target: number | null, ttl: number | null): boolean {
   if (stored === null || target === null) return stored !== target
-  return Math.abs(target - stored) > (ttl ?? 0) * 100
+  return Math.abs(target - stored) > (ttl ?? 0) * 1000 * slideStep
 }

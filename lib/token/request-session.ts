@@ -1,153 +1,179 @@
-import { SessionNotLoadedError } from '../errors.js'
 import { channels, type SessionEvent } from '../core/events.js'
-import { isPromise, nothing, type MaybePromise } from '../util/maybe-promise.js'
-import type { OpenContext, OpenSession } from '../core/provider.js'
+import type { OpenContext, OpenSession, SessionOpener } from '../core/provider.js'
+import { SessionNotLoadedError } from '../errors.js'
 import type { SessionRecord } from '../stores/store.js'
-import { isTooOld } from './expiry.js'
-import { SessionLife, type Identity, type SessionHome, type SessionOwner } from './session-state.js'
+import { isPromise, nothing, type MaybePromise } from '../util/maybe-promise.js'
+import { storeFailure } from './call-store.js'
+import { isPastMaxAge } from './expiry.js'
+import { save } from './persistence.js'
+import { SessionState, type Identity, type SessionSettings } from './session-state.js'
 import { TokenSession } from './session.js'
-import { storeFailure } from './ask-store.js'
 import { idOf } from './tokens.js'
-import type { TokenTransport } from './transport.js'
+import type { PlacedTransport } from './transport.js'
 
-/** How one route (or call) opens token sessions: checked and merged once. */
-export interface OpeningRules {
-  readonly home: SessionHome
-  readonly transport: TokenTransport
-  readonly onStoreError: 'fail' | 'anonymous'
-  /** The token to open, where it does not come from a request. */
-  readonly token?: string | undefined
+/** Opens the sessions of one route, or (with a token) of one call outside of a request. */
+export function requestSessions (settings: SessionSettings, early: boolean, token?: string): SessionOpener<Promise<TokenSession>> {
+  return {
+    early,
+    open: (context) => new RequestSession(settings, context, token),
+    standIn: (open) => new StandIn(open),
+  }
 }
 
-/** A token session within one scope: loaded at first use, saved at commit. It holds nothing between the two. */
-export class OpenTokenSession implements OpenSession<Promise<TokenSession>>, SessionOwner {
+/** A token session within one scope: read at first use, saved at commit. It holds nothing between the two. */
+class RequestSession extends SessionState implements OpenSession<Promise<TokenSession>> {
+  readonly readableAfterEnd = true
   readonly session: Promise<TokenSession>
-  readonly #rules: OpeningRules
-  readonly #context: OpenContext
-  #life: SessionLife | undefined
-  #committed = false
-  #cutOff = false
+  /** The user's view, once the session is loaded. */
+  loaded: TokenSession | undefined = undefined
+  #isSaved = false
 
-  constructor (rules: OpeningRules, context: OpenContext) {
-    this.#rules = rules
-    this.#context = context
-    this.session = asUnloaded(this.#load())
+  constructor (settings: SessionSettings, context: OpenContext, token?: string) {
+    super(settings, context)
+    const { request } = context
+    const given = request === undefined ? token : settings.transport.read(request)
+    const isToken = typeof given === 'string' && settings.tokens.valid(given)
+    this.session = asUnloaded(isToken ? this.#read({ token: given, id: idOf(given) }) : Promise.resolve(this.#take(undefined, undefined)), this)
   }
 
   beforeHeaders (): void {
-    this.#life?.announce()
+    this.#protect()
+    if (this.loaded !== undefined) this.announce()
   }
 
   commit (): MaybePromise<void> {
-    return this.#life === undefined ? this.#commitOnceLoaded() : this.#commit(this.#life)
+    this.#protect()
+    // A session that could not be loaded was reported to its user.
+    if (this.loaded === undefined) return this.session.then(() => this.#commit(), nothing)
+    return this.#commit()
   }
-
-  rollback (): void {}
 
   close (): void {
-    if (this.#life === undefined) return
-    if (this.#committed && !this.#cutOff && this.#life.isDirty) {
+    if (this.#isSaved && !this.isDegraded && this.isDirty) {
       this.warn('the session was changed after it was saved: that was not kept. Call commit() after the last change.')
     }
-    this.#life.close()
+    this.phase = 'closed'
   }
 
-  get route (): string { return this.#context.route }
-
-  get cutOff (): boolean { return this.#cutOff }
-
-  get reachable (): boolean { return this.#context.reply?.raw.headersSent !== true }
-
-  tell (token: string, expiresAt: number | null): void {
-    const { reply } = this.#context
-    if (reply !== undefined && !this.#cutOff) this.#rules.transport.write(reply, token, expiresAt)
+  /** A token may have been written by `commit()` in the handler, before the reply's headers and status were final. */
+  #protect (): void {
+    const { reply } = this.context
+    if (this.isTokenSent && reply !== undefined && this.canSendToken) (this.settings.transport as Partial<PlacedTransport>).protect?.(reply)
   }
 
-  forget (): void {
-    const { reply } = this.#context
-    if (reply !== undefined && this.reachable && !this.#cutOff) this.#rules.transport.write(reply, undefined, null)
-  }
-
-  warn (problem: string): void {
-    const { log, route } = this.#context
-    if (log !== undefined) log.warn({ route }, `${route}: ${problem}`)
-    else process.emitWarning(`${route}: ${problem}`, 'FastifyRequestSessionWarning')
-  }
-
-  cutOffFor (error: unknown): void {
-    if (this.#rules.onStoreError === 'fail') throw error
-    this.#cutOff = true
-    this.#context.log?.error({ err: error, route: this.route }, 'the session cannot be read: the visitor is anonymous')
-  }
-
-  #load (): Promise<TokenSession> {
-    const { transport, home } = this.#rules
-    const { request } = this.#context
-    const token = request === undefined ? this.#rules.token : transport.read(request)
-    if (typeof token !== 'string' || !home.tokens.valid(token)) return Promise.resolve(this.#opened())
-    const identity = { token, id: idOf(token) }
+  #read (identity: Identity): Promise<TokenSession> {
     try {
-      const record = home.store.load(identity.id)
-      if (!isPromise(record)) return Promise.resolve(this.#found(identity, record))
-      return record.then((record) => this.#found(identity, record), (error: unknown) => this.#storeFailed(error))
+      const record = this.settings.store.load(identity.id)
+      if (!isPromise(record)) return Promise.resolve(this.#take(identity, record))
+      return record.then((record) => this.#take(identity, record), (error: unknown) => this.#storeFailed(error))
     } catch (error) {
       return Promise.resolve(error).then((error: unknown) => this.#storeFailed(error))
     }
   }
 
-  #found (identity: Identity, record: SessionRecord | undefined): TokenSession {
-    if (record !== undefined && !isTooOld(record, this.#rules.home.lifetime)) return this.#opened(identity, record)
-    if (channels.expire.hasSubscribers) channels.expire.publish({ name: this.#context.name, kind: 'token', route: this.route } satisfies SessionEvent)
-    return this.#opened()
+  /** Takes the answer of the store: without a record the session is new. */
+  #take (identity: Identity | undefined, record: SessionRecord | undefined): TokenSession {
+    if (record !== undefined && !isPastMaxAge(record, this.settings.lifetime)) this.opened(identity, record)
+    else if (identity !== undefined) this.#publishExpiry()
+    const session = new TokenSession(this)
+    this.loaded = session
+    return session
   }
 
-  #opened (identity?: Identity, record?: SessionRecord): TokenSession {
-    this.#life = new SessionLife(this.#rules.home, this, identity, record)
-    return new TokenSession(this.#life)
+  #publishExpiry (): void {
+    const { name, route } = this.context as OpenContext
+    if (channels.expire.hasSubscribers) channels.expire.publish({ name, kind: 'token', route } satisfies SessionEvent)
   }
 
-  /** @throws what the store failed with, unless the route says that its visitors are anonymous then */
+  /** @throws the store's error, unless the route's visitors are anonymous then */
   #storeFailed (error: unknown): TokenSession {
     this.session.catch(nothing) // a handler that does not wait for it has not failed
-    this.cutOffFor(storeFailure(error))
-    return this.#opened()
+    this.degrade(storeFailure(error))
+    return this.#take(undefined, undefined)
   }
 
-  async #commitOnceLoaded (): Promise<void> {
+  #commit (): MaybePromise<void> {
     try {
-      await this.session
-    } catch {
-      return // whoever used the session has been told
-    }
-    if (this.#life !== undefined) await this.#commit(this.#life)
-  }
-
-  #commit (life: SessionLife): MaybePromise<void> {
-    try {
-      const saved = life.save()
-      if (isPromise(saved)) return saved.then(() => { this.#committed = true }, (error: unknown) => this.#saveFailed(life, error))
-      this.#committed = true
+      const saved = save(this)
+      if (isPromise(saved)) return saved.then(() => { this.#isSaved = true }, (error: unknown) => this.#saveFailed(error))
+      this.#isSaved = true
     } catch (error) {
-      this.#saveFailed(life, error)
+      this.#saveFailed(error)
     }
   }
 
   /** A mere use that could not be noted is no failure where visitors may be anonymous. */
-  #saveFailed (life: SessionLife, error: unknown): void {
-    if (this.#rules.onStoreError === 'fail' || life.isDirty) throw error
-    this.#context.log?.error({ err: error, route: this.#context.route }, 'the expiry of the session could not be written')
+  #saveFailed (err: unknown): void {
+    if (this.settings.onStoreError === 'fail' || this.isDirty) throw err
+    const { log, route } = this.context
+    log?.error({ err, route }, 'the expiry of the session could not be written')
   }
 }
 
-/** A promise whose session methods say what is missing: it is still a promise, and awaits as fast as any. */
-const unloadedPrototype = Object.create(Promise.prototype, Object.fromEntries(
-  Object.entries(Object.getOwnPropertyDescriptors(TokenSession.prototype))
-    .filter(([name]) => name !== 'constructor')
-    .map(([name, { value }]) => {
-      const refuse = (): never => { throw new SessionNotLoadedError(typeof value === 'function' ? `${name}()` : name) }
-      return [name, typeof value === 'function' ? { value: refuse } : { get: refuse }]
-    }))) as object
+const kState = Symbol('fastify-request-session.state')
 
-function asUnloaded (promise: Promise<TokenSession>): Promise<TokenSession> {
-  return Object.setPrototypeOf(promise, unloadedPrototype) as Promise<TokenSession>
+interface Unloaded { readonly [kState]: RequestSession }
+
+/** The members of a session, for promises of one: a method or a getter by its name. */
+const members = Object.entries(Object.getOwnPropertyDescriptors(TokenSession.prototype)).filter(([name]) => !['constructor', 'then', 'toJSON'].includes(name))
+
+/**
+ * A promise whose session members say that the session is not loaded. After the request's end they read it, so that
+ * a log serializer may look. It is still a promise, and awaits as fast as any.
+ */
+const unloadedPrototype = Object.create(Promise.prototype, Object.fromEntries(members.map(([name, { value }]) => {
+  function member (this: Unloaded, args: unknown[]): unknown {
+    const { loaded, phase } = this[kState]
+    if (phase !== 'closed') throw new SessionNotLoadedError(typeof value === 'function' ? `${name}()` : name)
+    if (loaded === undefined) return undefined
+    return typeof value === 'function' ? Reflect.apply(value, loaded, args) : Reflect.get(loaded, name)
+  }
+  return [name, typeof value === 'function'
+    ? { value (this: Unloaded, ...args: unknown[]) { return Reflect.apply(member, this, [args]) } }
+    : { get (this: Unloaded) { return Reflect.apply(member, this, [[]]) } }]
+}))) as object
+
+function asUnloaded (promise: Promise<TokenSession>, state: RequestSession): Promise<TokenSession> {
+  return Object.assign(Object.setPrototypeOf(promise, unloadedPrototype) as Promise<TokenSession>, { [kState]: state })
+}
+
+/** Members that only look: without a session they give `undefined`. */
+const looks = new Set(['get', 'has', 'keys', 'entries', 'find', 'data', 'size', 'token', 'name', 'shared', 'subject', 'isNew', 'ended', 'createdAt', 'expiresAt', 'ttl'])
+
+/** A session that nobody has opened: it is opened once it is awaited, and a mere look finds nothing. */
+class StandIn implements Promise<TokenSession> {
+  readonly [Symbol.toStringTag] = 'Promise'
+  readonly #open: () => Promise<TokenSession>
+
+  static {
+    for (const [name, { value }] of members) {
+      const get = (): unknown => {
+        if (!looks.has(name)) throw new SessionNotLoadedError(name)
+        return undefined
+      }
+      Object.defineProperty(this.prototype, name, typeof value === 'function' ? { value: get } : { get })
+    }
+  }
+
+  constructor (open: () => Promise<TokenSession>) {
+    this.#open = open
+  }
+
+  then<A = TokenSession, B = never> (
+    onFulfilled?: ((session: TokenSession) => A | PromiseLike<A>) | null, onRejected?: ((error: unknown) => B | PromiseLike<B>) | null
+  ): Promise<A | B> {
+    return this.#opened().then(onFulfilled, onRejected)
+  }
+
+  catch<B = never> (onRejected?: ((error: unknown) => B | PromiseLike<B>) | null): Promise<TokenSession | B> {
+    return this.#opened().catch(onRejected)
+  }
+
+  finally (onFinally?: (() => void) | null): Promise<TokenSession> {
+    return this.#opened().finally(onFinally)
+  }
+
+  async #opened (): Promise<TokenSession> {
+    return this.#open()
+  }
 }

@@ -1,6 +1,8 @@
+import { inspect } from 'node:util'
+import { OptionError, PropertyError } from '../errors.js'
 import { rules, show } from '../util/option-rules.js'
-import { OptionError } from '../errors.js'
-import type { SessionLife } from './session-state.js'
+import { reload, save } from './persistence.js'
+import type { SessionState } from './session-state.js'
 
 /** The data of a session whose user gave no type for it. */
 export type SessionData = Record<string, unknown>
@@ -14,52 +16,69 @@ type NumberKey<Data> = { [K in Key<Data>]: unknown extends Data[K] ? K : Value<D
 type ListKey<Data> = { [K in Key<Data>]: unknown extends Data[K] ? K : Value<Data, K> extends readonly unknown[] ? K : never }[Key<Data>]
 type Element<Data, K extends keyof Data> = unknown extends Data[K] ? unknown : Value<Data, K> extends ReadonlyArray<infer E> ? E : never
 
-/** What only the provider may see of a session. */
-export let lifeOf: (session: TokenSession) => SessionLife
+/** Says `set()` where a property is assigned: as the last prototype it is asked only for what a session has not. */
+const refuseProperties = new Proxy(Object.prototype, {
+  set (_target, name): never { throw new PropertyError(show(String(name))) },
+})
 
 /**
- * A user's session: a map of keys to JSON values, with a token. It is read and changed in memory; what changed is
- * saved at commit, in one atomic step. Values changed in place are noticed.
+ * A user's session: a map of keys to JSON values, with a token. It is read and changed in memory; the changes are saved
+ * at commit, in one atomic step. A value that is changed in place is noticed.
  *
  * Two requests that change different keys both win. `set` and `delete` of one key: the last one wins. `increment`
  * adds up, `update` is applied to the newest value.
  *
- * Every method throws `FST_SESSION_CLOSED` after the request's end and `FST_SESSION_ENDED` after `end()`.
+ * After `end()` the session reads as empty, and writes throw `FST_SESSION_ENDED`. After the request's end it can still be
+ * read, and writes throw `FST_SESSION_CLOSED`.
+ *
+ * @example
+ * ```ts
+ * import { tokenSessions } from 'fastify-request-session'
+ *
+ * const users = tokenSessions<{ items: string[], visits: number }>()
+ * const session = await users.create()
+ * session.set('items', ['pizza']).append('items', 'figs')
+ * session.increment('visits')
+ * await session.commit()
+ * ```
  */
 export class TokenSession<Data extends object = SessionData> {
-  readonly #life: SessionLife
+  readonly #state: SessionState
 
   static {
-    lifeOf = (session) => session.#life
+    Object.setPrototypeOf(this.prototype, refuseProperties)
+    // Awaiting a session looks for `then`: found here, before the slower last prototype.
+    Object.defineProperty(this.prototype, 'then', { value: undefined })
   }
 
   /** @internal Sessions come from a provider. */
-  constructor (life: SessionLife) {
-    this.#life = life
+  constructor (state: SessionState) {
+    this.#state = state
+  }
+
+  /** @internal The ids that the store has the session under, before and after its next commit. */
+  static idsOf (session: TokenSession): string[] {
+    return session.#state.ids
   }
 
   /** What the client holds. A new session has one from the start, which counts once it is saved. */
   get token (): string {
-    this.#life.use()
-    return this.#life.token
+    return this.#state.token
   }
 
   /** What the session was named at its creation. */
   get name (): string | undefined {
-    this.#life.use()
-    return this.#life.record?.name
+    return this.#state.record?.name
   }
 
   /** Whether its token follows from its name, so that any process can open it by that. */
   get shared (): boolean {
-    this.#life.use()
-    return this.#life.record?.generation !== undefined
+    return this.#state.record?.generation !== undefined
   }
 
   /** Whom the session belongs to: a user's id, say. An index of each subject's sessions is kept, for `list` and `endAll`. */
   get subject (): string | undefined {
-    this.#life.use()
-    return this.#life.subject
+    return this.#state.subject
   }
 
   /**
@@ -68,54 +87,47 @@ export class TokenSession<Data extends object = SessionData> {
    *   (`FST_SESSION_STORE_LACKS`) if the store keeps no index of subjects
    */
   set subject (subject: string | undefined) {
-    this.#life.use()
-    this.#life.subject = subject
+    this.#state.refuseWrites()
+    this.#state.subject = subject
   }
 
   /** Whether the store does not have this session: nothing was ever saved in it. */
   get isNew (): boolean {
-    this.#life.use()
-    return this.#life.identity === undefined
+    return this.#state.identity === undefined
   }
 
   /** When the session was saved first; now, for a new one. */
   get createdAt (): Date {
-    this.#life.use()
-    return new Date(this.#life.record?.createdAt ?? Date.now())
+    return new Date(this.#state.record?.createdAt ?? Date.now())
   }
 
   /** When the session expires unless it is used before; `null`: never. For a new one, when it would. */
   get expiresAt (): Date | null {
-    this.#life.use()
-    const { expiresAt } = this.#life
+    const { expiresAt } = this.#state
     return expiresAt === null ? null : new Date(expiresAt)
   }
 
   /** The idle time that counts, in seconds: the session's own, else the route's, else the plugin's; `null`: never. */
   get ttl (): number | null {
-    this.#life.use()
-    return this.#life.lifetime.ttl
+    return this.#state.lifetime.ttl
   }
 
   /** How many keys there are. */
   get size (): number {
-    this.#life.use()
-    return this.#life.draft.size
+    return this.#state.draft.size
   }
 
   get<K extends Key<Data>> (key: K): Data[K] | undefined {
-    this.#life.use()
     try {
-      return this.#life.draft.get(key) as Data[K] | undefined
+      return this.#state.draft.get(key) as Data[K] | undefined
     } catch (error) {
-      this.#life.unreadable(error)
+      this.#state.degradeIfDamaged(error)
       return undefined
     }
   }
 
   has (key: Key<Data>): boolean {
-    this.#life.use()
-    return this.#life.draft.has(key)
+    return this.#state.draft.has(key)
   }
 
   /**
@@ -123,9 +135,9 @@ export class TokenSession<Data extends object = SessionData> {
    * @throws KeyError (`FST_SESSION_KEY`), ValueError (`FST_SESSION_VALUE`); nothing is changed then
    */
   set<K extends Key<Data>> (key: K, value: Data[K] | undefined): this {
-    this.#life.use()
-    if (value === undefined) this.#life.draft.delete(key)
-    else this.#life.draft.set(key, value)
+    this.#state.refuseWrites()
+    if (value === undefined) this.#state.draft.delete(key)
+    else this.#state.draft.set(key, value)
     return this
   }
 
@@ -138,19 +150,18 @@ export class TokenSession<Data extends object = SessionData> {
 
   /** Whether the key was there. */
   delete (key: Key<Data>): boolean {
-    this.#life.use()
-    return this.#life.draft.delete(key)
+    this.#state.refuseWrites()
+    return this.#state.draft.delete(key)
   }
 
   /** Deletes all keys, also those that other requests add before the commit. */
   clear (): void {
-    this.#life.use()
-    this.#life.draft.clear()
+    this.#state.refuseWrites()
+    this.#state.draft.clear()
   }
 
   * keys (): Generator<Key<Data>, undefined> {
-    this.#life.use()
-    yield * this.#life.draft.keys() as Generator<Key<Data>, undefined>
+    yield * this.#state.draft.keys() as Generator<Key<Data>, undefined>
   }
 
   * entries (): Generator<{ [K in Key<Data>]: [K, Value<Data, K>] }[Key<Data>], undefined> {
@@ -168,13 +179,8 @@ export class TokenSession<Data extends object = SessionData> {
    * @throws NotANumberError (`FST_SESSION_NOT_A_NUMBER`)
    */
   increment (key: NumberKey<Data>, by = 1): number {
-    this.#life.use()
-    try {
-      return this.#life.draft.increment(key, by)
-    } catch (error) {
-      this.#life.unreadable(error)
-      return this.#life.draft.increment(key, by)
-    }
+    this.#state.refuseWrites()
+    return this.#attempt((draft) => draft.increment(key, by))
   }
 
   /**
@@ -184,19 +190,17 @@ export class TokenSession<Data extends object = SessionData> {
    * @returns the new value, as far as this request knows
    */
   update<K extends Key<Data>> (key: K, fn: (value: Value<Data, K> | undefined) => Value<Data, K> | undefined): Value<Data, K> | undefined {
-    this.#life.use()
-    const update = fn as (value: unknown) => unknown
-    try {
-      return this.#life.draft.update(key, update) as Value<Data, K> | undefined
-    } catch (error) {
-      this.#life.unreadable(error)
-      return this.#life.draft.update(key, update) as Value<Data, K> | undefined
-    }
+    this.#state.refuseWrites()
+    return this.#attempt((draft) => draft.update(key, fn as (value: unknown) => unknown)) as Value<Data, K> | undefined
   }
 
-  /** Adds values to the end of a list, an absent one being empty. What parallel requests append is all kept. */
+  /**
+   * Adds values to the end of a list, an absent one being empty. The values that parallel requests append are all kept.
+   * @throws KeyError (`FST_SESSION_KEY`), ValueError (`FST_SESSION_VALUE`)
+   */
   append<K extends ListKey<Data>> (key: K, ...values: Array<Element<Data, K>>): void {
-    this.update(key, ((list: unknown) => [...list as unknown[] | undefined ?? [], ...values]) as never)
+    this.#state.refuseWrites()
+    this.#attempt((draft) => draft.append(key, values))
   }
 
   /** The entries that fulfil a condition. */
@@ -216,15 +220,15 @@ export class TokenSession<Data extends object = SessionData> {
    * @throws OptionError (`FST_SESSION_OPTION`) unless it is a whole number from 1 to 2147483647, or null
    */
   expire (ttl: number | null): void {
-    this.#life.use()
+    this.#state.refuseWrites()
     if (!rules.seconds.test(ttl)) throw new OptionError('expire()', `ttl must be ${rules.seconds.allowed}; got ${show(ttl)}`)
-    this.#life.expire(ttl)
+    this.#state.expire(ttl)
   }
 
   /** Slides the expiry at commit, however little time has passed; use alone slides it at most once per tenth of the ttl. */
   touch (): void {
-    this.#life.use()
-    this.#life.touch()
+    this.#state.refuseWrites()
+    this.#state.mustSlide = true
   }
 
   /**
@@ -232,14 +236,23 @@ export class TokenSession<Data extends object = SessionData> {
    * @throws SharedTokenError (`FST_SESSION_SHARED_TOKEN`) for a shared session
    */
   renew (): void {
-    this.#life.use()
-    this.#life.renew()
+    this.#state.refuseWrites()
+    this.#state.renew()
   }
 
-  /** Ends the session at commit: it and its data are deleted, and the client's token is cleared. */
+  /**
+   * Ends the session at commit: it and its data are deleted, and the client's token is cleared. It reads as empty for the
+   * rest of the request; a second call does nothing.
+   * @throws SessionClosedError (`FST_SESSION_CLOSED`) after the request's end
+   */
   end (): void {
-    this.#life.use()
-    this.#life.end()
+    if (this.#state.phase === 'closed') this.#state.refuseWrites()
+    this.#state.end()
+  }
+
+  /** True after `end()`. */
+  get ended (): boolean {
+    return this.#state.isEnded
   }
 
   /**
@@ -248,8 +261,8 @@ export class TokenSession<Data extends object = SessionData> {
    * OutcomeUnknownError (`FST_SESSION_OUTCOME_UNKNOWN`) if the answer was lost, and again each time until `reload()`
    */
   async commit (): Promise<void> {
-    this.#life.refuseIfClosed()
-    await this.#life.save()
+    if (this.#state.phase === 'closed') this.#state.refuseWrites()
+    await save(this.#state)
   }
 
   /**
@@ -257,7 +270,28 @@ export class TokenSession<Data extends object = SessionData> {
    * @throws SessionGoneError (`FST_SESSION_GONE`) if it was ended, renewed or has expired meanwhile
    */
   async reload (): Promise<void> {
-    this.#life.use()
-    await this.#life.reload()
+    this.#state.refuseWrites()
+    await reload(this.#state)
+  }
+
+  /** All data: `JSON.stringify(session)`, and a handler that returns the session. */
+  toJSON (): Partial<Data> {
+    return this.data()
+  }
+
+  /** Shows no value and no token: logs are read by many. */
+  [inspect.custom] (_depth: number, options: object): string {
+    const { isNew, ended, subject, ttl } = this
+    return `TokenSession ${inspect({ isNew, ended, subject, ttl, keys: [...this.keys()] }, options)}`
+  }
+
+  /** Runs a change, again without the stored data if that is damaged and visitors may be anonymous. */
+  #attempt<R> (change: (draft: SessionState['draft']) => R): R {
+    try {
+      return change(this.#state.draft)
+    } catch (error) {
+      this.#state.degradeIfDamaged(error)
+      return change(this.#state.draft)
+    }
   }
 }

@@ -1,64 +1,47 @@
-import { checkOptions, oneOf, rules, withMethods, type Checked, type Rule } from '../util/option-rules.js'
+import type { Readable, Writable } from 'node:stream'
 import type { Claiming, SessionOpener, SessionProvider } from '../core/provider.js'
-import type { CompleteStore, SessionStore } from '../stores/store.js'
+import { NoSecretError, OptionError } from '../errors.js'
 import { memoryStore } from '../stores/memory/memory-store.js'
-import { CompleteSessionManager } from './complete-manager.js'
-import type { SessionManager } from './manager.js'
-import { secretRule, SharedTokens, type Secret } from './names.js'
-import { OpenTokenSession, type OpeningRules } from './request-session.js'
-import type { SessionHome } from './session-state.js'
-import type { SessionData, TokenSession } from './session.js'
-import { tokenKinds } from './tokens.js'
-import { cookieTransport, type PlacedTransport, type TokenTransport } from './transport.js'
+import type { SessionRecord } from '../stores/store.js'
+import { checkOptions, describeType, type Checked } from '../util/option-rules.js'
+import { callStore } from './call-store.js'
+import type { JsonData } from './json-types.js'
+import { createSession } from './manage/create.js'
+import {
+  endSessions, infoOf, listSessions, lookUp, totalsOf, type EndFilter, type ListingOptions, type SessionInfo, type SessionTotals, type TotalsOptions,
+} from './manage/list.js'
+import { restoreSessions, type RestoreOptions, type RestoreResult } from './manage/restore.js'
+import { saveSessions, type SaveOptions, type SaveResult } from './manage/save.js'
+import { Subscription, type UpdateListener } from './manage/subscribe.js'
+import { checkName } from './names.js'
+import {
+  callRules, defaults, providerRules, routeRules,
+  type CheckedTokenOptions, type CompleteTokenSessionOptions, type NewSession, type TokenCallOptions, type TokenRouteOptions, type TokenSessionOptions,
+} from './options.js'
+import { requestSessions } from './request-session.js'
+import { SessionState, type Identity, type SessionSettings } from './session-state.js'
+import { TokenSession, type SessionData } from './session.js'
+import { idOf, SharedTokens, tokenKinds } from './tokens.js'
+import { cookieTransport, type PlacedTransport } from './transport.js'
 
-/** What a route may say of its token sessions. */
-export interface TokenRouteOptions {
-  /** Seconds that a session lives without being used; each use begins them anew. `null`: for ever. @default 1800 */
-  ttl?: number | null | undefined
-  /** Seconds that a session lives at the most, from its creation on. `null`: for ever. @default null */
-  maxAge?: number | null | undefined
-  /**
-   * `'lazy'`: read from the store at first use, `request.session` is a promise. `'onRequest'`: read before the
-   * handler, `request.session` is the session itself.
-   * @default 'lazy'
-   */
-  load?: 'lazy' | 'onRequest' | undefined
-  /**
-   * When the store cannot be read: `'fail'` answers 503, `'anonymous'` goes on with an empty session that is not saved.
-   * @default 'fail'
-   */
-  onStoreError?: 'fail' | 'anonymous' | undefined
-}
+/**
+ * The address of a session: a text is a token. `name` is that of a shared session, `id` is what a listing says: a session
+ * can be described and ended by its id, but not opened.
+ */
+export type SessionAddress = string | { readonly token: string } | { readonly name: string } | { readonly id: string }
 
-/** What one `getSession()` call may say. */
-export interface TokenCallOptions extends Pick<TokenRouteOptions, 'ttl' | 'maxAge'> {
-  /** The session to open; a new one if there is none with this token. */
-  token?: string | undefined
-}
-
-/** Options of token sessions. */
-export interface TokenSessionOptions extends TokenRouteOptions {
-  /** @default memoryStore() */
-  store?: SessionStore | undefined
-  /** `false`: when a session expires its data is deleted, and the session itself stays, empty, its token valid. @default true */
-  deleteSession?: boolean | undefined
-  /** The form of tokens: 256 random bits in base64url, or an unsigned 64-bit integer as a decimal string. @default 'random256' */
-  token?: 'random256' | 'uint64' | undefined
-  /** How the token travels: a cookie by default. */
-  transport?: TokenTransport | undefined
-  /**
-   * What the tokens of shared sessions follow from: at least 32 bytes, the same in all processes. A list is for its
-   * rotation, the newest first: sessions that were made under an older one are found until they end.
-   * @default none: there are no shared sessions
-   */
-  secret?: Secret | undefined
+/** The tokens, of those asked for, that belong to a session. */
+export interface ExistingSessions {
+  readonly count: number
+  readonly tokens: readonly string[]
 }
 
 /** The management that every store allows: `create open load end exists info close`. */
-export type TokenManager<Data extends object> = Pick<SessionManager<Data>, keyof SessionManager<Data>>
+export type TokenManager<Data extends object> = Pick<TokenSessions<Data>, 'create' | 'open' | 'load' | 'end' | 'exists' | 'info' | 'close'>
 
 /** All of the management: the store can list, index, watch and restore its sessions. */
-export type CompleteTokenManager<Data extends object> = Pick<CompleteSessionManager<Data>, keyof CompleteSessionManager<Data>>
+export type CompleteTokenManager<Data extends object> =
+  TokenManager<Data> & Pick<TokenSessions<Data>, 'list' | 'endAll' | 'infoAll' | 'save' | 'restore' | 'subscribe'>
 
 /** Gives each client a session of its own, known by a token, and manages sessions outside of requests. */
 export interface TokenProvider<Data extends object, Exposed = Promise<TokenSession<Data>>>
@@ -68,37 +51,12 @@ export interface TokenProvider<Data extends object, Exposed = Promise<TokenSessi
 
 /** A provider whose store is complete, as `memoryStore()` and `redisStore()` are. */
 export interface CompleteTokenProvider<Data extends object, Exposed = Promise<TokenSession<Data>>>
-  extends TokenProvider<Data, Exposed>, CompleteTokenManager<Data> {
+  extends SessionProvider<Exposed, TokenRouteOptions, TokenCallOptions>, CompleteTokenManager<Data> {
   readonly kind: 'token'
 }
 
-/** Options of token sessions on a complete store. */
-export interface CompleteTokenSessionOptions extends TokenSessionOptions {
-  /** @default memoryStore() */
-  store?: CompleteStore
-}
-
-const routeRules = {
-  ttl: rules.seconds,
-  maxAge: rules.seconds,
-  load: oneOf('lazy', 'onRequest'),
-  onStoreError: oneOf('fail', 'anonymous'),
-} satisfies Record<keyof TokenRouteOptions, Rule>
-
-const providerRules: Record<keyof TokenSessionOptions, Rule> = {
-  ...routeRules,
-  store: withMethods('a session store such as memoryStore()', 'load', 'create', 'commit', 'renew', 'end', 'close'),
-  deleteSession: rules.boolean,
-  token: oneOf(...Object.keys(tokenKinds)),
-  transport: withMethods('a transport such as cookieTransport()', 'read', 'write'),
-  secret: secretRule,
-}
-
-const callRules: Record<keyof TokenCallOptions, Rule> = { ttl: rules.seconds, maxAge: rules.seconds, token: rules.text }
-
-interface Defaults extends Required<Pick<Checked<TokenSessionOptions>, 'ttl' | 'maxAge' | 'load' | 'onStoreError' | 'deleteSession' | 'token'>> {}
-
-const defaults: Defaults = Object.freeze({ ttl: 1800, maxAge: null, load: 'lazy', onStoreError: 'fail', deleteSession: true, token: 'random256' })
+/** Sessions that are asked for at once. */
+const atOnce = 256
 
 /**
  * Token sessions: each client has its own, known by a token that travels in a cookie or a header. The provider is
@@ -107,32 +65,45 @@ const defaults: Defaults = Object.freeze({ ttl: 1800, maxAge: null, load: 'lazy'
  *
  * @typeParam Data the keys and values of a session
  * @throws OptionError (`FST_SESSION_OPTION`)
+ *
+ * @example
+ * ```ts
+ * import Fastify from 'fastify'
+ * import requestSession, { tokenSessions, type SessionOf } from 'fastify-request-session'
+ *
+ * const users = tokenSessions<{ items: string[] }>({ ttl: 1800 })
+ * declare module 'fastify' { interface FastifyRequest { session: SessionOf<typeof users> } }
+ *
+ * const app = Fastify()
+ * await app.register(requestSession, { provider: users })
+ * app.post('/basket', async (request) => (await request.session).append('items', 'pizza'))
+ * ```
  */
-export function tokenSessions<Data extends object = SessionData> (options: CompleteTokenSessionOptions & { load: 'onRequest' }): CompleteTokenProvider<Data, TokenSession<Data>>
-export function tokenSessions<Data extends object = SessionData> (options: TokenSessionOptions & { load: 'onRequest' }): TokenProvider<Data, TokenSession<Data>>
-export function tokenSessions<Data extends object = SessionData> (options?: CompleteTokenSessionOptions): CompleteTokenProvider<Data>
-export function tokenSessions<Data extends object = SessionData> (options?: TokenSessionOptions): TokenProvider<Data>
+export function tokenSessions<Data extends JsonData<Data> = SessionData> (options: CompleteTokenSessionOptions & { load: 'onRequest' }): CompleteTokenProvider<Data, TokenSession<Data>>
+export function tokenSessions<Data extends JsonData<Data> = SessionData> (options: TokenSessionOptions & { load: 'onRequest' }): TokenProvider<Data, TokenSession<Data>>
+export function tokenSessions<Data extends JsonData<Data> = SessionData> (options?: CompleteTokenSessionOptions): CompleteTokenProvider<Data>
+export function tokenSessions<Data extends JsonData<Data> = SessionData> (options?: TokenSessionOptions): TokenProvider<Data>
 export function tokenSessions (options?: TokenSessionOptions): TokenProvider<SessionData, Promise<TokenSession> | TokenSession> {
   return new TokenSessions({ ...defaults, ...checkOptions<TokenSessionOptions>('tokenSessions()', options, providerRules) })
 }
 
-type CheckedOptions = Defaults & Checked<TokenSessionOptions>
-
-class TokenSessions extends CompleteSessionManager<SessionData> implements CompleteTokenProvider<SessionData, Promise<TokenSession> | TokenSession>, Claiming {
+/** The provider and manager of token sessions. A call that the store cannot serve is refused by name, with `FST_SESSION_STORE_LACKS`. */
+class TokenSessions<Data extends object = SessionData> implements SessionProvider<Promise<TokenSession> | TokenSession, TokenRouteOptions, TokenCallOptions>, Claiming {
   readonly kind = 'token'
   readonly commits = 'always'
   readonly claim: string | undefined
-  readonly #options: CheckedOptions
-  readonly #transport: TokenTransport
+  readonly #options: CheckedTokenOptions
+  readonly #settings: SessionSettings
+  readonly #sharedTokens: SharedTokens | undefined
+  readonly #subscriptions = new Set<Subscription>()
 
-  constructor (options: CheckedOptions) {
-    const { store = memoryStore(), token, deleteSession, ttl, maxAge, secret, transport = cookieTransport() } = options
+  constructor (options: CheckedTokenOptions) {
+    const { store = memoryStore(), token, deleteSession, ttl, maxAge, secret, onStoreError, transport = cookieTransport() } = options
     const tokens = tokenKinds[token]
-    const home: SessionHome = { store, tokens, deleteSession, lifetime: { ttl, maxAge } }
-    super(home, secret === undefined ? undefined : new SharedTokens(tokens, secret))
-    this.#options = options
-    this.#transport = transport
     this.claim = (transport as Partial<PlacedTransport>).place
+    this.#options = options
+    this.#settings = { store, tokens, deleteSession, lifetime: { ttl, maxAge }, transport, onStoreError }
+    this.#sharedTokens = secret === undefined ? undefined : new SharedTokens(tokens, secret)
   }
 
   forRoute (options: TokenRouteOptions | undefined, where: string): SessionOpener<Promise<TokenSession>> {
@@ -143,9 +114,163 @@ class TokenSessions extends CompleteSessionManager<SessionData> implements Compl
     return this.#opener(checkOptions<TokenCallOptions>(where, options, callRules))
   }
 
+  /**
+   * Makes a session, which the store has from then on. Later changes count with `await session.commit()`.
+   *
+   * @throws SessionExistsError (`FST_SESSION_EXISTS`) if there is a shared session of this name; NameError
+   *   (`FST_SESSION_NAME`), NoSecretError (`FST_SESSION_NO_SECRET`), OptionError, KeyError, ValueError
+   */
+  async create (options: NewSession<Data> = {}): Promise<TokenSession<Data>> {
+    const { identity, record } = await createSession(this.#settings, options as NewSession, (name) => this.#tokensOf(name, 'create()'))
+    return this.#session('create()', identity, record)
+  }
+
+  /**
+   * The shared session of a name; `undefined` if there is none.
+   * @throws NameError (`FST_SESSION_NAME`), NoSecretError (`FST_SESSION_NO_SECRET`)
+   */
+  async open (name: string): Promise<TokenSession<Data> | undefined> {
+    for (const token of this.#tokensOf(name, 'open()')) {
+      const session = await this.#load(token, 'open()')
+      if (session?.shared) return session
+    }
+    return undefined
+  }
+
+  /** The session of a token; `undefined` if there is none. Reading alone does not prolong its life: `touch()` and `commit()` do. */
+  async load (token: string): Promise<TokenSession<Data> | undefined> {
+    return this.#settings.tokens.valid(token) ? this.#load(token, 'load()') : undefined
+  }
+
+  /** Deletes a session and its data. `false` if there was none. */
+  async end (address: SessionAddress): Promise<boolean> {
+    const { store } = this.#settings
+    const ended = await Promise.all(this.#idsAt(address, 'end()').map((id) => callStore(() => store.end(id), (ended) => ended)))
+    return ended.includes(true)
+  }
+
+  /** Those of some tokens that belong to a session. */
+  async exists (tokens: string | Iterable<string>): Promise<ExistingSessions> {
+    const { store, tokens: kind } = this.#settings
+    const asked = typeof tokens === 'string' ? [tokens] : [...new Set(tokens)]
+    const existing: string[] = []
+    for (let i = 0; i < asked.length; i += atOnce) {
+      const some = asked.slice(i, i + atOnce)
+      const found = await Promise.all(some.map((token) => kind.valid(token) ? lookUp(store, idOf(token)) : undefined))
+      existing.push(...some.filter((_, n) => found[n] !== undefined))
+    }
+    return { count: existing.length, tokens: existing }
+  }
+
+  /** Describes a session, but for its data and its token. `undefined` if there is none. */
+  async info (address: SessionAddress): Promise<SessionInfo | undefined> {
+    for (const id of this.#idsAt(address, 'info()')) {
+      const summary = await lookUp(this.#settings.store, id)
+      if (summary !== undefined) return infoOf(id, summary, this.#settings.lifetime)
+    }
+    return undefined
+  }
+
+  /**
+   * Describes the sessions, one after the other, in no order. One that begins or ends meanwhile may be listed or not;
+   * a listed one was there when the store was asked. One that cannot be read is left out, see `onDamaged`.
+   * @throws StoreLacksError (`FST_SESSION_STORE_LACKS`), NameError (`FST_SESSION_NAME`), OptionError
+   */
+  list (options: ListingOptions = {}): AsyncGenerator<SessionInfo, undefined> {
+    return listSessions(this.#settings, options)
+  }
+
+  /**
+   * Ends all sessions, or all of a subject ("log out everywhere"). One that begins meanwhile may stay.
+   * @returns how many were ended
+   * @throws as `list` does
+   */
+  async endAll (filter: EndFilter = {}): Promise<number> {
+    return endSessions(this.#settings, filter)
+  }
+
+  /** Totals over all sessions, each of which is looked at. */
+  async infoAll (options: TotalsOptions = {}): Promise<SessionTotals> {
+    return totalsOf(this.#settings, options)
+  }
+
+  /**
+   * Saves all sessions, or those of some tokens, as lines of JSON, in memory that does not grow with their number. A session
+   * that changes meanwhile is saved as it was or as it is. A file is replaced once the new one is whole, and only its owner
+   * may read it; a stream is not ended.
+   * @throws StoreLacksError (`FST_SESSION_STORE_LACKS`), RecordError (`FST_SESSION_RECORD`), OptionError; the error of the
+   *   file or stream, or an AbortError
+   */
+  async save (target: Writable | string | URL, options: SaveOptions = {}): Promise<SaveResult> {
+    return saveSessions(this.#settings, target, options)
+  }
+
+  /**
+   * Puts saved sessions back, each wholly or not at all; their tokens, times and subjects are what they were.
+   * @throws RestoreVersionError (`FST_SESSION_RESTORE_VERSION`), RestoreLineError (`FST_SESSION_RESTORE_LINE`),
+   *   RestoreTruncatedError (`FST_SESSION_RESTORE_TRUNCATED`), RestoreConflictError (`FST_SESSION_RESTORE_CONFLICT`),
+   *   RestoreFullError (`FST_SESSION_RESTORE_FULL`), each with the counts as its `result`; StoreLacksError, OptionError; the
+   *   error of the file or stream
+   */
+  async restore (source: Readable | string | URL, options: RestoreOptions = {}): Promise<RestoreResult> {
+    return restoreSessions(this.#settings, source, options)
+  }
+
+  /**
+   * Follows a session, in any process: the listener is told of changed keys, of its expiry and of its end, one after the
+   * other; while it is at work, changes add up to one. A text that cannot be a token is the name of a shared session: pass
+   * a client's token on as `{ token }`. Ends by `close()` of the subscription, with the session, and when the app closes.
+   * @returns `undefined` if there is no such session
+   * @throws StoreLacksError (`FST_SESSION_STORE_LACKS`), NoSecretError, NameError, OptionError
+   */
+  async subscribe (address: SessionAddress, listener: UpdateListener): Promise<Subscription | undefined> {
+    const { store, tokens } = this.#settings
+    const isName = typeof address === 'string' && !tokens.valid(address)
+    for (const id of this.#idsAt(isName ? { name: address } : address, 'subscribe()')) {
+      const subscription = new Subscription(store, id, listener, (subscription) => { this.#subscriptions.delete(subscription) })
+      this.#subscriptions.add(subscription)
+      if (await subscription.start()) return subscription
+      this.#subscriptions.delete(subscription)
+    }
+    return undefined
+  }
+
+  /** Frees the provider's own timers and subscriptions. What it was given, a Redis client say, stays open. */
+  async close (): Promise<void> {
+    await Promise.all([...this.#subscriptions].map((subscription) => subscription.close()))
+    await this.#settings.store.close()
+  }
+
   #opener (own: Checked<TokenRouteOptions & TokenCallOptions>): SessionOpener<Promise<TokenSession>> {
     const { ttl, maxAge, load, onStoreError } = { ...this.#options, ...own }
-    const opening: OpeningRules = { home: { ...this.home, lifetime: { ttl, maxAge } }, transport: this.#transport, onStoreError, token: own.token }
-    return { early: load === 'onRequest', open: (context) => new OpenTokenSession(opening, context) }
+    return requestSessions({ ...this.#settings, lifetime: { ttl, maxAge }, onStoreError }, load === 'onRequest', own.token)
+  }
+
+  /** A session outside of a request: its user commits it. */
+  #session (call: string, identity: Identity, record: SessionRecord): TokenSession<Data> {
+    const context = { route: call, request: undefined, reply: undefined, log: undefined }
+    return new TokenSession<Data>(new SessionState({ ...this.#settings, onStoreError: 'fail' }, context, identity, record))
+  }
+
+  async #load (token: string, call: string): Promise<TokenSession<Data> | undefined> {
+    const id = idOf(token)
+    const record = await callStore(() => this.#settings.store.load(id), (record) => record)
+    return record && this.#session(call, { token, id }, record)
+  }
+
+  /** The ids that a session may be found under: one, or one for each secret. None for a text that cannot be a token. */
+  #idsAt (address: SessionAddress, call: string): string[] {
+    if (typeof address === 'string') return this.#settings.tokens.valid(address) ? [idOf(address)] : []
+    const { token, name, id } = Object(address) as { token?: unknown, name?: unknown, id?: unknown }
+    if (typeof token === 'string') return this.#idsAt(token, call)
+    if (name !== undefined) return this.#tokensOf(name, call).map(idOf)
+    if (typeof id === 'string') return [id]
+    throw new OptionError(call, `a session is addressed by its token, { token }, { name } or { id }; got ${describeType(address)}`)
+  }
+
+  #tokensOf (name: unknown, call: string): readonly [string, ...string[]] {
+    const checked = checkName(`${call}: name`, name)
+    if (this.#sharedTokens === undefined) throw new NoSecretError(call)
+    return this.#sharedTokens.of(checked)
   }
 }

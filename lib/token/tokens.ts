@@ -1,12 +1,12 @@
-import { hash, randomBytes } from 'node:crypto'
+import { createHmac, hash, randomBytes } from 'node:crypto'
 import { slotOf } from '../stores/slot.js'
 
-/** The form of tokens: what the client holds. */
+/** A form of tokens. A token is what the client holds. */
 export interface TokenKind {
   create (): string
   /** The token that follows from 32 bytes. */
   derive (bytes: Buffer): string
-  /** Whether a text can be a token at all: others never reach the store. */
+  /** True for a text that can be a token: others never reach the store. */
   valid (text: string): boolean
 }
 
@@ -28,7 +28,7 @@ const uint64: TokenKind = {
 
 export const tokenKinds = { random256, uint64 } as const
 
-/** What the store is keyed by: a SHA-256 of the token, so that a stolen dump cannot be replayed. */
+/** The key of a session in its store: a SHA-256 of the token, so that a stolen dump cannot be replayed. */
 export function idOf (token: string): string {
   return hash('sha256', token, 'base64url')
 }
@@ -40,4 +40,30 @@ export function renewedToken (kind: TokenKind, token: string): string {
   do renewed = kind.create()
   while (slotOf(idOf(renewed)) !== slot)
   return renewed
+}
+
+/** The secret of shared sessions, or several of them, the newest first. */
+export type Secret = string | Uint8Array | ReadonlyArray<string | Uint8Array>
+
+/** Gives the tokens that shared sessions have under a secret, or under each of several. */
+export class SharedTokens {
+  readonly #kind: TokenKind
+  readonly #keys: readonly Buffer[]
+
+  constructor (kind: TokenKind, secret: Secret) {
+    this.#kind = kind
+    const secrets = typeof secret === 'string' || secret instanceof Uint8Array ? [secret] : secret
+    // A key for this use alone: a token must not come out of anything else that the app signs with its secret.
+    this.#keys = secrets.map((secret) => createHmac('sha256', secret).update('fastify-request-session: shared session tokens').digest())
+  }
+
+  /** The tokens of a name, the first under the newest secret: an HMAC-SHA256 of the name (RFC 2104). */
+  of (name: string): readonly [string, ...string[]] {
+    return this.#keys.map((key) => this.#kind.derive(createHmac('sha256', key).update(name).digest())) as [string, ...string[]]
+  }
+}
+
+/** A random text that tells a shared session from those that had its name before. */
+export function newGeneration (): string {
+  return randomBytes(6).toString('base64url')
 }

@@ -1,9 +1,25 @@
+import { isIPv4 } from 'node:net'
 import { parseCookie, stringifySetCookie, type SetCookie } from 'cookie'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { checkOptions, oneOf, rules, type Rule } from '../util/option-rules.js'
 import { OptionError } from '../errors.js'
+import { keepPrivate } from './private-replies.js'
 
-/** How a token travels between client and server. Two functions: bring your own, or take one of the two below. */
+/**
+ * How a token travels between client and server: `cookieTransport()`, `headerTransport()`, or two functions of your own.
+ * A reply that your `write` gives a token must not be cached for others: set `Cache-Control` there.
+ *
+ * @example
+ * ```ts
+ * import { tokenSessions, type TokenTransport } from 'fastify-request-session'
+ *
+ * const inQuery: TokenTransport = {
+ *   read: (request) => (request.query as { token?: string }).token,
+ *   write: (reply, token) => { reply.header('x-token', token ?? '').header('cache-control', 'no-store') },
+ * }
+ * export const users = tokenSessions({ transport: inQuery })
+ * ```
+ */
 export interface TokenTransport {
   /** The token that the client presents, unchecked; `undefined` if there is none, or more than one. */
   read (request: FastifyRequest): string | undefined
@@ -14,70 +30,101 @@ export interface TokenTransport {
   write (reply: FastifyReply, token: string | undefined, expiresAt: number | null): void
 }
 
-/** A transport that says where it puts the token, so that two of one app do not overwrite each other's. */
+/** A transport that names its place in requests and replies, so that two of one app do not overwrite each other's tokens. */
 export interface PlacedTransport extends TokenTransport {
   /** For errors: `header authorization`. */
   readonly place: string
+  /** Keeps a reply out of shared caches if it has a token of this transport: its headers may have changed since `write`. */
+  protect (reply: FastifyReply): void
 }
 
-/** Options of the cookie (RFC 6265 and its successor, draft-ietf-httpbis-rfc6265bis). */
+/** The cookie's transport: a browser may send several cookies of one name, of other paths or domains. */
+export interface CookieTransport extends PlacedTransport {
+  /** The values of all cookies of this name, in the order of the header. `read` gives none if there is more than one. */
+  readAll (request: FastifyRequest): readonly string[]
+}
+
+/**
+ * Options of the cookie (RFC 6265 and its successor, draft-ietf-httpbis-rfc6265bis).
+ *
+ * @example
+ * ```ts
+ * import { cookieTransport, tokenSessions, type CookieOptions } from 'fastify-request-session'
+ *
+ * const options: CookieOptions = { name: 'shop', path: '/shop', sameSite: 'strict' }
+ * export const users = tokenSessions({ transport: cookieTransport(options) })
+ * ```
+ */
 export interface CookieOptions {
   /** @default '__Host-session' where `secure`, `path` and `domain` allow it, '__Secure-session' where only `secure` does, else 'session' */
   name?: string | undefined
-  /** @default none: this host only */
+  /** The domain whose hosts all get the cookie, without a leading dot: `example.com`. @default none: this host only */
   domain?: string | undefined
-  /** @default '/' */
+  /** The cookie is sent to this path and those below it. @default '/' */
   path?: string | undefined
   /**
-   * Whether browsers send the cookie over HTTPS only. `'auto'`: in production (`NODE_ENV=production`).
+   * `true`: browsers send the cookie over HTTPS only. `'auto'`: so in production (`NODE_ENV=production`, read when the transport is made), and
+   * elsewhere if the request came over HTTPS (Fastify's `request.protocol`, which knows proxies by `trustProxy`). The
+   * default name depends on `NODE_ENV` alone: it is the same for every request.
    * @default 'auto'
    */
   secure?: boolean | 'auto' | undefined
-  /** @default 'lax' */
+  /** `'none'` sends the cookie from other sites' pages too, and needs `secure: true`. @default 'lax' */
   sameSite?: 'strict' | 'lax' | 'none' | undefined
-  /** Whether the cookie is hidden from the page's scripts. @default true */
+  /** `true` hides the cookie from the page's scripts. @default true */
   httpOnly?: boolean | undefined
-  /** Whether an embedded page's cookie is kept apart for each embedding site (CHIPS). @default false */
+  /** `true` keeps the cookie of an embedded page apart for each embedding site (CHIPS). @default false */
   partitioned?: boolean | undefined
 }
 
+/** Browsers drop a cookie if its name and value have more bytes than this (rfc6265bis, section 5.7). */
+const maxCookie = 4096
+/** The longest form of a token, in characters. */
+const maxToken = 43
+/** Browsers ignore an attribute that has more bytes than this. */
+const maxAttribute = 1024
+/** The longest life that browsers give a cookie, in seconds: 400 days (rfc6265bis, section 5.5). */
+const maxCookieAge = 34_560_000
+
 const cookieRules: Record<keyof CookieOptions, Rule> = {
   name: {
-    allowed: "a cookie name: letters, digits and !#$%&'*+-.^_`|~",
-    test: (value) => typeof value === 'string' && /^[\w!#$%&'*+.^`|~-]+$/.test(value),
+    allowed: `a cookie name: 1 to ${maxCookie - maxToken} letters, digits and !#$%&'*+-.^_\`|~`,
+    test: (value) => isToken(value) && value.length <= maxCookie - maxToken,
+    harmless: true,
   },
   domain: {
-    allowed: 'a host name, without a leading dot',
-    test: (value) => typeof value === 'string' && /^[a-z\d](?:[a-z\d-]*[a-z\d])?(?:\.[a-z\d](?:[a-z\d-]*[a-z\d])?)*$/i.test(value),
+    allowed: 'a domain such as example.com, without a leading dot; leave it out for a cookie of this host alone. Browsers take no cookie for a top-level domain',
+    test: isCookieDomain,
+    harmless: true,
   },
-  path: { allowed: 'a path that starts with /', test: (value) => typeof value === 'string' && /^\/[\x20-\x3a\x3c-\x7e]*$/.test(value) },
+  path: {
+    allowed: `a path as it stands in a URL, of at most ${maxAttribute} characters: it starts with / and has no query, no . or .. between slashes, and no character that browsers escape`,
+    test: (value) => typeof value === 'string' && value.length <= maxAttribute && /^\/[^;?#"<>\\^`{}]*$/.test(value) && /^[!-~]*$/.test(value) && !/\/\.\.?(?:\/|$)/.test(value),
+    harmless: true,
+  },
   secure: oneOf(true, false, 'auto'),
   sameSite: oneOf('strict', 'lax', 'none'),
   httpOnly: rules.boolean,
   partitioned: rules.boolean,
 }
 
-/** The longest life that browsers give a cookie, in seconds: 400 days (rfc6265bis, section 5.5). */
-const maxCookieAge = 34_560_000
-
 /**
- * The token in a cookie: the default.
+ * Keeps the token in a cookie. This is the default transport: a cookie `__Host-session` in production, `session` elsewhere, with
+ * `HttpOnly`, `SameSite=Lax` and `Path=/`. A reply that sets the cookie is kept out of shared caches.
+ *
  * @throws OptionError (`FST_SESSION_OPTION`), also for combinations that a browser would drop in silence
+ * @example
+ * ```ts
+ * import { cookieTransport, tokenSessions } from 'fastify-request-session'
+ *
+ * export const users = tokenSessions({
+ *   ttl: 1800, // seconds
+ *   transport: cookieTransport({ name: 'shop', domain: 'example.com', secure: true, sameSite: 'strict' }),
+ * })
+ * ```
  */
-export function cookieTransport (options?: CookieOptions): PlacedTransport {
-  const where = 'cookieTransport()'
-  const checked = checkOptions<CookieOptions>(where, options, cookieRules)
-  const { domain, path = '/', sameSite = 'lax', httpOnly = true, partitioned = false } = checked
-  const secure = checked.secure === undefined || checked.secure === 'auto' ? process.env['NODE_ENV'] === 'production' : checked.secure
-  const name = checked.name ?? (!secure ? 'session' : domain === undefined && path === '/' ? '__Host-session' : '__Secure-session')
-  const refuse = (problem: string): never => { throw new OptionError(where, `browsers would drop this cookie: ${problem}`) }
-  if (/^__host-/i.test(name) && !(secure && domain === undefined && path === '/')) refuse(`the name ${name} needs secure: true, path: '/' and no domain`)
-  if (/^__secure-/i.test(name) && !secure) refuse(`the name ${name} needs secure: true`)
-  if (sameSite === 'none' && !secure) refuse("sameSite: 'none' needs secure: true")
-  if (partitioned && !secure) refuse('partitioned: true needs secure: true')
-
-  const attributes: SetCookie = { name, value: '', path, httpOnly, secure, sameSite, partitioned, ...domain !== undefined && { domain } }
-  const pair = `${name}=`
+export function cookieTransport (options?: CookieOptions): CookieTransport {
+  const { name, attributes, isAuto } = cookieOf('cookieTransport()', checkOptions<CookieOptions>('cookieTransport()', options, cookieRules))
   let warned = false
 
   function warnOnce (reply: FastifyReply): void {
@@ -87,48 +134,131 @@ export function cookieTransport (options?: CookieOptions): PlacedTransport {
   }
 
   return {
-    place: `cookie ${name} (${domain ?? 'this host'}, path ${path})`,
+    place: `cookie ${name} (${attributes.domain ?? 'this host'}, path ${attributes.path})`,
     read (request) {
       const header = request.headers.cookie
-      const first = header?.indexOf(pair) ?? -1
-      if (header === undefined || first < 0) return undefined
-      const repeated = header.includes(pair, first + pair.length) && isRepeated(header, pair)
-      return repeated ? undefined : parseCookie(header)[name]
+      const at = header === undefined ? -1 : findCookie(header, name, 0)
+      return header === undefined || at < 0 || findCookie(header, name, at + 1) >= 0 ? undefined : valueAt(header, name, at)
+    },
+    readAll (request) {
+      const header = request.headers.cookie ?? ''
+      const values: string[] = []
+      for (let at = findCookie(header, name, 0); at >= 0; at = findCookie(header, name, at + 1)) values.push(valueAt(header, name, at))
+      return values
     },
     write (reply, token, expiresAt) {
+      const secure = attributes.secure || (isAuto && reply.request.protocol === 'https')
       if (secure && !warned && reply.request.protocol === 'http') warnOnce(reply)
       const life = expiresAt === null ? maxCookieAge : Math.ceil((expiresAt - Date.now()) / 1000)
       const maxAge = token === undefined ? 0 : Math.min(life, maxCookieAge)
-      takeBack(reply, pair)
-      reply.header('set-cookie', stringifySetCookie({ ...attributes, value: token ?? '', maxAge }))
+      takeBack(reply, name)
+      reply.header('set-cookie', stringifySetCookie({ ...attributes, secure, value: token ?? '', maxAge }))
+      keepPrivate(reply, 'cookie')
+    },
+    protect (reply) {
+      if (reply.hasHeader('set-cookie') && cookiesSet(reply).some((cookie) => nameOf(cookie) === name)) keepPrivate(reply, 'cookie')
     },
   }
 }
 
-/** Of what this reply sets under one name only the last may stay (RFC 6265, section 4.1.1). */
-function takeBack (reply: FastifyReply, pair: string): void {
-  const set = reply.getHeader('set-cookie')
-  if (set === undefined) return
-  const others = [set].flat().map(String).filter((cookie) => !cookie.startsWith(pair))
+interface Cookie {
+  readonly name: string
+  readonly attributes: SetCookie & { readonly path: string, readonly secure: boolean }
+  /** True if a request over HTTPS makes the cookie `Secure`. */
+  readonly isAuto: boolean
+}
+
+/** @throws OptionError (`FST_SESSION_OPTION`) */
+function cookieOf (where: string, { name: ownName, domain, path = '/', secure: ownSecure = 'auto', sameSite = 'lax', httpOnly = true, partitioned = false }: CookieOptions): Cookie {
+  const isAuto = ownSecure === 'auto'
+  const secure = ownSecure === 'auto' ? process.env['NODE_ENV'] === 'production' : ownSecure
+  const name = ownName ?? (!secure ? 'session' : domain === undefined && path === '/' ? '__Host-session' : '__Secure-session')
+  const attributes = { name, value: '', path, httpOnly, secure, sameSite, partitioned, ...domain !== undefined && { domain } }
+  const refuse = (problem: string): never => { throw new OptionError(where, `browsers would drop this cookie: ${problem}`) }
+  const isHost = /^__host-/i.test(name)
+  if (/^__(?:secure|http)-/i.test(name) && !secure) refuse(`the name ${name} needs secure: true`)
+  if (isHost && !(secure && domain === undefined && path === '/')) refuse(`the name ${name} needs secure: true, path: '/' and no domain`)
+  if (/^__(?:host-)?http-/i.test(name) && !httpOnly) refuse(`the name ${name} needs httpOnly: true`)
+  if (sameSite === 'none' && !secure) refuse("sameSite: 'none' needs secure: true")
+  if (partitioned && !secure) refuse('partitioned: true needs secure: true')
+  try {
+    stringifySetCookie({ ...attributes, value: 'a'.repeat(maxToken), maxAge: 0 })
+  } catch (error) {
+    throw new OptionError(where, (error as Error).message) // whatever the rules above let through must not fail at the first login
+  }
+  return { name, attributes, isAuto }
+}
+
+function isToken (value: unknown): value is string {
+  return typeof value === 'string' && /^[\w!#$%&'*+.^`|~-]+$/.test(value)
+}
+
+/** One label is a top-level domain (but for `localhost`), and a last label that is a number makes an IP address. */
+function isCookieDomain (value: unknown): boolean {
+  if (typeof value !== 'string' || value.length > 253) return false
+  const labels = value.split('.')
+  if (!labels.every((label) => /^[a-z\d](?:[a-z\d-]{0,61}[a-z\d])?$/i.test(label))) return false
+  if (labels.length === 1) return value.toLowerCase() === 'localhost'
+  return !/^(?:\d+|0x[\da-f]*)$/i.test(labels.at(-1) as string) || isIPv4(value)
+}
+
+/**
+ * The index of the next cookie of this name, or -1. It sees the cookies that `parseCookie` sees: blanks and tabs around a
+ * name do not count.
+ */
+function findCookie (header: string, name: string, from: number): number {
+  for (let at = header.indexOf(name, from); at >= 0; at = header.indexOf(name, at + 1)) {
+    let before = at - 1
+    while (isBlank(header.charCodeAt(before))) before--
+    if (before >= 0 && header[before] !== ';') continue
+    let after = at + name.length
+    while (isBlank(header.charCodeAt(after))) after++
+    if (header[after] === '=') return at
+  }
+  return -1
+}
+
+/** The value of the cookie at an index, as `parseCookie` reads it. */
+function valueAt (header: string, name: string, at: number): string {
+  const end = header.indexOf(';', at)
+  return parseCookie(header.slice(at, end < 0 ? undefined : end))[name] as string
+}
+
+function isBlank (code: number): boolean {
+  return code === 0x20 || code === 0x09
+}
+
+function cookiesSet (reply: FastifyReply): string[] {
+  return [reply.getHeader('set-cookie') ?? []].flat().map(String)
+}
+
+/** The name of a cookie that a reply sets, as browsers read it. */
+function nameOf (cookie: string): string {
+  return cookie.slice(0, Math.max(cookie.indexOf('='), 0)).trim()
+}
+
+/** A reply sets each cookie once (RFC 6265, section 4.1.1): takes out earlier ones of this name. */
+function takeBack (reply: FastifyReply, name: string): void {
+  const set = cookiesSet(reply)
+  if (set.length === 0) return
+  const others = set.filter((cookie) => nameOf(cookie) !== name)
   reply.removeHeader('set-cookie')
   if (others.length > 0) reply.header('set-cookie', others)
 }
 
-/** Two cookies of one name: somebody else may have set one of them, and which is ours cannot be told. */
-function isRepeated (header: string, pair: string): boolean {
-  return header.split(';').filter((part) => part.trimStart().startsWith(pair)).length > 1
-}
-
-/** Of some headers Node keeps the first and drops the others in silence. */
-function isSentTwice (rawHeaders: readonly string[], name: string): boolean {
-  let times = 0
-  for (let i = 0; i < rawHeaders.length; i += 2) if (rawHeaders[i]?.length === name.length && rawHeaders[i]?.toLowerCase() === name) times++
-  return times > 1
-}
-
-/** Options of the header. */
+/**
+ * Options of the header.
+ *
+ * @example
+ * ```ts
+ * import { headerTransport, tokenSessions, type HeaderOptions } from 'fastify-request-session'
+ *
+ * const options: HeaderOptions = { name: 'x-session' }
+ * export const users = tokenSessions({ transport: headerTransport(options) })
+ * ```
+ */
 export interface HeaderOptions {
-  /** @default 'authorization' */
+  /** The same in requests and replies. A header with a meaning of its own in HTTP is refused. @default 'authorization' */
   name?: string | undefined
   /**
    * The word before the token; `null`: the header is the token alone.
@@ -137,17 +267,28 @@ export interface HeaderOptions {
   scheme?: string | null | undefined
 }
 
-const isFieldName = (value: unknown): boolean => typeof value === 'string' && /^[\w!#$%&'*+.^`|~-]+$/.test(value)
+/** Headers that HTTP, Node, browsers and proxies give a meaning, make or drop: a token in one would break the reply, or never arrive. */
+const reserved = new RegExp('^(?:__proto__|age|allow|alt-svc|cache-control|clear-site-data|connection|cookie2?|date|etag|expect|expires|forwarded|from|host|http2-settings|keep-alive|' +
+  'last-modified|link|location|max-forwards|origin|pragma|range|referer|refresh|retry-after|server|server-timing|set-cookie2?|strict-transport-security|' +
+  'surrogate-control|te|trailer|transfer-encoding|upgrade|user-agent|vary|via|warning|www-authenticate|.*-cache-control|' +
+  '(?:accept|access-control|content|cross-origin|if|proxy|sec|x-accel|x-forwarded)-.*|accept)$')
 
 /**
- * The token in a request header, for clients that keep it themselves. A new token is sent in the reply's header of
- * the same name; an empty one says that the session has ended.
+ * Keeps the token in a request header, for clients that are no browsers. A new token is sent in the reply's header of the same name;
+ * an empty one says that the session has ended. A reply with a token is kept out of shared caches.
+ *
  * @throws OptionError (`FST_SESSION_OPTION`)
+ * @example
+ * ```ts
+ * import { headerTransport, tokenSessions } from 'fastify-request-session'
+ *
+ * export const devices = tokenSessions({ transport: headerTransport({ name: 'authorization', scheme: 'Bearer' }) })
+ * ```
  */
 export function headerTransport (options?: HeaderOptions): PlacedTransport {
   const checked = checkOptions<HeaderOptions>('headerTransport()', options, {
-    name: { allowed: 'the name of a header', test: isFieldName },
-    scheme: { allowed: 'a word, or null for none', test: (value) => value === null || isFieldName(value) },
+    name: { allowed: 'the name of a header that HTTP gives no other meaning', test: (value) => isToken(value) && !reserved.test(value.toLowerCase()), harmless: true },
+    scheme: { allowed: 'a word, or null for none', test: (value) => value === null || isToken(value) },
   })
   const name = (checked.name ?? 'authorization').toLowerCase()
   const scheme = checked.scheme === undefined ? (name === 'authorization' ? 'Bearer' : null) : checked.scheme
@@ -161,6 +302,17 @@ export function headerTransport (options?: HeaderOptions): PlacedTransport {
     },
     write (reply, token) {
       reply.header(name, token === undefined ? '' : prefix + token)
+      keepPrivate(reply, name)
+    },
+    protect (reply) {
+      if (reply.getHeader(name) !== undefined) keepPrivate(reply, name)
     },
   }
+}
+
+/** Node keeps the first of some headers that are sent twice, and says nothing of the others. */
+function isSentTwice (rawHeaders: readonly string[], name: string): boolean {
+  let times = 0
+  for (let i = 0; i < rawHeaders.length; i += 2) if (rawHeaders[i]?.length === name.length && rawHeaders[i]?.toLowerCase() === name) times++
+  return times > 1
 }

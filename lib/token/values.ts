@@ -1,69 +1,116 @@
-import { show } from '../util/option-rules.js'
+import { describeType, isPlainObject, show } from '../util/option-rules.js'
 import { KeyError, RecordError, ValueError } from '../errors.js'
 
-/** Values nested deeper than this are refused. */
+/** The deepest nesting of a value. */
 const maxDepth = 200
+
+const notKept = ', which JSON does not keep: store plain objects and arrays.'
+
+/** Where in a value something is that JSON does not keep, and what is wrong with it. */
+interface Problem {
+  path: string
+  readonly text: string
+}
 
 /** @throws KeyError (`FST_SESSION_KEY`) */
 export function checkKey (key: unknown): asserts key is string {
-  if (typeof key !== 'string' || key === '' || !isWellFormed(key)) throw new KeyError(show(key))
+  if (typeof key !== 'string' || key === '' || !isWellFormed(key)) throw new KeyError(describeType(key))
 }
 
-/** A lone surrogate would come back from a store as another character. */
+/** False for a text with a lone surrogate: UTF-8 has none, so a store would return another character. */
 export function isWellFormed (text: string): boolean {
   return !/\p{Surrogate}/u.test(text)
 }
 
 /**
- * Checks that JSON can hold a value as it is. What has a `toJSON` (a Date, say) is what that gives, from now on.
+ * Returns the value, if a later request reads from its JSON text what it holds now. Exceptions that everybody expects:
+ * a property that is `undefined` is left out, and -0 becomes 0.
  * @throws ValueError (`FST_SESSION_VALUE`) that says where in the value the problem is
  */
-export function checkValue (key: string, value: unknown): unknown {
+export function checkValue<T> (key: string, value: T): T {
   if (isAtom(value)) return value
-  return walk(key, value, '', []) ? JSON.parse(JSON.stringify(value)) : value
+  const problem = findProblem(value, [], maxDepth)
+  if (problem === undefined) return value
+  throw new ValueError(show(key), `${problem.path === '' ? 'it' : problem.path} ${problem.text}`)
+}
+
+/** True if JSON keeps the whole value. Depth does not count here: a text of any depth may have been stored by others. */
+export function isKept (value: unknown): boolean {
+  return findProblem(value, [], Infinity) === undefined
+}
+
+/** True for a plain object with nothing but values under strings: all that `Object.entries` sees is all that it has. */
+export function isStorableObject (value: unknown): boolean {
+  return isPlainObject(value) && findInShape(value, Object.keys(value)) === undefined
 }
 
 function isAtom (value: unknown): boolean {
-  return value === null || typeof value === 'string' || typeof value === 'boolean' || (typeof value === 'number' && Number.isFinite(value))
+  return typeof value === 'string' || typeof value === 'boolean' || value === null || (typeof value === 'number' && Number.isFinite(value))
 }
 
-/** Whether something in the value has a `toJSON`. */
-function walk (key: string, value: unknown, path: string, parents: object[]): boolean {
-  if (isAtom(value)) return false
-  const at = path === '' ? 'it' : path
-  if (typeof value !== 'object' || value === null) {
-    throw new ValueError(show(key), `${at} is ${typeof value === 'number' ? String(value) : `of type ${typeof value}`}, which JSON cannot hold.`)
-  }
-  if (parents.includes(value)) throw new ValueError(show(key), `${at} refers back to an object that it is in.`)
-  if (parents.length === maxDepth) throw new ValueError(show(key), `it is nested more than ${maxDepth} levels deep.`)
-  if (typeof (value as { toJSON?: unknown }).toJSON === 'function') {
-    const json: unknown = (value as { toJSON: (key: string) => unknown }).toJSON('')
-    parents.push(value)
-    walk(key, json, path, parents)
-    parents.pop()
-    return true
-  }
-  let converted = false
+function findProblem (value: unknown, parents: object[], maxDepth: number): Problem | undefined {
+  if (isAtom(value)) return undefined
+  if (typeof value !== 'object' || value === null) return problem(`is ${describeType(value)}, which JSON does not keep.`)
+  if (parents.includes(value)) return problem('refers back to an object that it is in.')
+  if (parents.length === maxDepth) return problem(`is nested more than ${maxDepth} levels deep.`)
   parents.push(value)
-  if (Array.isArray(value)) {
-    for (let i = 0; i < value.length; i++) converted = walk(key, value[i], `${path}[${i}]`, parents) || converted
-    parents.pop()
-    return converted
-  }
-  const prototype: unknown = Object.getPrototypeOf(value)
-  if (prototype !== null && prototype !== Object.prototype && Object.getPrototypeOf(prototype) !== null) {
-    throw new ValueError(show(key), `${at} is ${nameOf(value)}, which JSON cannot hold: store plain objects and arrays.`)
-  }
-  for (const name of Object.keys(value)) {
-    converted = walk(key, (value as Record<string, unknown>)[name], path === '' ? name : `${path}.${name}`, parents) || converted
-  }
+  const found = Array.isArray(value) ? findInArray(value, parents, maxDepth) : findInObject(value as Record<string, unknown>, parents, maxDepth)
   parents.pop()
-  return converted
+  return found
 }
 
-function nameOf (value: object): string {
-  const { constructor } = value as { constructor?: unknown }
-  return typeof constructor === 'function' ? `a ${constructor.name}` : 'an object with a prototype of its own'
+function findInArray (array: unknown[], parents: object[], maxDepth: number): Problem | undefined {
+  if (!hasArrayPrototype(array)) return problem(`is ${describeType(array)}${notKept}`)
+  for (let i = 0; i < array.length; i++) {
+    const found = findProblem(array[i], parents, maxDepth)
+    if (found !== undefined) return within(`[${i}]`, found)
+  }
+  if (Object.keys(array).length !== array.length || Object.getOwnPropertySymbols(array).length > 0) {
+    return problem('is an array with properties or holes, which JSON does not keep.')
+  }
+  return undefined
+}
+
+function findInObject (object: Record<string, unknown>, parents: object[], maxDepth: number): Problem | undefined {
+  const names = Object.keys(object)
+  const shape = findInShape(object, names)
+  if (shape !== undefined) return shape
+  for (const name of names) {
+    const value = object[name]
+    if (value === undefined) continue
+    const found = findProblem(value, parents, maxDepth)
+    if (found !== undefined) return within(name, found)
+  }
+  return undefined
+}
+
+function findInShape (object: object, names: string[]): Problem | undefined {
+  if (!isPlainObject(object)) return problem(`is ${describeType(object)}${notKept}`)
+  if (Object.getOwnPropertyNames(object).length !== names.length) return problem('has a hidden (non-enumerable) property, which JSON does not keep.')
+  if (Object.getOwnPropertySymbols(object).length > 0) return problem('has a symbol as a key, which JSON does not keep.')
+  for (const name of names) {
+    if (lookupGetter.call(object, name) !== undefined) return within(name, problem('is computed by a getter, which JSON does not keep.'))
+  }
+  return undefined
+}
+
+/** Allocates nothing, unlike `Object.getOwnPropertyDescriptor`. */
+const lookupGetter = Reflect.get(Object.prototype, '__lookupGetter__') as (this: object, name: string) => unknown
+
+/** True also for an array of another realm (`node:vm`): there as here `Array.prototype` is an array itself. */
+function hasArrayPrototype (array: unknown[]): boolean {
+  const prototype: unknown = Object.getPrototypeOf(array)
+  return prototype === Array.prototype || Array.isArray(prototype)
+}
+
+function problem (text: string): Problem {
+  return { path: '', text }
+}
+
+function within (step: string, found: Problem): Problem {
+  const { path } = found
+  found.path = path === '' || path.startsWith('[') ? step + path : `${step}.${path}`
+  return found
 }
 
 /** @throws RecordError (`FST_SESSION_RECORD`) */

@@ -1,13 +1,13 @@
-import { Chain, type Link } from './linked-list.js'
+import { LinkedList, type Link } from './linked-list.js'
 
-/** The most ticks of the clock within one timeout; a tick is a millisecond at the least. */
+/** The most ticks of the timer within one timeout; a tick is a millisecond at the least. */
 const maxTicks = 16
 
 /** A call that waits for its answer. */
 class Call implements Link<Call> {
   older: Call | undefined = undefined
   newer: Call | undefined = undefined
-  waits = true
+  waiting = true
   readonly expire: () => void
   /** The tick in which it began. */
   readonly began: number
@@ -31,7 +31,7 @@ export class Deadlines {
   readonly #interval: number
   #timer: NodeJS.Timeout | undefined
   #tick = 0
-  readonly #calls = new Chain<Call>()
+  readonly #calls = new LinkedList<Call>()
 
   /** @param timeout milliseconds */
   constructor (timeout: number) {
@@ -41,6 +41,24 @@ export class Deadlines {
     this.latest = Math.ceil(timeout + this.#interval)
   }
 
+  /**
+   * Settles as the promise does, or rejects once the timeout is over.
+   * @param onTimeout makes the error of that rejection
+   */
+  limit<T> (promise: Promise<T>, onTimeout: () => Error): Promise<T> {
+    return new Promise((resolve, reject) => {
+      const call = this.start(() => reject(onTimeout()))
+      promise.then((value) => {
+        this.end(call)
+        resolve(value)
+      }, (error: unknown) => {
+        this.end(call)
+        reject(error)
+      })
+    })
+  }
+
+  /** Begins a call; `limit` is for one that is a promise. */
   start (expire: () => void): Call {
     const call = new Call(expire, this.#tick)
     this.#calls.add(call)
@@ -50,10 +68,10 @@ export class Deadlines {
   }
 
   end (call: Call): void {
-    if (!call.waits) return
-    call.waits = false
+    if (!call.waiting) return
+    call.waiting = false
     this.#calls.remove(call)
-    // The clock goes on for a while, but a process that has nothing else to do need not wait for it.
+    // The timer goes on until its next tick, but a process that has nothing else to do need not wait for it.
     if (this.#calls.size === 0) this.#timer?.unref()
   }
 
@@ -70,7 +88,7 @@ export class Deadlines {
   }
 }
 
-/** One for each timeout that is in use. */
+/** One instance for each timeout that is in use. */
 const known = new Map<number, Deadlines>()
 
 /** @param timeout milliseconds */

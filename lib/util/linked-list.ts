@@ -1,45 +1,46 @@
-/** What a chain links: the neighbours are the chain's own business. */
+/** An entry of a `LinkedList`, which alone writes these two. */
 export interface Link<T> {
   older: T | undefined
   newer: T | undefined
 }
 
-/** Things in the order in which they were added. They carry their links themselves: a Set would cost each request more. */
-export class Chain<T extends Link<T>> {
+/** Entries in the order in which they were added. They carry their links themselves, which costs less than a `Set`. */
+export class LinkedList<T extends Link<T>> {
   #oldest: T | undefined
   #newest: T | undefined
   #size = 0
 
   get oldest (): T | undefined { return this.#oldest }
+  get newest (): T | undefined { return this.#newest }
   get size (): number { return this.#size }
 
-  add (link: T): void {
-    link.older = this.#newest
-    if (this.#newest === undefined) this.#oldest = link
-    else this.#newest.newer = link
-    this.#newest = link
+  add (entry: T): void {
+    entry.older = this.#newest
+    if (this.#newest === undefined) this.#oldest = entry
+    else this.#newest.newer = entry
+    this.#newest = entry
     this.#size++
   }
 
-  /** @param link is in this chain */
-  remove (link: T): void {
-    const { older, newer } = link
+  /** @param entry is in this list */
+  remove (entry: T): void {
+    const { older, newer } = entry
     if (older === undefined) this.#oldest = newer
     else older.newer = newer
     if (newer === undefined) this.#newest = older
     else newer.older = older
-    // What is old and dead would keep its younger neighbours alive, and they theirs, until the next full collection.
-    link.older = link.newer = undefined
+    // Clear the links: a dead entry in V8's old space would keep its younger neighbours alive until the next full collection.
+    entry.older = entry.newer = undefined
     this.#size--
   }
 
-  /** The oldest first. What was just given may be removed. */
+  /** The oldest first. The entry that was just given may be removed. */
   * [Symbol.iterator] (): Generator<T, undefined> {
-    let link = this.#oldest
-    while (link !== undefined) {
-      const { newer } = link
-      yield link
-      link = newer
+    let entry = this.#oldest
+    while (entry !== undefined) {
+      const { newer } = entry
+      yield entry
+      entry = newer
     }
   }
 }

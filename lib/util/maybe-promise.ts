@@ -1,9 +1,25 @@
-/** What a synchronous store or provider may answer with at once, and another with a promise. */
+/** An answer that a synchronous store or provider gives at once, and another one as a promise. */
 export type MaybePromise<T> = T | Promise<T>
 
 export function isPromise (value: unknown): value is Promise<unknown> {
   return typeof value === 'object' && value !== null && typeof (value as Promise<unknown>).then === 'function'
 }
 
-/** For an answer that nobody needs, and an error that somebody else reports. */
+/** Ignores an answer that nobody needs, or an error that somebody else reports. */
 export function nothing (): void {}
+
+/**
+ * Runs `work` and goes on with its answer: at once if the answer is there at once. An error of `work`, thrown or
+ * rejected, goes to `failed`; an error of `next` does not.
+ */
+export function attempt<T, R> (
+  work: () => MaybePromise<T>, next: (answer: T) => MaybePromise<R>, failed: (error: unknown) => MaybePromise<R>
+): MaybePromise<R> {
+  let answer: MaybePromise<T>
+  try {
+    answer = work()
+  } catch (error) {
+    return failed(error)
+  }
+  return isPromise(answer) ? (answer as Promise<T>).then(next, failed) : next(answer)
+}

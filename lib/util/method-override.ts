@@ -1,33 +1,33 @@
-/** A method as it is found. */
+/** A method of a driver's object. */
 export type Method = (this: object, ...args: unknown[]) => unknown
 
 /**
- * Gives an object of a driver methods of ours without touching the driver: a prototype in front of its own, made once
- * for each class. It stays an object of that class. Set what the methods need before: a property that is added behind
- * the new prototype would give each object a hidden class of its own in V8.
+ * Puts a prototype of ours between an object and its class, made once for each class. The object remains an instance of
+ * that class, and the class itself is not changed. Properties that our methods need must be set before: one that is added
+ * behind the new prototype gives each object a hidden class of its own in V8.
  *
- * @param prototypes those that were made
- * @param fill gives a new prototype, which inherits from the driver's, its methods
+ * @param prototypes the prototypes made so far, by the class's own
+ * @param addMethods gives a new prototype its methods
  */
-export function derive (target: object, prototypes: WeakMap<object, object>, fill: (prototype: object) => void): void {
+export function insertPrototype (target: object, prototypes: WeakMap<object, object>, addMethods: (prototype: object) => void): void {
   const original = Object.getPrototypeOf(target) as object
-  let derived = prototypes.get(original)
-  if (derived === undefined) {
-    derived = Object.create(original) as object
-    fill(derived)
-    prototypes.set(original, derived)
+  let inserted = prototypes.get(original)
+  if (inserted === undefined) {
+    inserted = Object.create(original) as object
+    addMethods(inserted)
+    prototypes.set(original, inserted)
   }
-  Object.setPrototypeOf(target, derived)
+  Object.setPrototypeOf(target, inserted)
 }
 
-/** A method that some version of the driver may not have is left out. */
-export function override<This> (target: object, name: string | symbol, wrap: (method: Method) => (this: This, ...args: never[]) => unknown): void {
-  const method: unknown = find(target, name)?.value
-  if (typeof method === 'function') define(target, name, { value: wrap(method as Method), writable: true })
+/** Replaces a method by one that is made from it. A method that this version of the driver lacks is left out. */
+export function overrideMethod<This> (target: object, name: string | symbol, wrap: (method: Method) => (this: This, ...args: never[]) => unknown): void {
+  const method: unknown = findProperty(target, name)?.value
+  if (typeof method === 'function') defineProperty(target, name, { value: wrap(method as Method), writable: true })
 }
 
-/** What an object or a prototype has of its own or inherits. */
-export function find (start: object, name: string | symbol): PropertyDescriptor | undefined {
+/** The descriptor of a property that an object has or inherits. */
+export function findProperty (start: object, name: string | symbol): PropertyDescriptor | undefined {
   for (let object: object | null = start; object !== null; object = Object.getPrototypeOf(object) as object | null) {
     const descriptor = Object.getOwnPropertyDescriptor(object, name)
     if (descriptor !== undefined) return descriptor
@@ -35,6 +35,7 @@ export function find (start: object, name: string | symbol): PropertyDescriptor 
   return undefined
 }
 
-export function define (target: object, name: string | symbol, descriptor: PropertyDescriptor): void {
+/** Defines a property that can be redefined later, and is not enumerated. */
+export function defineProperty (target: object, name: string | symbol, descriptor: PropertyDescriptor): void {
   Object.defineProperty(target, name, { configurable: true, ...descriptor })
 }

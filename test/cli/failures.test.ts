@@ -93,7 +93,7 @@ await Promise.all([
     t.match(right, { code: 0 })
     t.match(wrong, { code: 1, stdout: '', stderr: /^error: FST_SESSION_STORE_UNAVAILABLE: .*\n$/ })
     t.match(none, { code: 1, stdout: '', stderr: /^error: FST_SESSION_STORE_UNAVAILABLE: .*NOAUTH.*\n$/ })
-    t.match(alone, { code: 1, stdout: '', stderr: /--cluster\n$/ }, 'which has but a part of the sessions')
+    t.match(alone, { code: 1, stdout: '', stderr: /--cluster\)\n$/ }, 'which has but a part of the sessions')
     t.notOk([wrong, none].some(({ stderr }) => stderr.includes('sesame')))
   }),
 ])

@@ -8,7 +8,7 @@ import { openDatabase } from '../../examples/people/database.js'
 import { buildApp } from '../../examples/people/main.js'
 import { prepare, type Graph } from '../../examples/people/people.js'
 import { runDemo } from '../support/demo.js'
-import { assertNothingOpen } from '../support/graph/graph.js'
+import { assertNothingOpen } from '../support/neo4j/driver.js'
 import { chromiumForTest, neo4jForTest } from '../support/servers/require.js'
 
 t.test('the people', async (t) => {

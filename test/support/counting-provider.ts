@@ -76,7 +76,7 @@ export class CountingProvider<Exposed = unknown> implements SessionProvider<Expo
     }
     this.sessions.push(counted)
     let replyOver = false
-    raw?.prependOnceListener('close', () => { replyOver = true })
+    for (const event of ['finish', 'error', 'close']) raw?.prependOnceListener(event, () => { replyOver = true })
     const settled = (): void => { counted.settledAfterHeaders = raw?.headersSent ?? false }
     return {
       session: inner.session,

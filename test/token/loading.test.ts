@@ -71,7 +71,7 @@ t.test('what is used before it is loaded says so, and how to load it', async (t)
     app.get('/', async (request) => {
       const unloaded = request.session as unknown as Record<string, () => unknown>
       const outcomes: Record<string, string | undefined> = {}
-      for (const name of Object.getOwnPropertyNames(TokenSession.prototype).filter((name) => name !== 'constructor')) {
+      for (const name of Object.getOwnPropertyNames(TokenSession.prototype).filter((name) => !['constructor', 'then', 'toJSON'].includes(name))) {
         try {
           const member = unloaded[name]
           outcomes[name] = typeof member === 'function' ? (member.call(unloaded), 'answered') : 'read'

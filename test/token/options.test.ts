@@ -1,7 +1,9 @@
 import Fastify from 'fastify'
 import { Redis } from 'ioredis'
 import t from 'tap'
-import requestSession, { getSession, memoryStore, redisStore, tokenSessions, type TokenSessionOptions } from '../../lib/index.js'
+import requestSession, {
+  cookieTransport, getSession, memoryStore, neo4jSessions, ravenSessions, redisStore, tokenSessions, type TokenSessionOptions,
+} from '../../lib/index.js'
 
 const seconds = 'a whole number of seconds from 1 to 2147483647, or null for never'
 const badSeconds = [0, -1, 1.5, NaN, Infinity, -Infinity, 2 ** 31, 1e21, '60', '', true, {}, [], 60n, Symbol('s'), new Date()]
@@ -43,7 +45,7 @@ t.test('tokenSessions(): a wrong option is refused when it is made', async (t) =
   for (const [name, value] of Object.entries(unknown)) {
     t.throws(() => tokenSessions({ [name]: value } as TokenSessionOptions), says('tokenSessions()', `unknown option '${name}'`, 'allowed: ttl, maxAge, load, onStoreError, store'), name)
   }
-  for (const options of [null, 'x', 1, [], () => {}]) t.throws(() => tokenSessions(options as never), says('tokenSessions()', 'options must be an object', ''))
+  for (const options of [null, 'x', 1, [], () => {}, new Map(), new Date(), Promise.resolve({ ttl: 5 })]) t.throws(() => tokenSessions(options as never), says('tokenSessions()', 'options must be an object', ''))
 })
 
 t.test('a route: a wrong option stops the app from booting, and names the route', async (t) => {
@@ -93,7 +95,7 @@ t.test('the plugin: a wrong option stops the app from booting', async (t) => {
   }
   const app = Fastify()
   app.register(requestSession, { ttl: 5 } as never)
-  await t.rejects(async () => app.ready(), says('requestSession', "unknown option 'ttl' (5)", 'allowed: '))
+  await t.rejects(async () => app.ready(), says('requestSession', "unknown option 'ttl';", 'allowed: '))
 })
 
 t.test('the stores', async (t) => {
@@ -121,15 +123,86 @@ t.test('the caller\'s objects are not written to, may be frozen, and undefined i
   t.equal((await app.inject('/')).body, '5')
 })
 
-t.test('an error is short, on one line, and does not give away what is inside of a value', async (t) => {
-  const store = { options: { password: 'hunter2' }, padding: 'x'.repeat(10_000) }
-  try {
-    tokenSessions({ store: store as never })
-    t.fail('refused')
-  } catch (error) {
+/** Long enough to be a secret, and a password in each way to write it down. */
+const secret = 'hunter2-hunter2-hunter2-hunter2-hunter2'
+const token = 18446744073709551557n
+class Client { readonly options = { password: secret } }
+
+t.test('an error is short, on one line, and shows nothing of a value that may be a secret', async (t) => {
+  const users = tokenSessions({ token: 'uint64', secret })
+  const driver = { session: () => ({}), verifyConnectivity: async () => {}, close: async () => {} }
+  const misuses: Array<[string, () => unknown]> = [
+    ['a store with its client\'s options', () => tokenSessions({ store: { options: { password: secret }, padding: 'x'.repeat(10_000) } as never })],
+    ['a store that is a URL', () => tokenSessions({ store: `redis://:${secret}@redis:6379` as never })],
+    ['a store that is a client', () => tokenSessions({ store: new Client() as never })],
+    ['a misspelt option', () => tokenSessions({ secrets: secret } as never)],
+    ['a secret that is too short', () => tokenSessions({ secret: 'hunter2' })],
+    ['a secret in a list', () => tokenSessions({ secret: [secret, 'hunter2'] })],
+    ['a secret in the place of the form', () => tokenSessions({ token: secret as never })],
+    ['a token in the place of the form', () => tokenSessions({ token: String(token) as never })],
+    ['a secret in the place of the options', () => tokenSessions(secret as never)],
+    ['a secret in the place of a transport', () => tokenSessions({ transport: [secret] as never })],
+    ['a Redis client\'s options', () => redisStore({ host: 'redis', password: secret } as never)],
+    ['a Redis\' URL', () => redisStore(`redis://:${secret}@redis` as never)],
+    ['a prefix', () => redisStore(new Redis({ lazyConnect: true }), { prefix: { secret } as never })],
+    ['a driver', () => neo4jSessions({ uri: 'neo4j://db', password: secret } as never)],
+    ['a driver\'s URL', () => neo4jSessions(`neo4j://neo4j:${secret}@db` as never)],
+    ['an auth without a scheme', () => neo4jSessions(driver as never, { auth: { principal: 'neo4j', credentials: secret } } as never)],
+    ['a config', () => neo4jSessions(driver as never, secret as never)],
+    ['a document store', () => ravenSessions({ urls: [], authOptions: { password: secret } } as never)],
+    ['a document store\'s URL', () => ravenSessions(`https://${secret}@db` as never)],
+    ['a bigint token of getSession()', () => getSession(users, null, () => 'x', { token: token as never })],
+    ['a numeric token of getSession()', () => getSession(users, null, () => 'x', { token: Number(token) as never })],
+    ['a bigint token of end()', () => users.end({ token: token as never })],
+    ['a bigint of end()', () => users.end(token as never)],
+    ['a misspelt address', () => users.end({ tokn: String(token) } as never)],
+    ['a name that is no text', () => users.create({ name: { secret } as never })],
+    ['a name that is too long', () => users.create({ name: secret.repeat(10) })],
+    ['a subject', () => users.create({ subject: [secret] as never })],
+    ['data', () => users.create({ data: [secret] as never })],
+    ['a filter', () => users.list({ subject: undefined, name: secret } as never).next()],
+    ['a cookie\'s option', () => cookieTransport({ domain: { secret } as never })],
+    ['a plugin\'s option', () => Fastify().register(requestSession, { secret } as never).ready()],
+    ['a route\'s config', async () => {
+      const app = Fastify()
+      await app.register(requestSession)
+      app.get('/', { config: { session: secret as never } }, async () => '')
+    }],
+    ['a key', async () => (await users.create()).set({ secret } as never, 1)],
+    ['a key that is a text', async () => (await users.create()).set(`\ud800${secret}`, 1)],
+    ['a value', async () => (await users.create()).set('a', Object.assign([], { secret }))],
+    ['a value to increment', async () => (await users.create({ data: { a: secret } })).increment('a')],
+    ['an amount', async () => (await users.create()).increment('a', { secret } as never)],
+    ['an idle time', async () => (await users.create()).expire({ secret } as never)],
+  ]
+  for (const [name, misuse] of misuses) {
+    const error = await new Promise((resolve) => { resolve(misuse()) }).then(() => undefined, (error: unknown) => error)
+    t.match(error, { code: /^FST_SESSION_/ }, name)
     const { message } = error as Error
-    t.notOk(message.includes('hunter2'))
-    t.notOk(message.includes('\n'))
+    t.notMatch(message, /hunter2|18446744|\n/, `${name}: ${message}`)
     t.ok(message.length < 400)
   }
+})
+
+t.test('an error names the type that was given, and shows a value that is harmless', async (t) => {
+  const got = (make: () => unknown): string => {
+    try {
+      make()
+    } catch (error) {
+      return (error as Error).message.replace(/^.*; got /, '')
+    }
+    return ''
+  }
+  const types: Array<[unknown, string]> = [
+    [undefined, 'undefined'], [null, 'null'], [true, 'true'], ['', 'an empty string'], ['x', 'a string of 1 character'], ['secret', 'a string of 6 characters'],
+    [1.5, 'a number'], [NaN, 'NaN'], [-Infinity, '-Infinity'], [1n, 'a bigint'], [Symbol('secret'), 'a symbol'], [() => 'secret', 'a function'], [Client, 'a function'],
+    [[1, 2, 3], 'an Array of 3'], [{ secret }, 'an object'], [Object.create(null), 'an object'], [new Client(), 'an instance of Client'], [new Map(), 'an instance of Map'],
+    [Object.create({}), 'an object with a prototype of its own'], [{ constructor: { name: secret } }, 'an object'],
+  ]
+  for (const [value, type] of types) t.equal(got(() => neo4jSessions(value as never)), type)
+  const harmless: Array<[unknown, string]> = [
+    [1.5, '1.5'], [-0, '-0'], [NaN, 'NaN'], ['60', "'60'"], ['', "''"], [false, 'false'], [secret.repeat(2), 'a string of 78 characters'], [{ secret }, 'an object'], [5n, 'a bigint'],
+  ]
+  for (const [value, shown] of harmless) t.equal(got(() => tokenSessions({ ttl: value as number })), shown)
+  t.equal(got(() => tokenSessions({ load: 'early' as never })), "'early'")
 })

@@ -50,11 +50,12 @@ const down = new Error('connect ECONNREFUSED')
 
 t.test('onStoreError: fail: a store that cannot be read is a 503 with a named error, and the cookie stays', async (t) => {
   for (const sync of [false, true]) {
-    const { store, visitor, token } = await stage(t)
+    const { store, visitor, token, log } = await stage(t)
     store.failing = { error: down, sync }
     const reply = await visitor.get('/read')
     t.equal(reply.statusCode, 503)
-    t.match(reply.json(), { code: 'FST_SESSION_STORE_UNAVAILABLE', message: /ECONNREFUSED/ })
+    t.match(reply.json(), { code: 'FST_SESSION_STORE_UNAVAILABLE', message: 'The session store is unavailable. Try again in a moment.' })
+    t.match(log, [{ level: 50, err: { code: 'FST_SESSION_STORE_UNAVAILABLE', message: /ECONNREFUSED/ } }], 'the log says why, once')
     t.strictSame(setCookies(reply), [])
     t.equal((await visitor.get('/untouched')).statusCode, 200, 'other routes do not notice')
     t.equal((await visitor.get('/unawaited')).statusCode, 200, 'a handler that does not wait for it has not failed')
@@ -127,6 +128,31 @@ t.test('onStoreError: per route', async (t) => {
   const cookie = `session=${'a'.repeat(43)}`
   t.equal((await app.inject({ url: '/fail', headers: { cookie } })).statusCode, 503)
   t.equal((await app.inject({ url: '/anonymous', headers: { cookie } })).statusCode, 200)
+})
+
+t.test('the reply to a store\'s error says nothing of the server behind it; the log says it once, and the error has it as its cause', async (t) => {
+  const secret = 'WRONGPASS of redis-7.internal:6379'
+  const causes: unknown[] = [new Error(secret), new TypeError(secret), { message: secret }, secret]
+  const cases = causes.flatMap((cause) => [
+    cause,
+    new errors.StoreUnavailableError(secret, { cause }), new errors.StoreUnavailableError(secret),
+    new errors.OutcomeUnknownError(secret, { cause }), new errors.OutcomeUnknownError(secret),
+    new errors.RecordError(secret, { cause }), new errors.RecordError(secret),
+  ])
+  for (const error of cases) {
+    const { store, visitor, app, log, token } = await stage(t)
+    for (const [method, url] of [['load', '/read'], ['commit', '/count']] as const) {
+      log.length = 0
+      store.failing = { error, methods: [method] }
+      const reply = await visitor.get(url)
+      t.equal(reply.statusCode, 503)
+      t.notMatch(reply.body + JSON.stringify(reply.headers), /WRONGPASS|redis-7/)
+      t.equal(log.filter((line) => JSON.stringify(line).includes(secret)).length, 1)
+      t.match(log.find(({ err }) => err?.message.includes(secret)), { level: 50 })
+    }
+    const failed = await app.getSession(null, (session) => { session.increment('n') }, { token }).then(() => undefined, (error: Error) => error)
+    t.match((failed?.cause as Error).message, secret)
+  }
 })
 
 t.test('an error of the store that has a name of ours goes through; others are wrapped, whatever they are', async (t) => {

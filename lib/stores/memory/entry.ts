@@ -1,60 +1,63 @@
+import type { Link } from '../../util/linked-list.js'
 import type { CommitResult, SessionChange, SessionRecord } from '../store.js'
 
 const noIncrements: readonly number[] = Object.freeze([])
 const committed = Object.freeze({ status: 'committed', increments: noIncrements })
-export const noFields: string[] = []
+const noFields: string[] = []
 
-/** What few sessions have: kept apart so that the others stay small. */
+/** The properties that few sessions have, kept apart so that the others stay small. */
 type Extra = Pick<SessionRecord, 'ttl' | 'maxAge' | 'deleteSession' | 'name' | 'generation' | 'subject'>
 
-const plain: Extra = Object.freeze({ ttl: undefined, maxAge: undefined, deleteSession: true, name: undefined, generation: undefined, subject: undefined })
+const noExtra: Extra = Object.freeze({ ttl: undefined, maxAge: undefined, deleteSession: true, name: undefined, generation: undefined, subject: undefined })
 
-/** One session, laid out to be small: its data is a flat list of key, JSON text, key, JSON text. */
-export class Entry {
+/** One session, laid out to be small. */
+export class Entry implements Link<Entry> {
   id: string
+  /** The data: key, JSON text, key, JSON text, … */
   fields: string[]
   createdAt: number
+  /** Milliseconds since the epoch; `Infinity`: never. */
   expiresAt: number
   extra: Extra | undefined
-  previous: Entry = this
-  next: Entry = this
+  older: Entry | undefined = undefined
+  newer: Entry | undefined = undefined
 
   constructor (id: string, record: SessionRecord) {
-    this.id = flat(id)
+    this.id = ownCopy(id)
     this.fields = flatten(record.fields)
     this.createdAt = record.createdAt
     this.expiresAt = record.expiresAt ?? Infinity
     this.extra = extraOf(record)
-    this.#freeIfEmpty()
+    this.#neverExpireEmpty()
   }
 
-  /** Becomes another session under the same id. */
+  /** Turns into another session with the same id. */
   replace (record: SessionRecord): void {
     this.fields = flatten(record.fields)
     this.createdAt = record.createdAt
     this.expiresAt = record.expiresAt ?? Infinity
     this.extra = extraOf(record)
-    this.#freeIfEmpty()
+    this.#neverExpireEmpty()
   }
 
   expired (now: number): boolean {
     return this.expiresAt <= now
   }
 
-  empty (): void {
+  deleteData (): void {
     this.fields = noFields
-    this.#freeIfEmpty()
+    this.#neverExpireEmpty()
   }
 
-  /** What outlives its data has no expiry without data. */
-  #freeIfEmpty (): void {
+  /** A session that outlives its data has no expiry while it has none. */
+  #neverExpireEmpty (): void {
     if (this.extra?.deleteSession === false && this.fields.length === 0) this.expiresAt = Infinity
   }
 
-  /** What the session is, but for its data. */
+  /** The record without its data. */
   get description (): Omit<SessionRecord, 'fields'> {
     const { createdAt, expiresAt } = this
-    const { ttl, maxAge, deleteSession, name, generation, subject } = this.extra ?? plain
+    const { ttl, maxAge, deleteSession, name, generation, subject } = this.extra ?? noExtra
     return { createdAt, expiresAt: expiresAt === Infinity ? null : expiresAt, ttl, maxAge, deleteSession, name, generation, subject }
   }
 
@@ -62,12 +65,12 @@ export class Entry {
     const fields = new Map<string, string>()
     for (let i = 0; i < this.fields.length; i += 2) fields.set(this.fields[i] as string, this.fields[i + 1] as string)
     const { createdAt, expiresAt } = this
-    const { ttl, maxAge, deleteSession, name, generation, subject } = this.extra ?? plain
+    const { ttl, maxAge, deleteSession, name, generation, subject } = this.extra ?? noExtra
     return { fields, createdAt, expiresAt: expiresAt === Infinity ? null : expiresAt, ttl, maxAge, deleteSession, name, generation, subject }
   }
 
-  /** The keys that `apply` is going to write or remove. */
-  touched (change: SessionChange): string[] {
+  /** The keys that `apply` would write or remove. */
+  changedKeys (change: SessionChange): string[] {
     const keys = new Set<string>([...change.set.keys(), ...change.increment.keys(), ...change.remove])
     if (change.clear) for (let i = 0; i < this.fields.length; i += 2) keys.add(this.fields[i] as string)
     return [...keys]
@@ -91,13 +94,13 @@ export class Entry {
     }
     this.#write(change, increments)
     if (change.expiresAt !== undefined) this.expiresAt = change.expiresAt ?? Infinity
-    if (change.ttl !== undefined) this.extra = { ...this.extra ?? plain, ttl: change.ttl }
-    if (change.subject !== undefined) this.extra = { ...this.extra ?? plain, subject: change.subject ?? undefined }
-    this.#freeIfEmpty()
+    if (change.ttl !== undefined) this.extra = { ...this.extra ?? noExtra, ttl: change.ttl }
+    if (change.subject !== undefined) this.extra = { ...this.extra ?? noExtra, subject: change.subject ?? undefined }
+    this.#neverExpireEmpty()
     return increments === noIncrements ? committed : { status: 'committed', increments }
   }
 
-  /** Replaces texts in place; the list is laid out anew only when keys come or go. */
+  /** Replaces texts in place, and makes a new list only when keys come or go. */
   #write (change: SessionChange, increments: readonly number[]): void {
     if (change.clear) this.fields = noFields
     let added: Array<readonly [string, string]> | undefined
@@ -130,19 +133,6 @@ export class Entry {
     for (let i = 0; i < this.fields.length; i += 2) if (this.fields[i] === key) return i
     return -1
   }
-
-  insertBefore (entry: Entry): void {
-    entry.previous = this.previous
-    entry.next = this
-    this.previous.next = entry
-    this.previous = entry
-  }
-
-  unlink (): void {
-    this.previous.next = this.next
-    this.next.previous = this.previous
-    this.previous = this.next = this
-  }
 }
 
 function extraOf ({ ttl, maxAge, deleteSession, name, generation, subject }: SessionRecord): Extra | undefined {
@@ -154,13 +144,13 @@ function flatten (fields: ReadonlyMap<string, string>): string[] {
   const list = new Array<string>(fields.size * 2)
   let i = 0
   for (const [key, text] of fields) {
-    list[i++] = key.length < 13 ? key : flat(key)
+    list[i++] = key.length < 13 ? key : ownCopy(key) // V8 copies strings under 13 characters by itself
     list[i++] = text
   }
   return list
 }
 
-/** A copy of its own: a long string that was cut out of another keeps that other alive (a whole request, say). */
-export function flat (text: string): string {
+/** Copies a string: a long one that was cut out of another would keep that other in memory, a whole request for example. */
+export function ownCopy (text: string): string {
   return Buffer.from(text, 'utf16le').toString('utf16le')
 }

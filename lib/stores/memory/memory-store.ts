@@ -1,29 +1,25 @@
-import { checkOptions, wholeNumber } from '../../util/option-rules.js'
+import { LinkedList } from '../../util/linked-list.js'
 import type { CommitResult, CompleteStore, SessionChange, SessionRecord, SessionSummary, StoreEvent, StoreWatch } from '../store.js'
-import { Entry, flat } from './entry.js'
-import { MemorySubjects } from './subjects.js'
-import { MemoryWatchers } from './watchers.js'
-
-/** Options of the embedded store. */
-export interface MemoryStoreOptions {
-  /**
-   * The most sessions that are kept; beyond it the least recently used goes first. `restore` stops there.
-   * @default 100000
-   */
-  maxSessions?: number | undefined
-}
+import { Entry, ownCopy } from './entry.js'
+import { SubjectIndex, Watchers } from './indexes.js'
+import { memoryStoreOptions, type MemoryStoreOptions } from './options.js'
 
 /**
- * The embedded store: sessions in this process, gone when it ends, not shared with others. It keeps JSON texts,
- * never live objects, is bounded, and sweeps what has expired in slices of about a millisecond.
+ * Keeps sessions in this process: they are gone when it ends, and not shared with other processes. The store keeps JSON texts,
+ * never live objects, is bounded, and sweeps expired sessions in slices of about a millisecond.
  *
  * @throws OptionError (`FST_SESSION_OPTION`)
+ * @example
+ * ```ts
+ * import { getSession, memoryStore, tokenSessions } from 'fastify-request-session'
+ *
+ * const users = tokenSessions<{ visits: number }>({ store: memoryStore({ maxSessions: 10_000 }), ttl: 1800 })
+ * await getSession(users, null, (session) => { session.increment('visits') })
+ * await users.close()
+ * ```
  */
 export function memoryStore (options?: MemoryStoreOptions): CompleteStore {
-  const checked = checkOptions<MemoryStoreOptions>('memoryStore()', options, {
-    maxSessions: wholeNumber('sessions', 1),
-  })
-  return new MemoryStore(checked.maxSessions ?? 100_000)
+  return new MemoryStore(memoryStoreOptions(options).maxSessions)
 }
 
 /** Many small maps instead of one: growing a map of a million entries would hold the event loop for long. */
@@ -32,35 +28,31 @@ const shardCount = 256
 const sliceInterval = 100
 /** Milliseconds that one slice may take. */
 const sliceBudget = 1
-/** Entries between two looks at the clock. */
+/** Entries that a slice sweeps before it reads the clock again. */
 const sliceStep = 64
 /** Ids in one page of a listing. */
 const pageSize = 256
 
 const missing = Object.freeze({ status: 'missing' })
-/** Stands before the first and behind the last of the ring. */
-const nobody: SessionRecord = {
-  fields: new Map(), createdAt: 0, expiresAt: null, ttl: undefined, maxAge: undefined, deleteSession: true, name: undefined, generation: undefined, subject: undefined,
-}
 
 class MemoryStore implements CompleteStore {
   readonly #maxSessions: number
   readonly #shards = Array.from({ length: shardCount }, () => new Map<string, Entry>())
-  /** The ring of all entries, from the least recently used (`next`) to the most recently used (`previous`). */
-  readonly #ring = new Entry('', nobody)
-  readonly #subjects = new MemorySubjects()
-  readonly #watchers = new MemoryWatchers()
-  #size = 0
+  /** All entries, from the least to the most recently used. */
+  readonly #entries = new LinkedList<Entry>()
+  readonly #subjects = new SubjectIndex()
+  readonly #watchers = new Watchers()
   #timer: NodeJS.Timeout | undefined
-  #shard = 0
-  #slice: Iterator<Entry> | undefined
+  /** The shard that is being swept, and the rest of its entries. */
+  #sweptShard = 0
+  #unswept: Iterator<Entry> | undefined
 
   constructor (maxSessions: number) {
     this.#maxSessions = maxSessions
   }
 
   get full (): boolean {
-    return this.#size >= this.#maxSessions
+    return this.#entries.size >= this.#maxSessions
   }
 
   load (id: string): SessionRecord | undefined {
@@ -78,19 +70,19 @@ class MemoryStore implements CompleteStore {
 
   commit (id: string, change: SessionChange): CommitResult {
     const entry = this.#live(id)
-    if (entry === undefined || isAnother(entry, change.generation)) return missing
+    if (entry === undefined || isOtherGeneration(entry, change.generation)) return missing
     this.#use(entry)
     return this.#apply(entry, change)
   }
 
   renew (id: string, newId: string, change: SessionChange): CommitResult {
     const entry = this.#live(id)
-    if (entry === undefined || isAnother(entry, change.generation)) return missing
+    if (entry === undefined || isOtherGeneration(entry, change.generation)) return missing
     const result = this.#apply(entry, change)
     if (result.status === 'committed') {
-      this.#watchers.tell(entry, { type: 'ended', renewed: true })
+      this.#watchers.notify(entry, { type: 'ended', renewed: true })
       this.#remove(entry)
-      entry.id = flat(newId)
+      entry.id = ownCopy(newId)
       this.#add(entry)
     }
     return result
@@ -98,7 +90,7 @@ class MemoryStore implements CompleteStore {
 
   end (id: string, generation?: string): boolean {
     const entry = this.#live(id)
-    if (entry === undefined || isAnother(entry, generation)) return false
+    if (entry === undefined || isOtherGeneration(entry, generation)) return false
     this.#end(entry)
     return true
   }
@@ -109,14 +101,14 @@ class MemoryStore implements CompleteStore {
     this.#subjects.remove(entry)
     entry.replace(record)
     this.#subjects.add(entry)
-    if (this.#watchers.has(entry)) this.#watchers.tell(entry, { type: 'changed', keys: [...record.fields.keys()], expiresAt: record.expiresAt })
+    if (this.#watchers.has(entry)) this.#watchers.notify(entry, { type: 'changed', keys: [...record.fields.keys()], expiresAt: record.expiresAt })
   }
 
   async * ids (): AsyncGenerator<string[], undefined> {
     let page: string[] = []
     for (const shard of this.#shards) {
       for (const entry of shard.values()) {
-        if (isOver(entry, Date.now())) continue
+        if (isGone(entry, Date.now())) continue
         if (page.push(entry.id) < pageSize) continue
         yield page
         page = []
@@ -129,7 +121,7 @@ class MemoryStore implements CompleteStore {
     const entries = [...this.#subjects.of(subject) ?? []]
     for (let i = 0; i < entries.length; i += pageSize) {
       const now = Date.now()
-      const page = entries.slice(i, i + pageSize).filter((entry) => this.#subjects.of(subject)?.has(entry) && !isOver(entry, now))
+      const page = entries.slice(i, i + pageSize).filter((entry) => this.#subjects.of(subject)?.has(entry) && !isGone(entry, now))
       if (page.length > 0) yield page.map(({ id }) => id)
     }
   }
@@ -156,25 +148,25 @@ class MemoryStore implements CompleteStore {
   }
 
   #apply (entry: Entry, change: SessionChange): CommitResult {
-    const keys = this.#watchers.has(entry) ? entry.touched(change) : undefined
+    const keys = this.#watchers.has(entry) ? entry.changedKeys(change) : undefined
     if (change.subject !== undefined) this.#subjects.remove(entry)
     const result = entry.apply(change)
     if (change.subject !== undefined) this.#subjects.add(entry)
     if (keys !== undefined && result.status === 'committed') {
-      this.#watchers.tell(entry, { type: 'changed', keys, expiresAt: entry.expiresAt === Infinity ? null : entry.expiresAt })
+      this.#watchers.notify(entry, { type: 'changed', keys, expiresAt: entry.expiresAt === Infinity ? null : entry.expiresAt })
     }
     return result
   }
 
   #end (entry: Entry): void {
-    this.#watchers.tell(entry, { type: 'ended', renewed: false })
+    this.#watchers.notify(entry, { type: 'ended', renewed: false })
     this.#remove(entry)
   }
 
-  /** Deletes an expired session, or empties it if it is to stay. */
+  /** Deletes an expired session (true), or empties one that outlives its data (false). */
   #expire (entry: Entry): boolean {
     if (entry.extra?.deleteSession === false) {
-      entry.empty()
+      entry.deleteData()
       return false
     }
     this.#remove(entry)
@@ -183,41 +175,41 @@ class MemoryStore implements CompleteStore {
 
   #add (entry: Entry): void {
     this.#shardOf(entry.id).set(entry.id, entry)
-    this.#ring.insertBefore(entry)
+    this.#entries.add(entry)
     this.#subjects.add(entry)
-    if (++this.#size > this.#maxSessions) this.#end(this.#ring.next)
+    if (this.#entries.size > this.#maxSessions) this.#end(this.#entries.oldest as Entry)
     this.#timer ??= setInterval(() => this.#sweep(), sliceInterval).unref()
   }
 
   #remove (entry: Entry): void {
     this.#shardOf(entry.id).delete(entry.id)
-    entry.unlink()
+    this.#entries.remove(entry)
     this.#subjects.remove(entry)
-    this.#watchers.drop(entry)
-    if (--this.#size === 0) this.close()
+    this.#watchers.remove(entry)
+    if (this.#entries.size === 0) this.close()
   }
 
   #use (entry: Entry): void {
-    if (this.#ring.previous === entry) return
-    entry.unlink()
-    this.#ring.insertBefore(entry)
+    if (this.#entries.newest === entry) return
+    this.#entries.remove(entry)
+    this.#entries.add(entry)
   }
 
   #shardOf (id: string): Map<string, Entry> {
     return this.#shards[(id.charCodeAt(id.length - 1) * 31 + id.charCodeAt(id.length - 2)) & (shardCount - 1)] as Map<string, Entry>
   }
 
-  /** One slice: goes on where the last one stopped, and stops when its time is up or all shards were seen. */
+  /** Sweeps one slice: goes on where the last one stopped, until its time is up or it has been through an eighth of the shards. */
   #sweep (): void {
     const now = Date.now()
     const end = performance.now() + sliceBudget
     for (let shards = 0; shards < shardCount / 8;) {
-      this.#slice ??= this.#shards[this.#shard]?.values()
+      this.#unswept ??= this.#shards[this.#sweptShard]?.values()
       for (let i = 0; i < sliceStep; i++) {
-        const { value, done } = this.#slice?.next() ?? { value: undefined, done: true }
+        const { value, done } = this.#unswept?.next() ?? { value: undefined, done: true }
         if (done) {
-          this.#slice = undefined
-          this.#shard = (this.#shard + 1) % shardCount
+          this.#unswept = undefined
+          this.#sweptShard = (this.#sweptShard + 1) % shardCount
           shards++
           break
         }
@@ -228,12 +220,12 @@ class MemoryStore implements CompleteStore {
   }
 }
 
-/** Whether an entry waits only to be swept. */
-function isOver (entry: Entry, now: number): boolean {
+/** True for an expired entry that only waits to be swept. */
+function isGone (entry: Entry, now: number): boolean {
   return entry.expired(now) && entry.extra?.deleteSession !== false
 }
 
-/** Whether a shared session is not the one meant, but one that got its name after it. */
-function isAnother (entry: Entry, generation: string | undefined): boolean {
-  return generation !== undefined && entry.extra?.generation !== generation
+/** True for a shared session that is not the expected one: it was created under the same name after that had ended. */
+function isOtherGeneration (entry: Entry, expected: string | undefined): boolean {
+  return expected !== undefined && entry.extra?.generation !== expected
 }

@@ -1,37 +1,37 @@
 import type { StoreEvent, StoreWatch } from '../store.js'
-import type { RedisCalls } from './commands.js'
-import { keyPrefix, servers, type RedisSubscriber } from './client.js'
+import type { RedisCommands, RedisSubscriber } from './commands.js'
+import { readMessage } from './scripts.js'
 import { nothing } from '../../util/maybe-promise.js'
 
 type Listener = (event: StoreEvent) => void
 
-/** Milliseconds before another connection is tried, when the one that listened is lost for good. */
+/** Milliseconds before another connection is tried, when the client has given up the one that listened. */
 const retryAfter = 250
 
 /**
- * Listens to what is published of watched sessions, on a connection of its own that is there while somebody watches.
- * In a cluster any server will do: each passes on to all.
+ * Passes published changes on to the listeners of watched sessions. Its connection is its own, and exists while a session is
+ * watched. In a cluster any server will do: each passes messages on to all.
  */
-export class RedisFeed {
-  readonly #calls: RedisCalls
+export class ChangeFeed {
+  readonly #commands: RedisCommands
   readonly #channels = new Map<string, Set<Listener>>()
   #subscriber: RedisSubscriber | undefined
   #retry: NodeJS.Timeout | undefined
 
-  constructor (calls: RedisCalls) {
-    this.#calls = calls
+  constructor (commands: RedisCommands) {
+    this.#commands = commands
   }
 
-  /** Resolves once everything that is published from then on will be told. */
+  /** Listens to one session's channel. Resolves once the server has confirmed it: the listener misses nothing published later. */
   async listen (key: string, listener: Listener): Promise<StoreWatch> {
-    const channel = keyPrefix(this.#calls.client) + key
+    const channel = this.#commands.keyPrefix + key
     const listeners = this.#channels.get(channel)
     if (listeners === undefined) this.#channels.set(channel, new Set([listener]))
     else listeners.add(listener)
     const watch = { stop: () => this.#stop(channel, listener) }
     try {
       this.#subscriber ??= this.#connect()
-      await this.#calls.read(this.#subscriber.subscribe(channel), nothing)
+      await this.#commands.waitFor(this.#subscriber.subscribe(channel), 'read')
       return watch
     } catch (error) {
       watch.stop()
@@ -60,24 +60,24 @@ export class RedisFeed {
   }
 
   #connect (): RedisSubscriber {
-    const choice = servers(this.#calls.client)
-    const server = choice[Math.floor(Math.random() * choice.length)]
+    const { servers } = this.#commands
+    const server = servers[Math.floor(Math.random() * servers.length)]
     if (server === undefined) throw new Error('the cluster has no servers')
     const subscriber = server.duplicate({ autoResubscribe: false, lazyConnect: false, maxRetriesPerRequest: null })
-    let lost = false
-    subscriber.on('message', (channel, message) => this.#tell(channel, message))
+    let wasReady = false
+    subscriber.on('message', (channel, message) => this.#notify(channel, message))
     subscriber.on('ready', () => {
-      if (lost && this.#subscriber === subscriber) this.#resubscribe(subscriber)
-      lost = true
+      if (wasReady && this.#subscriber === subscriber) this.#resubscribe(subscriber)
+      wasReady = true
     })
-    subscriber.on('error', nothing) // the app's own client tells of it too
+    subscriber.on('error', nothing) // the app's own client emits it too
     subscriber.on('end', () => {
       if (this.#subscriber === subscriber) this.#reconnect()
     })
     return subscriber
   }
 
-  /** The client has given up: its server is gone. Another may be there. */
+  /** Replaces a connection that its client has given up. The new one may be to another server of the cluster. */
   #reconnect (): void {
     this.#subscriber = undefined
     this.#retry = setTimeout(() => {
@@ -94,22 +94,11 @@ export class RedisFeed {
     if (this.#channels.size === 0) return
     subscriber.subscribe(...this.#channels.keys()).then(() => {
       for (const listeners of this.#channels.values()) for (const listener of [...listeners]) listener({ type: 'interrupted' })
-    }, nothing) // a connection that is lost again is followed by another
+    }, nothing) // a connection that fails here is replaced, and resubscribes
   }
 
-  #tell (channel: string, message: string): void {
-    const event = parseMessage(message)
+  #notify (channel: string, message: string): void {
+    const event = readMessage(message)
     if (event !== undefined) for (const listener of [...this.#channels.get(channel) ?? []]) listener(event)
-  }
-}
-
-/** What the scripts publish: a JSON list of a word and what belongs to it. */
-function parseMessage (message: string): StoreEvent | undefined {
-  const [type, expiresAt, ...keys] = JSON.parse(message) as [string, ...string[]]
-  switch (type) {
-    case 'changed': return { type, keys, expiresAt: expiresAt === '-' ? null : Number(expiresAt) }
-    case 'ended': return { type, renewed: false }
-    case 'renewed': return { type: 'ended', renewed: true }
-    default: return undefined
   }
 }

@@ -1,10 +1,60 @@
 import { deadlinesOf, type Deadlines } from '../../util/call-timeouts.js'
 import { OutcomeUnknownError, RecordError, StoreUnavailableError } from '../../errors.js'
-import type { RedisClient } from './client.js'
-import type { Script } from './scripts.js'
+import type { Effect, Script } from './scripts.js'
 
-/** Calls a Redis, within a deadline, and gives its errors the store's names. */
-export class RedisCalls {
+/** The commands that the store sends, as ioredis has them. */
+interface SharedCommands {
+  hgetall (key: string): Promise<Record<string, string>>
+  hget (key: string, field: string): Promise<string | null>
+  evalsha (sha: string, keys: number, ...args: string[]): Promise<unknown>
+  eval (script: string, keys: number, ...args: string[]): Promise<unknown>
+  zscan (key: string, cursor: string, count: 'COUNT', size: number): Promise<[cursor: string, members: string[]]>
+  zrem (key: string, ...members: string[]): Promise<number>
+  readonly options: { readonly keyPrefix?: string | Buffer | undefined }
+}
+
+/** A single server, or the master that Sentinel names: an ioredis `Redis`. */
+export interface RedisServer extends SharedCommands {
+  scan (cursor: string, match: 'MATCH', pattern: string, count: 'COUNT', size: number): Promise<[cursor: string, keys: string[]]>
+  /** Another connection to it. */
+  duplicate (options: { autoResubscribe: false, lazyConnect: false, maxRetriesPerRequest: null }): RedisSubscriber
+}
+
+/** An ioredis `Cluster`. */
+export interface RedisCluster extends SharedCommands {
+  nodes (role: 'master'): RedisServer[]
+}
+
+/**
+ * The part of a client that `redisStore()` uses: an ioredis `Redis` or `Cluster` has it.
+ *
+ * @example
+ * ```ts
+ * import { Redis } from 'ioredis'
+ * import { redisStore, type CompleteStore, type RedisClient } from 'fastify-request-session'
+ *
+ * const storeOn = (client: RedisClient): CompleteStore => redisStore(client, { prefix: 'shop:' })
+ * const client = new Redis(process.env['REDIS_URL'] ?? '', { lazyConnect: true })
+ * await storeOn(client).close()
+ * client.disconnect()
+ * ```
+ */
+export type RedisClient = RedisServer | RedisCluster
+
+/** A connection that listens to channels. */
+export interface RedisSubscriber {
+  subscribe (...channels: string[]): Promise<unknown>
+  unsubscribe (...channels: string[]): Promise<unknown>
+  disconnect (): void
+  on (event: 'message', listener: (channel: string, message: string) => void): unknown
+  on (event: 'ready' | 'end' | 'error', listener: () => void): unknown
+}
+
+/** The error for a command whose reply is lost: a write may have been applied. */
+const LostReply = { read: StoreUnavailableError, write: OutcomeUnknownError } satisfies Record<Effect, unknown>
+
+/** Sends scripts, waits for replies no longer than the timeout, and translates Redis's errors into the store's. */
+export class RedisCommands {
   readonly client: RedisClient
   readonly #deadlines: Deadlines
 
@@ -14,75 +64,54 @@ export class RedisCalls {
     this.#deadlines = deadlinesOf(timeout)
   }
 
-  /**
-   * Reads an answer.
-   * @throws StoreUnavailableError (`FST_SESSION_STORE_UNAVAILABLE`)
-   */
-  read<T, R> (answer: Promise<T>, read: (answer: T) => R | Promise<R>): Promise<R> {
-    return this.#deadline(answer, StoreUnavailableError, read)
+  /** The servers that together have all keys. A cluster's client knows none before its first reply. */
+  get servers (): RedisServer[] {
+    return 'nodes' in this.client ? this.client.nodes('master') : [this.client]
+  }
+
+  /** The prefix that the client itself puts before keys, though not before patterns and channels. */
+  get keyPrefix (): string {
+    return String(this.client.options?.keyPrefix ?? '')
   }
 
   /**
-   * Reads the answer to a command that writes.
-   * @throws StoreUnavailableError, or OutcomeUnknownError (`FST_SESSION_OUTCOME_UNKNOWN`) if it may have been applied
+   * Waits for the reply to a command.
+   * @throws StoreUnavailableError (`FST_SESSION_STORE_UNAVAILABLE`), or OutcomeUnknownError (`FST_SESSION_OUTCOME_UNKNOWN`) if a
+   * write may have been applied
+   * @throws RecordError (`FST_SESSION_RECORD`) for a key of another type
    */
-  write<T, R> (answer: Promise<T>, read: (answer: T) => R | Promise<R>): Promise<R> {
-    return this.#deadline(answer, OutcomeUnknownError, read)
+  async waitFor<T> (reply: Promise<T>, effect: Effect): Promise<T> {
+    try {
+      return await this.#deadlines.limit(reply, () => new LostReply[effect](`Redis did not answer within ${this.#deadlines.timeout} milliseconds`))
+    } catch (error) {
+      throw error instanceof LostReply[effect] ? error : storeError(error as Error, effect)
+    }
   }
 
-  /** Runs a script that writes. */
-  run<T, R> (script: Script, keys: string[], args: string[], read: (answer: T) => R | Promise<R>): Promise<R> {
-    return this.#script(script, keys, args, OutcomeUnknownError, read)
+  /** Runs a script and reads its reply. It throws as `waitFor` does. */
+  async runScript<Args extends unknown[], Reply, Result> (script: Script<Args, Reply, Result>, keys: string[], ...args: Args): Promise<Result> {
+    const reply = this.#evaluate(script, keys.length, [...keys, ...script.args(...args)])
+    return script.read(await this.waitFor(reply, script.effect) as Reply, ...args)
   }
 
-  /** Runs a script that only reads. */
-  ask<T, R> (script: Script, keys: string[], read: (answer: T) => R | Promise<R>): Promise<R> {
-    return this.#script(script, keys, [], StoreUnavailableError, read)
-  }
-
-  /** A server that does not know the script yet, or no more, is given its text. */
-  #script<T, R> (script: Script, keys: string[], args: string[], Lost: LostError, read: (answer: T) => R | Promise<R>): Promise<R> {
-    const answer = this.client.evalsha(script.sha, keys.length, ...keys, ...args) as Promise<T>
-    return this.#deadline(answer, Lost, read, async () => this.client.eval(script.text, keys.length, ...keys, ...args) as Promise<T>)
-  }
-
-  /**
-   * Waits for an answer and reads it, for as long as a call may take.
-   * @param again what is asked instead if the server does not know the script
-   */
-  #deadline<T, R> (answer: Promise<T>, Lost: LostError, read: (answer: T) => R | Promise<R>, again?: () => Promise<T>): Promise<R> {
-    return new Promise((resolve, reject) => {
-      const call = this.#deadlines.start(() => reject(new Lost(`Redis did not answer within ${this.#deadlines.timeout} milliseconds`)))
-      const answered = (answer: T): void => {
-        this.#deadlines.end(call)
-        try {
-          resolve(read(answer))
-        } catch (error) {
-          reject(error)
-        }
-      }
-      const failed = (cause: unknown): void => {
-        this.#deadlines.end(call)
-        reject(storeError(cause, Lost))
-      }
-      answer.then(answered, (cause: unknown) => {
-        if (again !== undefined && isReply(cause, 'NOSCRIPT')) again().then(answered, failed)
-        else failed(cause)
-      })
-    })
+  /** A server that does not know the script yet, or no more, is sent its text. */
+  async #evaluate ({ sha, text }: { sha: string, text: string }, keys: number, args: string[]): Promise<unknown> {
+    try {
+      return await this.client.evalsha(sha, keys, ...args)
+    } catch (error) {
+      if (!isReply(error, 'NOSCRIPT')) throw error
+      return this.client.eval(text, keys, ...args)
+    }
   }
 }
 
-type LostError = new (what: string, options?: ErrorOptions) => Error
-
-function storeError (cause: unknown, Lost: LostError): Error {
-  const { name, message } = cause as Error
-  if (isReply(cause, 'WRONGTYPE')) return new RecordError(message, { cause })
-  if (name === 'ReplyError') return new StoreUnavailableError(message, { cause })
-  return new Lost(message, { cause })
+function storeError (cause: Error, effect: Effect): Error {
+  if (isReply(cause, 'WRONGTYPE')) return new RecordError(cause.message, { cause })
+  if (cause.name === 'ReplyError') return new StoreUnavailableError(cause.message, { cause })
+  return new LostReply[effect](cause.message, { cause })
 }
 
-/** Whether Redis answered with this error code: the first word of its message, by the protocol. */
+/** True for a reply of Redis with this error code: the first word of its message, by the protocol. */
 function isReply (error: unknown, code: string): boolean {
   const { name, message } = error as Error
   return name === 'ReplyError' && message.startsWith(`${code} `)

@@ -1,76 +1,153 @@
 import { RecordError } from '../../errors.js'
 import type { SessionRecord } from '../store.js'
 
-/** Where a session stands in the index of its subject. */
-export interface IndexEntry {
-  /** Makes this entry one that never was before and will never be again. */
-  readonly tag: string
-  /** Until when the entry lasts at the least, in milliseconds since the epoch, or `-`: for ever. */
-  readonly limit: string
-  /** The subject, encoded. */
-  readonly subject: string
+/*
+ * A session is a hash. Its field '' (no data key is empty) is the description: the version and the parts below, with a
+ * space between them. The other fields of the hash are the session's data. A session that outlives its data has the
+ * data in a second hash, so that Redis expires it alone.
+ *
+ * Times are milliseconds since the epoch. `-` stands for never and `=` for "the route's or the plugin's". Texts are
+ * percent-encoded, so that they have no spaces; an empty text stands for `undefined`.
+ */
+
+const version = '1'
+
+/**
+ * The parts of a description in their order, and the pattern of each: a regular expression that is a Lua pattern too once
+ * its backslashes are percent signs.
+ */
+const patterns = {
+  createdAt: '\\d+',
+  expiresAt: '[-\\d]\\d*',
+  ttl: '[-=\\d]\\d*',
+  maxAge: '[-=\\d]\\d*',
+  /** 1: the session outlives its data. 2: it is watched. */
+  flags: '[0-3]',
+  name: '\\S*',
+  generation: '\\S*',
+  subject: '\\S*',
+  /** The session's entry in the index of its subject; see `IndexEntry`. */
+  entryTag: '\\S*',
+  entryLastsUntil: '\\S*',
 }
 
-/*
- * The description is
- *   version createdAt expiresAt ttl maxAge flags name generation subject tag limit
- * with times in milliseconds since the epoch, `-` for never and `=` for "the route's or the plugin's". The flags are
- * a digit: 1 for a session that outlives its data, 2 for one that is watched. Texts are percent-encoded, so that the
- * only spaces are those between the parts; what there is not is empty.
- */
-const pattern = /^1 (\d+) (-|\d+) (=|-|\d+) (=|-|\d+) ([0-3]) (\S*) (\S*) (\S*) (\S*) (\S*)$/
+type Part = keyof typeof patterns
 
-export function formatDescription (record: SessionRecord, index: IndexEntry | undefined): string {
-  const { createdAt, expiresAt, ttl, maxAge, deleteSession, name, generation } = record
-  const names = `${encodeText(name)} ${encodeText(generation)} ${index?.subject ?? ''} ${index?.tag ?? ''} ${index?.limit ?? ''}`
-  return `1 ${createdAt} ${expiresAt ?? '-'} ${formatSeconds(ttl)} ${formatSeconds(maxAge)} ${deleteSession ? 0 : 1} ${names}`
+const parts = Object.keys(patterns) as Part[]
+const descriptionPattern = new RegExp(`^${version} ${parts.map((part) => `(?<${part}>${patterns[part]})`).join(' ')}$`)
+const luaPattern = `^${version} ${parts.map((part) => `(${patterns[part]})`).join(' ')}$`.replaceAll('\\', '%')
+
+/** The local variables of Lua that hold a description: its parts, but the flags as two booleans. */
+export const luaParts = parts.join(', ').replace('flags', 'outlivesData, watched')
+
+/** The Lua functions by which all scripts read and write descriptions. A table instead of variables would make a commit slower. */
+export const luaFormat = `
+local function parse (description)
+  local ${parts.join(', ')} = string.match(description, '${luaPattern}')
+  if not createdAt then return nil end
+  local outlivesData, watched = flags == '1' or flags == '3', flags == '2' or flags == '3'
+  return ${luaParts}
+end
+local function format (${luaParts})
+  local flags = outlivesData and (watched and '3' or '1') or watched and '2' or '0'
+  return table.concat({ '${version}', ${parts.join(', ')} }, ' ')
+end
+`
+
+/** An entry in the index of a subject, as the session's description names it. */
+export interface IndexEntry {
+  /** The subject, encoded. */
+  readonly subject: string
+  /** Tells the entry from all that the index ever had or will have. */
+  readonly tag: string
+  /** The time until which the index keeps the entry at least; `-`: for ever. */
+  readonly lastsUntil: string
+}
+
+export function formatDescription (record: SessionRecord, entry: IndexEntry | undefined): string {
+  const texts: Record<Part, string | number> = {
+    createdAt: record.createdAt,
+    expiresAt: formatTime(record.expiresAt),
+    ttl: formatSeconds(record.ttl),
+    maxAge: formatSeconds(record.maxAge),
+    flags: record.deleteSession ? 0 : 1,
+    name: encodeText(record.name),
+    generation: encodeText(record.generation),
+    subject: entry?.subject ?? '',
+    entryTag: entry?.tag ?? '',
+    entryLastsUntil: entry?.lastsUntil ?? '',
+  }
+  return `${version} ${parts.map((part) => texts[part]).join(' ')}`
 }
 
 /**
- * The record that a description and its data make.
+ * Reads a whole hash; `undefined` if there is none.
  * @throws RecordError (`FST_SESSION_RECORD`)
  */
-export function parseRecord (description: string, fields: Map<string, string>): SessionRecord {
-  const parts = pattern.exec(description)
-  if (parts === null) throw new RecordError(problemOf(description))
-  const [, createdAt, expiresAt, ttl, maxAge, flags, name, generation, subject] = parts
+export function parseHash (hash: Record<string, string>): SessionRecord | undefined {
+  const fields = new Map<string, string>()
+  let description: string | undefined
+  for (const key in hash) {
+    if (key === '') description = hash[key]
+    else fields.set(key, hash[key] as string)
+  }
+  if (description !== undefined) return parseDescription(description, fields)
+  if (fields.size > 0) throw new RecordError('its description is missing')
+  return undefined
+}
+
+/**
+ * Makes a record from a description and the session's data.
+ * @throws RecordError (`FST_SESSION_RECORD`)
+ */
+export function parseDescription (description: string, fields: Map<string, string>): SessionRecord {
+  const texts = descriptionPattern.exec(description)?.groups as Record<Part, string> | undefined
+  if (texts === undefined) throw new RecordError(problemOf(description))
   return {
     fields,
-    createdAt: Number(createdAt),
-    expiresAt: expiresAt === '-' ? null : Number(expiresAt),
-    ttl: parseSeconds(ttl),
-    maxAge: parseSeconds(maxAge),
-    deleteSession: flags === '0' || flags === '2',
-    name: decodeText(name),
-    generation: decodeText(generation),
-    subject: decodeText(subject),
+    createdAt: Number(texts.createdAt),
+    expiresAt: parseNumber(texts.expiresAt) ?? null,
+    ttl: parseNumber(texts.ttl),
+    maxAge: parseNumber(texts.maxAge),
+    deleteSession: texts.flags === '0' || texts.flags === '2',
+    name: decodeText(texts.name),
+    generation: decodeText(texts.generation),
+    subject: decodeText(texts.subject),
   }
 }
 
-/** The tag that names a session's entry in the index of its subject; '' if it has none. */
-export function tagOf (description: string): string | undefined {
-  return pattern.exec(description)?.[9]
+/** The tag of a session's index entry: '' for none, `undefined` for a damaged description. */
+export function entryTagOf (description: string): string | undefined {
+  return descriptionPattern.exec(description)?.groups?.['entryTag']
 }
 
 function problemOf (description: string): string {
-  const version = /^\d+(?= )/.exec(description)?.[0]
-  return version === undefined || version === '1' ? 'its description is damaged' : `it is of version ${version}, and this is version 1`
+  const found = /^\d+(?= )/.exec(description)?.[0]
+  return found === undefined || found === version ? 'its description is damaged' : `it is of version ${found}, and this is version ${version}`
+}
+
+export function formatTime (time: number | null): string {
+  return time === null ? '-' : String(time)
 }
 
 export function formatSeconds (seconds: number | null | undefined): string {
   return seconds === undefined ? '=' : seconds === null ? '-' : String(seconds)
 }
 
-function parseSeconds (text: string | undefined): number | null | undefined {
-  return text === '=' ? undefined : text === '-' ? null : Number(text)
+function parseNumber (text: string): number | null | undefined {
+  if (text === '=') return undefined
+  if (text === '-') return null
+  const number = Number(text)
+  if (number >= 0) return number
+  throw new RecordError('its description is damaged')
 }
 
 export function encodeText (text: string | undefined): string {
   return text === undefined ? '' : encodeURIComponent(text)
 }
 
-function decodeText (text: string | undefined): string | undefined {
-  if (text === undefined || text === '') return undefined
+function decodeText (text: string): string | undefined {
+  if (text === '') return undefined
   try {
     return decodeURIComponent(text)
   } catch (cause) {

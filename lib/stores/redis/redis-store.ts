@@ -1,32 +1,16 @@
-import { checkOptions, rules, wholeNumber, withMethods } from '../../util/option-rules.js'
 import { OptionError, RecordError } from '../../errors.js'
 import type { CommitResult, CompleteStore, SessionChange, SessionRecord, SessionSummary, StoreEvent, StoreWatch } from '../store.js'
-import { RedisCalls } from './commands.js'
-import type { RedisClient } from './client.js'
-import { encodeText, formatDescription, formatSeconds, parseRecord, tagOf, type IndexEntry } from './record-format.js'
-import { RedisFeed } from './change-feed.js'
-import { scanIds } from './list-ids.js'
-import { commitScript, createScript, describeScript, endScript, replaceScript, watchScript } from './scripts.js'
-import { RedisSubjects, type Member } from './subject-index.js'
 import { slotOf } from '../slot.js'
-
-/** Options of the Redis store. */
-export interface RedisStoreOptions {
-  /**
-   * What the store's keys begin with.
-   * @default 'session:'
-   */
-  prefix?: string | undefined
-  /**
-   * Milliseconds that one call may take, waiting for a connection included; then it fails with
-   * `FST_SESSION_STORE_UNAVAILABLE`, or a write with `FST_SESSION_OUTCOME_UNKNOWN`.
-   * @default 1000
-   */
-  timeout?: number | undefined
-}
+import { ChangeFeed } from './change-feed.js'
+import { RedisCommands, type RedisClient } from './commands.js'
+import { listIds } from './list-ids.js'
+import { clientRule, redisStoreOptions, type RedisStoreOptions } from './options.js'
+import { encodeText, entryTagOf, parseDescription, parseHash, type IndexEntry } from './record-format.js'
+import { commitScript, createScript, describeScript, endScript, replaceScript, watchScript } from './scripts.js'
+import { SubjectIndex, type Member } from './subject-index.js'
 
 /**
- * Sessions in Redis 7 or newer (a single server, Sentinel or Cluster), or Valkey, through an ioredis client: one
+ * Keeps sessions in Redis 7 or newer (a single server, Sentinel or Cluster), or Valkey, through an ioredis client: one
  * `HGETALL` to read, one script to write, expiry by Redis itself. The client stays the app's own: it is not closed.
  * While sessions are watched there is one more connection, made by the client's `duplicate()`.
  *
@@ -34,48 +18,59 @@ export interface RedisStoreOptions {
  * ioredis sends a command again if the connection broke before its answer came, so that an increment or an update
  * which Redis had applied already counts twice; without that it fails with `FST_SESSION_OUTCOME_UNKNOWN`.
  *
+ * @param client an ioredis `Redis` or `Cluster`
  * @throws OptionError (`FST_SESSION_OPTION`)
+ * @example
+ * ```ts
+ * import { Redis } from 'ioredis'
+ * import { getSession, redisStore, tokenSessions } from 'fastify-request-session'
+ *
+ * const client = new Redis(process.env['REDIS_URL'] ?? '', { autoResendUnfulfilledCommands: false })
+ * const users = tokenSessions<{ visits: number }>({ store: redisStore(client, { prefix: 'shop:' }), ttl: 1800 })
+ * await getSession(users, null, (session) => { session.increment('visits') })
+ * await users.close()
+ * client.disconnect()
+ * ```
  */
 export function redisStore (client: RedisClient, options?: RedisStoreOptions): CompleteStore {
-  const isClient = withMethods('an ioredis client', 'hgetall', 'evalsha', 'eval')
-  if (!isClient.test(client)) throw new OptionError('redisStore()', `the first argument must be ${isClient.allowed}`)
-  const { prefix = 'session:', timeout = 1000 } = checkOptions<RedisStoreOptions>('redisStore()', options, {
-    prefix: rules.text,
-    timeout: wholeNumber('milliseconds', 1, 2_147_483_647),
-  })
-  return new RedisStore(new RedisCalls(client, timeout), prefix)
+  if (!clientRule.test(client)) throw new OptionError('redisStore()', `the first argument must be ${clientRule.allowed}`)
+  const { prefix, timeout } = redisStoreOptions(options)
+  return new RedisStore(new RedisCommands(client, timeout), prefix)
 }
 
 class RedisStore implements CompleteStore {
-  readonly #calls: RedisCalls
+  readonly #commands: RedisCommands
   readonly #prefix: string
-  readonly #subjects: RedisSubjects
-  readonly #feed: RedisFeed
+  readonly #subjects: SubjectIndex
+  readonly #feed: ChangeFeed
 
-  constructor (calls: RedisCalls, prefix: string) {
-    this.#calls = calls
+  constructor (commands: RedisCommands, prefix: string) {
+    this.#commands = commands
     this.#prefix = prefix
-    this.#subjects = new RedisSubjects(calls, prefix)
-    this.#feed = new RedisFeed(calls)
+    this.#subjects = new SubjectIndex(commands, prefix)
+    this.#feed = new ChangeFeed(commands)
   }
 
-  load (id: string): Promise<SessionRecord | undefined> {
-    return this.#calls.read(this.#calls.client.hgetall(this.#key(id)), (hash) => {
-      const record = readRecord(hash)
-      return record?.deleteSession === false ? this.#loadData(id, record) : record
-    })
+  async load (id: string): Promise<SessionRecord | undefined> {
+    const [key, dataKey] = this.#keys(id)
+    const record = parseHash(await this.#commands.waitFor(this.#commands.client.hgetall(key), 'read'))
+    if (record?.deleteSession !== false) return record
+    record.fields = new Map(Object.entries(await this.#commands.waitFor(this.#commands.client.hgetall(dataKey), 'read')))
+    if (record.fields.size === 0) record.expiresAt = null
+    return record
   }
 
   async create (id: string, record: SessionRecord): Promise<boolean> {
-    const entry = await this.#indexed(id, record)
-    const created = await this.#calls.run(createScript, this.#keys(id), recordArgs(record, entry), (created) => created === 1)
-    if (!created && entry !== undefined) await this.#subjects.remove(entry.subject, { id, tag: entry.tag })
+    const entry = await this.#addToIndex(id, record)
+    const created = await this.#commands.runScript(createScript, this.#keys(id), record, entry)
+    if (!created) await this.#subjects.remove(id, entry)
     return created
   }
 
   async replace (id: string, record: SessionRecord): Promise<void> {
-    const entry = await this.#indexed(id, record)
-    await this.#calls.run(replaceScript, this.#keys(id), recordArgs(record, entry), ([subject, tag]: [string, string]) => this.#unindex(subject, id, tag))
+    const entry = await this.#addToIndex(id, record)
+    const oldEntry = await this.#commands.runScript(replaceScript, this.#keys(id), record, entry)
+    await this.#subjects.remove(id, oldEntry)
   }
 
   commit (id: string, change: SessionChange): Promise<CommitResult> {
@@ -86,42 +81,43 @@ class RedisStore implements CompleteStore {
     return this.#commit(id, newId, [...this.#keys(id), ...this.#keys(newId)], change)
   }
 
-  end (id: string, generation = ''): Promise<boolean> {
-    return this.#calls.run(endScript, this.#keys(id), [generation], async ([ended, subject, tag]: [number, string?, string?]) => {
-      await this.#unindex(subject, id, tag)
-      return ended > 0
-    })
+  async end (id: string, generation?: string): Promise<boolean> {
+    const { ended, entry } = await this.#commands.runScript(endScript, this.#keys(id), generation)
+    await this.#subjects.remove(id, entry)
+    return ended
   }
 
   ids (): AsyncIterable<readonly string[]> {
-    return scanIds(this.#calls, this.#prefix)
+    return listIds(this.#commands, this.#prefix)
   }
 
   async * idsOf (subject: string): AsyncGenerator<string[], undefined> {
-    for await (const members of this.#subjects.members(subject)) {
-      const live = await Promise.all(members.map((member) => this.#isIndexed(member)))
-      const stale = members.filter((member, i) => !live[i] && this.#subjects.isSettled(member))
-      await this.#subjects.remove(encodeText(subject), ...stale)
-      const ids = members.flatMap(({ id }, i) => live[i] ? [id] : [])
+    const encoded = encodeText(subject)
+    for await (const members of this.#subjects.members(encoded)) {
+      const valid = await Promise.all(members.map((member) => this.#isNamed(member)))
+      const stale = members.filter((member, i) => !valid[i] && this.#subjects.isPastWriting(member))
+      await this.#subjects.removeMembers(encoded, stale)
+      const ids = members.flatMap(({ id }, i) => valid[i] ? [id] : [])
       if (ids.length > 0) yield ids
     }
   }
 
-  describe (id: string): Promise<SessionSummary | undefined> {
-    return this.#calls.ask(describeScript, this.#keys(id), ([description, size]: [string?, number?]) => {
-      if (description === undefined || size === undefined) return undefined
-      const { fields, ...summary } = parseRecord(description, new Map())
-      return { ...summary, expiresAt: !summary.deleteSession && size === 0 ? null : summary.expiresAt, size }
-    })
+  async describe (id: string): Promise<SessionSummary | undefined> {
+    const found = await this.#commands.runScript(describeScript, this.#keys(id))
+    if (found === undefined) return undefined
+    const { description, size } = found
+    const { fields, ...summary } = parseDescription(description, new Map())
+    return { ...summary, expiresAt: !summary.deleteSession && size === 0 ? null : summary.expiresAt, size }
   }
 
   async watch (id: string, listener: (event: StoreEvent) => void): Promise<StoreWatch | undefined> {
-    // A cluster's client is connected, and knows its servers, once it has answered.
+    // A cluster's client is connected, and knows its servers, after its first reply.
     if (await this.#description(id) === null) return undefined
-    const watch = await this.#feed.listen(this.#key(id), listener)
+    const [key] = this.#keys(id)
+    const watch = await this.#feed.listen(key, listener)
     let exists = false
     try {
-      exists = await this.#calls.run(watchScript, [this.#key(id)], [], (exists) => exists === 1)
+      exists = await this.#commands.runScript(watchScript, [key])
       return exists ? watch : undefined
     } finally {
       if (!exists) await watch.stop()
@@ -132,57 +128,34 @@ class RedisStore implements CompleteStore {
     this.#feed.close()
   }
 
-  /** The data of a session that outlives it. */
-  #loadData (id: string, record: SessionRecord): Promise<SessionRecord> {
-    return this.#calls.read(this.#calls.client.hgetall(this.#dataKey(id)), (data) => {
-      record.fields = new Map(Object.entries(data))
-      if (record.fields.size === 0) record.expiresAt = null
-      return record
-    })
-  }
-
   /**
+   * Commits; again, if the session needs an index entry that it does not have.
    * @param newId the id that the session has afterwards
-   * @param entry what was written to the index of its subject for this commit
+   * @param entry the index entry that was written for this commit
    */
-  #commit (id: string, newId: string, keys: string[], change: SessionChange, entry?: IndexEntry): Promise<CommitResult> {
-    return this.#calls.run(commitScript, keys, commitArgs(change, entry), (answer: 1 | string[] | Moved) => {
-      if (answer === 1) return committed
-      if (isMoved(answer)) return this.#moved(id, newId, answer, change, entry)
-      const [status] = answer
-      if (status === 'index') return this.#index(id, newId, keys, answer, change, entry)
-      const result = parseResult(answer, change)
-      return entry === undefined || status === 'committed' ? result : this.#unindex(entry.subject, newId, entry.tag).then(() => result)
-    })
+  async #commit (id: string, newId: string, keys: string[], change: SessionChange, entry?: IndexEntry): Promise<CommitResult> {
+    const answer = await this.#commands.runScript(commitScript, keys, change, entry)
+    if ('missingEntry' in answer) {
+      await this.#subjects.remove(newId, entry)
+      const { subject, expiresAt } = answer.missingEntry
+      return this.#commit(id, newId, keys, change, await this.#subjects.add(newId, subject, expiresAt))
+    }
+    const { result, obsoleteEntry } = answer
+    if (entry !== undefined && result.status !== 'committed') await this.#subjects.remove(newId, entry)
+    if (obsoleteEntry !== undefined) await this.#subjects.remove(obsoleteEntry.tag === entry?.tag ? newId : id, obsoleteEntry)
+    return result
   }
 
-  /** Writes the entry without which the session must not be written, and commits again. */
-  async #index (id: string, newId: string, keys: string[], [, subject, needed]: string[], change: SessionChange, useless?: IndexEntry): Promise<CommitResult> {
-    await this.#unindex(useless?.subject, newId, useless?.tag)
-    const entry = await this.#subjects.add(newId, subject as string, needed === '-' ? null : Number(needed))
-    return this.#commit(id, newId, keys, change, entry)
-  }
-
-  async #moved (id: string, newId: string, [, answer, subject, tag]: Moved, change: SessionChange, entry?: IndexEntry): Promise<CommitResult> {
-    await this.#unindex(subject, tag === entry?.tag ? newId : id, tag)
-    return parseResult(answer, change)
-  }
-
-  /** The entry that a new session's subject has to have in the index before the session is written. */
-  async #indexed (id: string, { subject, deleteSession, expiresAt }: SessionRecord): Promise<IndexEntry | undefined> {
+  /** Writes the index entry that a session with a subject has to have before it is written itself. */
+  async #addToIndex (id: string, { subject, deleteSession, expiresAt }: SessionRecord): Promise<IndexEntry | undefined> {
     return subject === undefined ? undefined : this.#subjects.add(id, encodeText(subject), deleteSession ? expiresAt : null)
   }
 
-  /** @param tag '' or `undefined`: there is no entry */
-  async #unindex (subject: string | undefined, id: string, tag: string | undefined): Promise<void> {
-    if (subject && tag) await this.#subjects.remove(subject, { id, tag })
-  }
-
-  /** Whether there is a session that knows of this entry in the index of its subject, or one that cannot be read. */
-  async #isIndexed ({ id, tag }: Member): Promise<boolean> {
+  /** True if the member's session exists and names this index entry, or cannot be read. */
+  async #isNamed ({ id, tag }: Member): Promise<boolean> {
     try {
       const description = await this.#description(id)
-      return description !== null && [tag, undefined].includes(tagOf(description))
+      return description !== null && [tag, undefined].includes(entryTagOf(description))
     } catch (error) {
       if (error instanceof RecordError) return true
       throw error
@@ -190,76 +163,13 @@ class RedisStore implements CompleteStore {
   }
 
   #description (id: string): Promise<string | null> {
-    return this.#calls.read(this.#calls.client.hget(this.#key(id), ''), (description) => description)
-  }
-
-  #keys (id: string): [session: string, data: string] {
-    return [this.#key(id), this.#dataKey(id)]
+    const [key] = this.#keys(id)
+    return this.#commands.waitFor(this.#commands.client.hget(key, ''), 'read')
   }
 
   /** The braces are a hash tag: the keys of a session, and those of its renewal, are in one slot of a cluster. */
-  #key (id: string): string {
-    return `${this.#prefix}{${slotOf(id)}}${id}`
+  #keys (id: string): [session: string, data: string] {
+    const key = `${this.#prefix}{${slotOf(id)}}${id}`
+    return [key, `${key}:data`]
   }
-
-  #dataKey (id: string): string {
-    return `${this.#key(id)}:data`
-  }
-}
-
-const committed: CommitResult = Object.freeze({ status: 'committed', increments: Object.freeze([]) })
-
-/** A script's answer, and the entry of an index that is of no use any more. */
-type Moved = ['moved', answer: string[], subject: string, tag: string]
-
-function isMoved (answer: string[] | Moved): answer is Moved {
-  return answer[0] === 'moved'
-}
-
-function readRecord (hash: Record<string, string>): SessionRecord | undefined {
-  const fields = new Map<string, string>()
-  let description: string | undefined
-  for (const key in hash) {
-    if (key === '') description = hash[key]
-    else fields.set(key, hash[key] as string)
-  }
-  if (description !== undefined) return parseRecord(description, fields)
-  if (fields.size > 0) throw new RecordError('its description is missing')
-  return undefined
-}
-
-function recordArgs (record: SessionRecord, entry: IndexEntry | undefined): string[] {
-  const args = [formatDescription(record, entry), timeLeft(record.expiresAt), record.deleteSession ? '0' : '1']
-  for (const [key, text] of record.fields) args.push(key, text)
-  return args
-}
-
-function commitArgs (change: SessionChange, entry: IndexEntry | undefined): string[] {
-  const { expiresAt, ttl, clear, subject, generation, expect, remove, set, increment } = change
-  const expiry = expiresAt === undefined ? ' ' : `${expiresAt ?? '-'} ${timeLeft(expiresAt)}`
-  const seconds = ttl === undefined ? '' : formatSeconds(ttl)
-  const owner = subject === undefined ? '' : subject === null ? '-' : `+${encodeText(subject)}`
-  const index = entry === undefined ? '  ' : `${entry.tag} ${entry.limit} ${entry.subject}`
-  const lengths = `${expect.size} ${remove.length} ${set.size} ${increment.size}`
-  const args = [`${expiry} ${seconds} ${clear ? '1' : ''} ${owner} ${encodeText(generation)} ${index} ${lengths}`]
-  for (const [key, text] of expect) args.push(key, text ?? '')
-  for (const key of remove) args.push(key)
-  for (const [key, text] of set) args.push(key, text)
-  for (const [key, by] of increment) args.push(key, String(by))
-  return args
-}
-
-function parseResult ([status, ...rest]: string[], change: SessionChange): CommitResult {
-  switch (status) {
-    case 'committed': return { status, increments: rest.map(Number) }
-    case 'missing': return { status }
-    case 'conflict': return { status, current: new Map([...change.expect.keys()].map((key, i) => [key, rest[i] || undefined])) }
-    case 'not-a-number': return { status, key: rest[0] as string }
-    default: throw new RecordError('its description is damaged, or of another version')
-  }
-}
-
-/** Milliseconds from now, as Redis takes them: a difference, so that its clock need not agree with ours. */
-function timeLeft (expiresAt: number | null): string {
-  return expiresAt === null ? '-' : String(Math.max(1, expiresAt - Date.now()))
 }

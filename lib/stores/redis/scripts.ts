@@ -1,112 +1,189 @@
 import { createHash } from 'node:crypto'
+import { RecordError } from '../../errors.js'
+import type { CommitResult, SessionChange, SessionRecord, StoreEvent } from '../store.js'
+import { encodeText, formatDescription, formatSeconds, formatTime, luaFormat, luaParts, type IndexEntry } from './record-format.js'
 
-/** A Lua script, and the hash that Redis knows it by. */
-export interface Script {
+/** The effect of a command or script: after a write without a reply the outcome is unknown. */
+export type Effect = 'read' | 'write'
+
+/** A Lua script, with all that knows its arguments (ARGV) and its reply. */
+export interface Script<Args extends unknown[], Reply, Result> {
   readonly text: string
+  /** The hash by which Redis knows the text. */
   readonly sha: string
+  readonly effect: Effect
+  args (...args: Args): string[]
+  read (reply: Reply, ...args: Args): Result
 }
 
-function script (text: string): Script {
-  return { text, sha: createHash('sha1').update(text).digest('hex') }
+/** The part of an index entry by which it is removed. */
+export type EntryName = Pick<IndexEntry, 'subject' | 'tag'>
+
+/** The answer to a commit: its result, or the index entry without which nothing was written. */
+export type CommitAnswer =
+  | { readonly result: CommitResult, readonly obsoleteEntry?: EntryName | undefined }
+  | { readonly missingEntry: { readonly subject: string, readonly expiresAt: number | null } }
+
+/**
+ * @param flags as in Redis's `#!lua flags=…`. The line itself makes Redis refuse a script as a whole, before its first write, when
+ * memory is full.
+ */
+function script<Args extends unknown[], Reply, Result> (
+  flags: '' | 'no-writes' | 'allow-oom',
+  body: string,
+  args: (...args: Args) => string[],
+  read: (reply: Reply, ...args: Args) => Result
+): Script<Args, Reply, Result> {
+  const text = `#!lua${flags && ` flags=${flags}`}${body}`
+  return { text, sha: createHash('sha1').update(text).digest('hex'), effect: flags === 'no-writes' ? 'read' : 'write', args, read }
 }
 
 /*
- * A session is a hash at KEYS[1]. Its field '' (no data key is empty) says what the session is
- * (redis-description.ts); the other fields are its data. A session that outlives its data has the data in a second
- * hash at KEYS[2], so that Redis expires it alone. That hash, and its expiry, are gone with its last field: `left` puts
- * the expiry back if others follow at once, and `emptied` says that there was no data, and so no expiry. What becomes
- * of a watched session is published on a channel that has the name of its key.
- *
- * The first line makes Redis 7 refuse a script as a whole, before its first write, when memory is full.
+ * KEYS of all scripts but the last: the session's hash, and the hash of its data if it outlives that. A hash, and its expiry, are
+ * gone with its last field. Changes of a watched session are published on a channel that has the name of its key.
  */
 
-const descriptionPattern = '^1 (%d+) (%S+) (%S+) (%S+) ([0-3]) (%S*) (%S*) (%S*) (%S*) (%S*)$'
+/** ARGV: description, milliseconds to live or '-', '1' for a session that outlives its data, then keys and texts. */
+function recordArgs (record: SessionRecord, entry: IndexEntry | undefined): string[] {
+  const args = [formatDescription(record, entry), record.expiresAt === null ? '-' : timeLeft(record.expiresAt), record.deleteSession ? '0' : '1']
+  for (const [key, text] of record.fields) args.push(key, text)
+  return args
+}
 
-/** KEYS: session, data. ARGV: description, milliseconds to live or '-', '1' for one that outlives its data, then keys and texts. */
-export const createScript = script(`#!lua
+/** Writes a session, unless the id is taken. */
+export const createScript = script('', `
 if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end
 local data = ARGV[3] == '1' and KEYS[2] or KEYS[1]
 redis.call('HSET', KEYS[1], '', ARGV[1])
 for i = 4, #ARGV, 2 do redis.call('HSET', data, ARGV[i], ARGV[i + 1]) end
 if ARGV[2] ~= '-' then redis.call('PEXPIRE', data, ARGV[2]) end
 return 1
-`)
+`, recordArgs, (created: 0 | 1) => created === 1)
 
-/**
- * Writes a session in the place of another. KEYS and ARGV as for creation.
- * Answers with the subject and tag of the one that was there.
- */
-export const replaceScript = script(`#!lua
+/** Writes a session in the place of another, whose index entry it answers with. */
+export const replaceScript = script('', `${luaFormat}
 local old = redis.call('HGET', KEYS[1], '')
-local flags, subject, tag
-if old then flags, subject, tag = string.match(old, '^1 %d+ %S+ %S+ %S+ ([0-3]) %S* %S* (%S*) (%S*) %S*$') end
-redis.call('UNLINK', KEYS[1], KEYS[2])
-local description = ARGV[1]
-local watched = flags and tonumber(flags) >= 2
-if watched then
-  local head, own, rest = string.match(description, '^(1 %d+ %S+ %S+ %S+ )([0-3])( .*)$')
-  description = head .. string.format('%d', own + 2) .. rest
+local oldSubject, oldTag, wasWatched
+if old then
+  local ${luaParts} = parse(old)
+  oldSubject, oldTag, wasWatched = subject, entryTag, watched
 end
+local ${luaParts} = parse(ARGV[1])
+watched = wasWatched
+redis.call('UNLINK', KEYS[1], KEYS[2])
+redis.call('HSET', KEYS[1], '', format(${luaParts}))
 local data = ARGV[3] == '1' and KEYS[2] or KEYS[1]
-redis.call('HSET', KEYS[1], '', description)
-local told = { 'changed', (string.match(description, '^1 %d+ (%S+)')) }
+local message = { 'changed', expiresAt }
 for i = 4, #ARGV, 2 do
   redis.call('HSET', data, ARGV[i], ARGV[i + 1])
-  told[#told + 1] = ARGV[i]
+  message[#message + 1] = ARGV[i]
 end
 if ARGV[2] ~= '-' then redis.call('PEXPIRE', data, ARGV[2]) end
-if watched then redis.call('PUBLISH', KEYS[1], cjson.encode(told)) end
-return { subject or '', tag or '' }
-`)
+if watched then redis.call('PUBLISH', KEYS[1], cjson.encode(message)) end
+return { oldSubject or '', oldTag or '' }
+`, recordArgs, ([subject, tag]: string[]) => entryName(subject, tag))
+
+/** The first argument of a commit, as JSON. A part that is absent changes nothing. */
+interface CommitHeader {
+  /** `-`: never. */
+  expiresAt?: string | undefined
+  /** Milliseconds until `expiresAt`. */
+  timeLeft?: string | undefined
+  ttl?: string | undefined
+  clear?: true | undefined
+  /** '': no subject from now on. */
+  subject?: string | undefined
+  generation?: string | undefined
+  /** The index entry that was made for this commit. */
+  entry?: IndexEntry | undefined
+  /** The lengths of the lists that follow: keys and texts ('': absent), keys, keys and texts, keys and numbers. */
+  expect?: number | undefined
+  remove?: number | undefined
+  set?: number | undefined
+  increment?: number | undefined
+}
+
+function commitArgs (change: SessionChange, entry: IndexEntry | undefined): string[] {
+  const { expiresAt, ttl, clear, subject, generation, expect, remove, set, increment } = change
+  const header: CommitHeader = {
+    expiresAt: expiresAt === undefined ? undefined : String(expiresAt ?? '-'),
+    timeLeft: typeof expiresAt === 'number' ? timeLeft(expiresAt) : undefined,
+    ttl: ttl === undefined ? undefined : formatSeconds(ttl),
+    clear: clear || undefined,
+    subject: subject === undefined ? undefined : encodeText(subject ?? undefined),
+    generation: generation ? encodeText(generation) : undefined,
+    entry,
+    expect: expect.size || undefined,
+    remove: remove.length || undefined,
+    set: set.size || undefined,
+    increment: increment.size || undefined,
+  }
+  const args = [JSON.stringify(header)]
+  for (const [key, text] of expect) args.push(key, text ?? '')
+  for (const key of remove) args.push(key)
+  for (const [key, text] of set) args.push(key, text)
+  for (const [key, by] of increment) args.push(key, String(by))
+  return args
+}
+
+const committed = Object.freeze({ result: Object.freeze({ status: 'committed', increments: Object.freeze([]) }) })
+
+/** A status and what belongs to it; 1 for a commit without increments. */
+type CommitReply = 1 | [status: string, ...string[]] | ['obsolete', reply: [status: string, ...string[]], subject: string, tag: string]
+
+function readCommit (reply: CommitReply, change: SessionChange): CommitAnswer {
+  if (reply === 1) return committed
+  const [status, first = '', second = '', third = ''] = reply
+  if (Array.isArray(first)) return { ...readCommit(first, change), obsoleteEntry: { subject: second, tag: third } }
+  switch (status) {
+    case 'committed': return { result: { status, increments: reply.slice(1).map(Number) } }
+    case 'missing': return { result: { status } }
+    case 'conflict': return { result: { status, current: new Map([...change.expect.keys()].map((key, i) => [key, reply[i + 1] as string || undefined])) } }
+    case 'not-a-number': return { result: { status, key: first } }
+    case 'index': return { missingEntry: { subject: first, expiresAt: second === '-' ? null : Number(second) } }
+    default: throw new RecordError('its description is damaged, or of another version')
+  }
+}
 
 /**
- * KEYS: session, data, and for a renewal the new session, new data.
- * ARGV: first, in one text since each argument costs, with a space between them: expiresAt ('' as it is, '-' never),
- * milliseconds to live, ttl ('' as it is), '1' for clear, subject ('' as it is, '-' nobody, else '+' and the subject),
- * generation that the session must have ('' any), index entry that was made for this commit (tag, limit and subject,
- * '' for none), and the lengths of four lists. Then the lists: expected keys and texts ('' absent), removed keys, set
- * keys and texts, incremented keys and numbers.
+ * Applies a change, and renews if KEYS has four keys: also the new session's and its data's.
  *
- * Answers with 1 for a plain commit, else with a status and what belongs to it. 'index', subject, expiry: make an entry in the index of this subject
- * that lasts until then, and come again; nothing was written. 'moved', answer, subject, tag: the answer counts, and this
- * entry of an index is of no use any more.
+ * 'index', subject, time: nothing was written, since the session needs an entry in the index of this subject that lasts
+ * until then. 'obsolete', reply, subject, tag: the reply counts, and this index entry can be removed.
  */
-export const commitScript = script(`#!lua
+export const commitScript = script('', `${luaFormat}
 local description = redis.call('HGET', KEYS[1], '')
 if not description then return { 'missing' } end
-local created, expires, ttl, maxAge, flags, name, generation, subject, tag, limit = string.match(description, '${descriptionPattern}')
-if not created then return { 'record', description } end
-local toExpire, toLive, toTtl, clear, toSubject, required, entryTag, entryLimit, entrySubject, expects, removes, sets, increments =
-  string.match(ARGV[1], '^${Array(13).fill('(%S*)').join(' ')}$')
-if required ~= '' and required ~= generation then return { 'missing' } end
+local ${luaParts} = parse(description)
+if not createdAt then return { 'damaged' } end
+local change = cjson.decode(ARGV[1])
+if change.generation and change.generation ~= generation then return { 'missing' } end
 
-local session = KEYS[1]
-local keep = flags == '1' or flags == '3'
-local watched = flags == '2' or flags == '3'
-local data = keep and KEYS[2] or KEYS[1]
-clear = clear == '1'
+local data = outlivesData and KEYS[2] or KEYS[1]
 local at = 1
 local function take ()
   at = at + 1
   return ARGV[at]
 end
 
-local conflict = { 'conflict' }
-local holds = true
-for i = 1, tonumber(expects) do
-  local key, expected = take(), take()
-  local text = redis.call('HGET', data, key) or ''
-  if text ~= expected then holds = false end
-  conflict[i + 1] = text
+if change.expect then
+  local conflict = { 'conflict' }
+  local holds = true
+  for i = 1, change.expect do
+    local key, expected = take(), take()
+    local text = redis.call('HGET', data, key) or ''
+    if text ~= expected then holds = false end
+    conflict[i + 1] = text
+  end
+  if not holds then return conflict end
 end
-if not holds then return conflict end
 
 local removed, written, sums = {}, {}, { 'committed' }
-for i = 1, tonumber(removes) do removed[i] = take() end
-for i = 1, tonumber(sets) * 2 do written[i] = take() end
-for i = 1, tonumber(increments) do
+for i = 1, change.remove or 0 do removed[i] = take() end
+for i = 1, (change.set or 0) * 2 do written[i] = take() end
+for i = 1, change.increment or 0 do
   local key, by = take(), tonumber(take())
-  local text = not clear and redis.call('HGET', data, key) or '0'
+  local text = not change.clear and redis.call('HGET', data, key) or '0'
   local sum = string.match(text, '^%-?%d+$') and tonumber(text) + by
   if not sum or sum > 9007199254740991 or sum < -9007199254740991 then return { 'not-a-number', key } end
   sums[i + 1] = string.format('%.0f', sum)
@@ -114,103 +191,116 @@ for i = 1, tonumber(increments) do
   written[#written + 1] = sums[i + 1]
 end
 
-local newSubject, newTag, newLimit = subject, tag, limit
-if toSubject ~= '' then newSubject = toSubject == '-' and '' or string.sub(toSubject, 2) end
-local needed = keep and '-' or toExpire ~= '' and toExpire or expires
-local function lasts (limit)
-  return limit == '-' or needed ~= '-' and limit ~= '' and tonumber(limit) >= tonumber(needed)
+local entry, oldSubject, oldTag = change.entry, subject, entryTag
+local needed = outlivesData and '-' or change.expiresAt or expiresAt
+local function lasts (time)
+  return time == '-' or needed ~= '-' and time ~= '' and tonumber(time) >= tonumber(needed)
 end
-if newSubject == '' then
-  newTag, newLimit = '', ''
-elseif newSubject ~= subject or KEYS[3] or not lasts(limit) then
-  if entrySubject ~= newSubject or not lasts(entryLimit) then return { 'index', newSubject, needed } end
-  newTag, newLimit = entryTag, entryLimit
+subject = change.subject or subject
+if subject == '' then
+  entryTag, entryLastsUntil = '', ''
+elseif subject ~= oldSubject or KEYS[3] or not lasts(entryLastsUntil) then
+  if not entry or entry.subject ~= subject or not lasts(entry.lastsUntil) then return { 'index', subject, needed } end
+  entryTag, entryLastsUntil = entry.tag, entry.lastsUntil
 end
 
-local left = keep and redis.call('PTTL', data)
-local emptied = left == -2 and toExpire == ''
-if toExpire ~= '' then expires = toExpire elseif emptied then expires = '-' end
-local told = watched and { 'changed', expires }
-if clear then
+-- Data that was empty had no expiry. The expiry of data whose last field goes is set again for the fields that follow.
+local timeLeft = outlivesData and redis.call('PTTL', data)
+local wasEmpty = timeLeft == -2
+expiresAt = change.expiresAt or wasEmpty and '-' or expiresAt
+local message = watched and { 'changed', expiresAt }
+if change.clear then
   for _, key in ipairs(redis.call('HKEYS', data)) do
     if key ~= '' then
       redis.call('HDEL', data, key)
-      if told then told[#told + 1] = key end
+      if message then message[#message + 1] = key end
     end
   end
 end
 for i = 1, #removed do redis.call('HDEL', data, removed[i]) end
 for i = 1, #written, 2 do redis.call('HSET', data, written[i], written[i + 1]) end
-if told then
-  for i = 1, #removed do told[#told + 1] = removed[i] end
-  for i = 1, #written, 2 do told[#told + 1] = written[i] end
-  redis.call('PUBLISH', session, cjson.encode(told))
+if message then
+  for i = 1, #removed do message[#message + 1] = removed[i] end
+  for i = 1, #written, 2 do message[#message + 1] = written[i] end
+  redis.call('PUBLISH', KEYS[1], cjson.encode(message))
 end
+
+local key, wasWatched = KEYS[1], watched
 if KEYS[3] then
-  redis.call('RENAME', session, KEYS[3])
-  if keep and redis.call('EXISTS', data) == 1 then redis.call('RENAME', data, KEYS[4]) end
-  session, data = KEYS[3], keep and KEYS[4] or KEYS[3]
-  if watched then
+  redis.call('RENAME', key, KEYS[3])
+  if outlivesData and redis.call('EXISTS', data) == 1 then redis.call('RENAME', data, KEYS[4]) end
+  key, data = KEYS[3], outlivesData and KEYS[4] or KEYS[3]
+  if wasWatched then
     redis.call('PUBLISH', KEYS[1], '["renewed"]')
-    flags = keep and '1' or '0'
+    watched = false
   end
 end
-if toExpire ~= '' or toTtl ~= '' or emptied or newTag ~= tag or KEYS[3] and watched then
-  if toTtl ~= '' then ttl = toTtl end
-  redis.call('HSET', session, '', table.concat({ '1', created, expires, ttl, maxAge, flags, name, generation, newSubject, newTag, newLimit }, ' '))
+if change.expiresAt or change.ttl or wasEmpty or entryTag ~= oldTag or watched ~= wasWatched then
+  ttl = change.ttl or ttl
+  redis.call('HSET', key, '', format(${luaParts}))
 end
-if toExpire == '-' then
+if change.expiresAt == '-' then
   redis.call('PERSIST', data)
-elseif toExpire ~= '' then
-  redis.call('PEXPIRE', data, toLive)
-elseif left and left >= 0 then
-  redis.call('PEXPIRE', data, left)
+elseif change.expiresAt then
+  redis.call('PEXPIRE', data, change.timeLeft)
+elseif timeLeft and timeLeft >= 0 then
+  redis.call('PEXPIRE', data, timeLeft)
 end
-if newTag ~= tag then
-  if tag ~= '' then return { 'moved', sums, subject, tag } end
-elseif entryTag ~= '' then
-  return { 'moved', sums, entrySubject, entryTag }
+
+if entryTag ~= oldTag then
+  if oldTag ~= '' then return { 'obsolete', sums, oldSubject, oldTag } end
+elseif entry then
+  return { 'obsolete', sums, entry.subject, entry.tag }
 end
 return sums[2] and sums or 1
-`)
+`, commitArgs, readCommit)
 
-/**
- * KEYS: session, data. ARGV: generation that the session must have ('' any).
- * Answers with whether there was one, and the subject and tag that it had. A damaged one ends like any other. A full
- * Redis runs it: it frees memory.
- */
-export const endScript = script(`#!lua flags=allow-oom
+/** Ends a session, also a damaged one. A full Redis runs it: it frees memory. ARGV: the generation that it must have, '' for any. */
+export const endScript = script('allow-oom', `${luaFormat}
 local description = redis.pcall('HGET', KEYS[1], '')
-local flags, generation, subject, tag
-if type(description) == 'string' then flags, generation, subject, tag = string.match(description, '^1 %d+ %S+ %S+ %S+ ([0-3]) %S* (%S*) (%S*) (%S*) %S*$') end
+local ${luaParts} = parse(type(description) == 'string' and description or '')
 if ARGV[1] ~= '' and ARGV[1] ~= generation then return { 0 } end
 local ended = redis.call('UNLINK', KEYS[1], KEYS[2])
-if flags and tonumber(flags) >= 2 then redis.call('PUBLISH', KEYS[1], '["ended"]') end
-return { ended, subject or '', tag or '' }
-`)
+if watched then redis.call('PUBLISH', KEYS[1], '["ended"]') end
+return { ended, subject or '', entryTag or '' }
+`, (generation: string | undefined) => [encodeText(generation)], ([ended, subject, tag]: [number, string?, string?]) => ({ ended: ended > 0, entry: entryName(subject, tag) }))
 
-/** KEYS: session, data. Answers with the description ('' if it is missing), and how many keys there are. */
-export const describeScript = script(`#!lua flags=no-writes
+/** Answers with the description, '' if it is missing, and the number of data keys. */
+export const describeScript = script('no-writes', `${luaFormat}
 local description = redis.call('HGET', KEYS[1], '')
 if not description then return redis.call('EXISTS', KEYS[1]) == 1 and { '', 0 } or {} end
-local keep = string.match(description, '^1 %d+ %S+ %S+ %S+ [13] ')
-return { description, keep and redis.call('HLEN', KEYS[2]) or redis.call('HLEN', KEYS[1]) - 1 }
-`)
+local ${luaParts} = parse(description)
+return { description, outlivesData and redis.call('HLEN', KEYS[2]) or redis.call('HLEN', KEYS[1]) - 1 }
+`, () => [], ([description, size = 0]: [string?, number?]) => description === undefined ? undefined : { description, size })
 
-/** KEYS: session. From now on it is published what becomes of the session. Whether there is one. */
-export const watchScript = script(`#!lua
+/** Has all changes of a session published from now on, if there is one. */
+export const watchScript = script('', `${luaFormat}
 local description = redis.call('HGET', KEYS[1], '')
-local head, flags, rest = string.match(description or '', '^(1 %d+ %S+ %S+ %S+ )([0-3])( .*)$')
-if not head then return 0 end
-if tonumber(flags) < 2 then redis.call('HSET', KEYS[1], '', head .. string.format('%d', flags + 2) .. rest) end
+local ${luaParts} = parse(description or '')
+if not createdAt then return 0 end
+if not watched then
+  watched = true
+  redis.call('HSET', KEYS[1], '', format(${luaParts}))
+end
 return 1
-`)
+`, () => [], (exists: 0 | 1) => exists === 1)
+
+/** Reads what the scripts publish. `undefined`: of a later version. */
+export function readMessage (message: string): StoreEvent | undefined {
+  const [type, expiresAt, ...keys] = JSON.parse(message) as [string, ...string[]]
+  switch (type) {
+    case 'changed': return { type, keys, expiresAt: expiresAt === '-' ? null : Number(expiresAt) }
+    case 'ended': return { type, renewed: false }
+    case 'renewed': return { type: 'ended', renewed: true }
+    default: return undefined
+  }
+}
 
 /**
- * KEYS: index of a subject. ARGV: member, milliseconds that it lasts or '-'.
- * Adds an entry, and removes what is past, by the clock of this server alone. The index goes with its last entry.
+ * Adds an entry to the index of a subject (KEYS), and removes those that are past, by the clock of this server alone. The index
+ * expires with its last entry. ARGV: member, milliseconds that it lasts or '-'.
  */
-export const indexScript = script(`#!lua
+export const indexScript = script('', `
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', string.format('%.0f', now))
@@ -222,4 +312,13 @@ else
   redis.call('PEXPIREAT', KEYS[1], string.format('%.0f', last))
 end
 return 1
-`)
+`, (member: string, lasts: number | null) => [member, formatTime(lasts)], () => {})
+
+function entryName (subject: string | undefined, tag: string | undefined): EntryName | undefined {
+  return subject && tag ? { subject, tag } : undefined
+}
+
+/** The milliseconds until a time: Redis is given a difference, so that its clock need not agree with ours. */
+function timeLeft (expiresAt: number): string {
+  return String(Math.max(1, expiresAt - Date.now()))
+}

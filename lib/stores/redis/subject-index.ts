@@ -1,40 +1,39 @@
 import { randomBytes } from 'node:crypto'
-import type { RedisCalls } from './commands.js'
-import { encodeText, type IndexEntry } from './record-format.js'
-import { indexScript } from './scripts.js'
-import { nothing } from '../../util/maybe-promise.js'
+import type { RedisCommands } from './commands.js'
+import { formatTime, type IndexEntry } from './record-format.js'
+import { indexScript, type EntryName } from './scripts.js'
 
 /** Milliseconds that an entry lasts longer than its session at the least. */
-const margin = 60_000
-/** Milliseconds after which an entry whose session was not written is no longer about to be. */
-const settled = 3_600_000
+const safetyMargin = 60_000
+/** Milliseconds after which the session of a new entry has been written, or never will be. */
+const writtenWithin = 3_600_000
 /** Characters of a tag: the time in milliseconds, in base 36, and four random ones in base64url. */
 const tagLength = 13
 
 /** Entries in a page, or about as many. */
 const pageSize = 250
 
-/** One session in the index of a subject. */
+/** A member of the sorted set: a session's id with the tag of its entry. */
 export interface Member {
   readonly id: string
   readonly tag: string
 }
 
 /**
- * An index of each subject's sessions: a sorted set in the subject's own place in a cluster, scored by when each
- * entry is past. An entry is written before its session and removed after it, and its session's description names it
- * by its tag, which never comes twice: the index may name too many, which the description then shows, but it
- * never misses a session that is there.
+ * The index of each subject's sessions: a sorted set in the subject's own slot of a cluster, scored by the time at which
+ * an entry is past. An entry is written before its session and removed after it, and the session's description names it
+ * by its tag, which never comes twice. The index may name too many sessions, which the descriptions then show, but it
+ * never misses one.
  *
- * Entries outlast their sessions by as long again as those had to live, so that a session that is used slides in
- * peace, and writes its entry anew once in a while.
+ * Entries outlast their sessions by as long again as those had to live, so that a session that is used writes its entry
+ * anew only once in a while.
  */
-export class RedisSubjects {
-  readonly #calls: RedisCalls
+export class SubjectIndex {
+  readonly #commands: RedisCommands
   readonly #prefix: string
 
-  constructor (calls: RedisCalls, prefix: string) {
-    this.#calls = calls
+  constructor (commands: RedisCommands, prefix: string) {
+    this.#commands = commands
     this.#prefix = prefix
   }
 
@@ -45,39 +44,43 @@ export class RedisSubjects {
   async add (id: string, subject: string, expiresAt: number | null): Promise<IndexEntry> {
     const now = Date.now()
     const tag = now.toString(36).padStart(9, '0') + randomBytes(3).toString('base64url')
-    const lasts = expiresAt === null ? null : 2 * Math.max(expiresAt - now, margin)
-    await this.#calls.run(indexScript, [this.#key(subject)], [id + tag, lasts === null ? '-' : String(lasts)], nothing)
-    return { tag, subject, limit: lasts === null ? '-' : String(now + lasts - margin) }
+    const lasts = expiresAt === null ? null : 2 * Math.max(expiresAt - now, safetyMargin)
+    await this.#commands.runScript(indexScript, [this.#key(subject)], id + tag, lasts)
+    return { subject, tag, lastsUntil: formatTime(lasts === null ? null : now + lasts - safetyMargin) }
   }
 
-  /** Removes entries that are of no use any more. Failing at it does no harm. */
-  async remove (subject: string, ...members: Member[]): Promise<void> {
+  /** Removes one session's entry, if there is one. */
+  async remove (id: string, entry: EntryName | undefined): Promise<void> {
+    if (entry !== undefined) await this.removeMembers(entry.subject, [{ id, tag: entry.tag }])
+  }
+
+  /**
+   * Removes entries. A failure does no harm: they expire, or are removed by the next listing.
+   * @param subject encoded
+   */
+  async removeMembers (subject: string, members: Member[]): Promise<void> {
     if (members.length === 0) return
     try {
-      await this.#calls.write(this.#calls.client.zrem(this.#key(subject), ...members.map(({ id, tag }) => id + tag)), nothing)
-    } catch {
-      // What is left is past in its time, or is removed by whoever meets it.
-    }
+      await this.#commands.waitFor(this.#commands.client.zrem(this.#key(subject), ...members.map(({ id, tag }) => id + tag)), 'write')
+    } catch {}
   }
 
-  /** All entries, in pages: each once, and some whose sessions are no more. */
+  /** Lists all entries, in pages: each once, and some whose sessions are gone. */
   async * members (subject: string): AsyncGenerator<Member[], undefined> {
     const seen = new Set<string>()
     let cursor = '0'
     do {
-      const scored = await this.#calls.read(this.#calls.client.zscan(this.#key(encodeText(subject)), cursor, 'COUNT', pageSize), ([next, scored]) => {
-        cursor = next
-        return scored
-      })
-      const fresh = scored.filter((member, i) => i % 2 === 0 && !seen.has(member))
-      for (const member of fresh) seen.add(member)
-      if (fresh.length > 0) yield fresh.map((member) => ({ id: member.slice(0, -tagLength), tag: member.slice(-tagLength) }))
+      const [next, membersAndScores] = await this.#commands.waitFor(this.#commands.client.zscan(this.#key(subject), cursor, 'COUNT', pageSize), 'read')
+      cursor = next
+      const unseen = membersAndScores.filter((member, i) => i % 2 === 0 && !seen.has(member))
+      for (const member of unseen) seen.add(member)
+      if (unseen.length > 0) yield unseen.map((member) => ({ id: member.slice(0, -tagLength), tag: member.slice(-tagLength) }))
     } while (cursor !== '0')
   }
 
-  /** Whether an entry's session would have been written by now. */
-  isSettled ({ tag }: Member): boolean {
-    return Date.now() - Number.parseInt(tag.slice(0, 9), 36) > settled
+  /** True for an entry that is so old that its session, if it does not name the entry, never will. */
+  isPastWriting ({ tag }: Member): boolean {
+    return Date.now() - Number.parseInt(tag.slice(0, 9), 36) > writtenWithin
   }
 
   #key (subject: string): string {

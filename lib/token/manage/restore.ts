@@ -3,11 +3,10 @@ import type { Readable } from 'node:stream'
 import { checkOptions, oneOf, rules, type Rule } from '../../util/option-rules.js'
 import { OptionError, RestoreConflictError, RestoreFullError, RestoreLineError, RestoreTruncatedError, RestoreVersionError } from '../../errors.js'
 import { requireInterface } from '../../stores/require-interface.js'
-import { lookUp } from './info.js'
-import { readLines, type Line } from './lines.js'
-import { headerProblem, parseSession, trailerCount, type SavedSession } from './save-file.js'
-import type { SessionHome } from '../session-state.js'
-import { ask } from '../ask-store.js'
+import { lookUp } from './list.js'
+import { headerProblem, parseSession, readLines, trailerCount, type Line, type SavedSession } from './save-file.js'
+import type { SessionSettings } from '../session-state.js'
+import { callStore } from '../call-store.js'
 
 /** How sessions are restored. */
 export interface RestoreOptions {
@@ -47,12 +46,12 @@ const restoreRules: Record<keyof RestoreOptions, Rule> = {
 /** Sessions that are written at once. */
 const atOnce = 256
 
-export async function restoreSessions (home: SessionHome, source: Readable | string | URL, options: RestoreOptions): Promise<RestoreResult> {
+export async function restoreSessions (settings: SessionSettings, source: Readable | string | URL, options: RestoreOptions): Promise<RestoreResult> {
   const checked = checkOptions<RestoreOptions>('restore()', options, restoreRules)
-  if (checked.onConflict === 'replace') requireInterface('restore', home.store, "restore({ onConflict: 'replace' })")
+  if (checked.onConflict === 'replace') requireInterface('restore', settings.store, "restore({ onConflict: 'replace' })")
   const input = typeof source === 'string' || source instanceof URL ? createReadStream(source) : source
   if (typeof Object(input)[Symbol.asyncIterator] !== 'function') throw new OptionError('restore()', 'the source must be a path or a readable stream')
-  const restoring = new Restoring(home, checked)
+  const restoring = new Restoring(settings, checked)
   try {
     for await (const some of readLines(input)) await restoring.take(some)
     await restoring.end()
@@ -65,14 +64,14 @@ export async function restoreSessions (home: SessionHome, source: Readable | str
 
 class Restoring {
   readonly count: Count = { restored: 0, replaced: 0, skipped: 0, expired: 0, damaged: 0 }
-  readonly #home: SessionHome
+  readonly #settings: SessionSettings
   readonly #options: RestoreOptions
   #waiting: Array<SavedSession & { line: number }> = []
   #lines = 0
   #end: number | undefined
 
-  constructor (home: SessionHome, options: RestoreOptions) {
-    this.#home = home
+  constructor (settings: SessionSettings, options: RestoreOptions) {
+    this.#settings = settings
     this.#options = options
   }
 
@@ -126,17 +125,17 @@ class Restoring {
   }
 
   async #restore ({ id, record, line }: SavedSession & { line: number }): Promise<keyof Count> {
-    const { store } = this.#home
+    const { store } = this.#settings
     if (record.expiresAt !== null && record.expiresAt <= Date.now()) {
       if (record.deleteSession) return 'expired'
       record.fields = new Map()
       record.expiresAt = null
     }
     if (store.full && await lookUp(store, id) === undefined) throw new RestoreFullError(line)
-    if (await ask(() => store.create(id, record), (created) => created)) return 'restored'
+    if (await callStore(() => store.create(id, record), (created) => created)) return 'restored'
     if (this.#options.onConflict === 'skip') return 'skipped'
     if (this.#options.onConflict !== 'replace') throw new RestoreConflictError(line)
-    await ask(() => requireInterface('restore', store, 'restore()').replace(id, record), () => {})
+    await callStore(() => requireInterface('restore', store, 'restore()').replace(id, record), () => {})
     return 'replaced'
   }
 }

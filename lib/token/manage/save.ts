@@ -6,8 +6,8 @@ import { checkOptions, rules, type Rule } from '../../util/option-rules.js'
 import { OptionError, RecordError } from '../../errors.js'
 import { requireInterface } from '../../stores/require-interface.js'
 import { headerLine, sessionLine, trailerLine } from './save-file.js'
-import type { SessionHome } from '../session-state.js'
-import { ask } from '../ask-store.js'
+import type { SessionSettings } from '../session-state.js'
+import { callStore } from '../call-store.js'
 import { idOf } from '../tokens.js'
 
 /** What is saved. */
@@ -42,11 +42,11 @@ const atOnce = 256
 /** A file that is not whole yet has this behind its name. */
 const partial = '.partial'
 
-export async function saveSessions (home: SessionHome, target: Writable | string | URL, options: SaveOptions): Promise<SaveResult> {
+export async function saveSessions (settings: SessionSettings, target: Writable | string | URL, options: SaveOptions): Promise<SaveResult> {
   const checked = checkOptions<SaveOptions>('save()', options, saveRules)
-  const pages = checked.tokens === undefined ? requireInterface('list', home.store, 'save()').ids() : pagesOf(home, checked.tokens)
+  const pages = checked.tokens === undefined ? requireInterface('list', settings.store, 'save()').ids() : pagesOf(settings, checked.tokens)
   const result = { sessions: 0, damaged: 0 }
-  const source = Readable.from(lines(home, pages, checked.onDamage ?? 'fail', result, checked.onProgress), { highWaterMark: 1 })
+  const source = Readable.from(lines(settings, pages, checked.onDamage ?? 'fail', result, checked.onProgress), { highWaterMark: 1 })
   const stop = checked.signal === undefined ? {} : { signal: checked.signal }
   if (target instanceof Writable) {
     await pipeline(source, target, { end: false, ...stop })
@@ -74,13 +74,13 @@ async function toFile (source: Readable, path: string | URL, stop: { signal?: Ab
 }
 
 async function * lines (
-  home: SessionHome, pages: AsyncIterable<readonly string[]> | Iterable<readonly string[]>, onDamage: 'fail' | 'skip',
+  settings: SessionSettings, pages: AsyncIterable<readonly string[]> | Iterable<readonly string[]>, onDamage: 'fail' | 'skip',
   result: { sessions: number, damaged: number }, onProgress: SaveOptions['onProgress']
 ): AsyncGenerator<string, undefined> {
   yield headerLine()
   for await (const page of pages) {
     for (let i = 0; i < page.length; i += atOnce) {
-      const read = await Promise.all(page.slice(i, i + atOnce).map((id) => lineOf(home, id, onDamage)))
+      const read = await Promise.all(page.slice(i, i + atOnce).map((id) => lineOf(settings, id, onDamage)))
       const there = read.filter((line) => typeof line === 'string')
       result.sessions += there.length
       result.damaged += read.filter((line) => line === null).length
@@ -92,9 +92,9 @@ async function * lines (
 }
 
 /** `undefined`: there is no such session any more. `null`: it is damaged. */
-async function lineOf ({ store }: SessionHome, id: string, onDamage: 'fail' | 'skip'): Promise<string | undefined | null> {
+async function lineOf ({ store }: SessionSettings, id: string, onDamage: 'fail' | 'skip'): Promise<string | undefined | null> {
   try {
-    const record = await ask(() => store.load(id), (record) => record)
+    const record = await callStore(() => store.load(id), (record) => record)
     return record && sessionLine(id, record)
   } catch (error) {
     if (onDamage === 'skip' && error instanceof RecordError) return null
@@ -102,7 +102,7 @@ async function lineOf ({ store }: SessionHome, id: string, onDamage: 'fail' | 's
   }
 }
 
-function * pagesOf ({ tokens: kind }: SessionHome, tokens: Iterable<string>): Generator<string[], undefined> {
+function * pagesOf ({ tokens: kind }: SessionSettings, tokens: Iterable<string>): Generator<string[], undefined> {
   const ids = new Set([...tokens].filter((token) => typeof token === 'string' && kind.valid(token)).map(idOf))
   yield [...ids]
 }

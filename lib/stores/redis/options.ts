@@ -1,0 +1,43 @@
+import { checkOptions, rules, wholeNumber, withMethods, type Rule } from '../../util/option-rules.js'
+
+/**
+ * Options of the Redis store.
+ *
+ * @example
+ * ```ts
+ * import { Redis } from 'ioredis'
+ * import { redisStore, type RedisStoreOptions } from 'fastify-request-session'
+ *
+ * const options: RedisStoreOptions = { prefix: 'shop:', timeout: 500 }
+ * const client = new Redis(process.env['REDIS_URL'] ?? '', { lazyConnect: true })
+ * await redisStore(client, options).close()
+ * client.disconnect()
+ * ```
+ */
+export interface RedisStoreOptions {
+  /**
+   * The text that the store's keys begin with.
+   * @default 'session:'
+   */
+  prefix?: string | undefined
+  /**
+   * Milliseconds that one call may take, waiting for a connection included; then it fails with
+   * `FST_SESSION_STORE_UNAVAILABLE`, or a write with `FST_SESSION_OUTCOME_UNKNOWN`.
+   * @default 1000
+   */
+  timeout?: number | undefined
+}
+
+export const clientRule = withMethods('an ioredis client', 'hgetall', 'evalsha', 'eval')
+
+const optionRules: Record<keyof RedisStoreOptions, Rule> = {
+  prefix: rules.text,
+  timeout: wholeNumber('milliseconds', 1, 2_147_483_647),
+}
+
+const defaults = Object.freeze({ prefix: 'session:', timeout: 1000 })
+
+/** @throws OptionError (`FST_SESSION_OPTION`) */
+export function redisStoreOptions (options: RedisStoreOptions | undefined): { prefix: string, timeout: number } {
+  return { ...defaults, ...checkOptions<RedisStoreOptions>('redisStore()', options, optionRules) }
+}

@@ -1,0 +1,72 @@
+import { NameError, SessionExistsError } from '../../errors.js'
+import { newRecord } from '../../stores/new-record.js'
+import { requireInterface } from '../../stores/require-interface.js'
+import type { SessionRecord } from '../../stores/store.js'
+import { checkOptions, show } from '../../util/option-rules.js'
+import { expiryAfterUse, lifetimeOf } from '../expiry.js'
+import { checkName } from '../names.js'
+import { newSessionRules, type NewSession } from '../options.js'
+import { createUnderToken } from '../persistence.js'
+import type { Identity, SessionSettings } from '../session-state.js'
+import { idOf, newGeneration } from '../tokens.js'
+import { checkKey, checkValue } from '../values.js'
+import { lookUp } from './list.js'
+
+/** A session that was just created. */
+interface Created {
+  readonly identity: Identity
+  readonly record: SessionRecord
+}
+
+/**
+ * Checks the options of `create()` and writes the session.
+ *
+ * @param tokensOf the tokens of a shared session's name, the first under the newest secret
+ */
+export async function createSession (
+  settings: SessionSettings, options: NewSession, tokensOf: (name: string) => readonly [string, ...string[]]
+): Promise<Created> {
+  const call = 'create()'
+  const checked = checkOptions<NewSession>(call, options, newSessionRules)
+  const { name, shared = false, subject } = checked
+  if (name !== undefined) checkName(`${call}: name`, name)
+  if (shared && name === undefined) throw new NameError(`${call}: name`, 'a shared session needs one.')
+  if (subject !== undefined) {
+    checkName(`${call}: subject`, subject)
+    requireInterface('subjects', settings.store, `${call} with a subject`)
+  }
+  const record = recordOf(settings, checked)
+  const identity = shared ? await createShared(settings, name as string, record, tokensOf) : await createUnderToken(settings, record)
+  if (identity === undefined) throw new SessionExistsError(show(name))
+  return { identity, record }
+}
+
+function recordOf ({ lifetime, deleteSession }: SessionSettings, options: NewSession): SessionRecord {
+  const { name, shared, ttl, maxAge, subject, data = {} } = options
+  const fields = new Map<string, string>()
+  for (const [key, value] of Object.entries(data)) {
+    checkKey(key)
+    if (value !== undefined) fields.set(key, JSON.stringify(checkValue(key, value)))
+  }
+  const now = Date.now()
+  return newRecord({
+    fields,
+    createdAt: now,
+    expiresAt: expiryAfterUse(now, now, lifetimeOf({ ttl, maxAge }, lifetime)),
+    ttl,
+    maxAge,
+    deleteSession: options.deleteSession ?? deleteSession,
+    name,
+    generation: shared ? newGeneration() : undefined,
+    subject,
+  })
+}
+
+/** A name has one session, under any secret: one that was made under an older secret counts until it ends. */
+async function createShared (
+  settings: SessionSettings, name: string, record: SessionRecord, tokensOf: (name: string) => readonly [string, ...string[]]
+): Promise<Identity | undefined> {
+  const [newest, ...older] = tokensOf(name)
+  for (const token of older) if (await lookUp(settings.store, idOf(token)) !== undefined) return undefined
+  return createUnderToken(settings, record, newest, 0)
+}

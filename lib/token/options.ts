@@ -1,0 +1,140 @@
+import type { CompleteStore, SessionStore } from '../stores/store.js'
+import { oneOf, rules, withMethods, type Checked, type Rule } from '../util/option-rules.js'
+import type { SessionData } from './session.js'
+import { tokenKinds, type Secret } from './tokens.js'
+import type { TokenTransport } from './transport.js'
+import { isStorableObject } from './values.js'
+
+/** A route's options for its token sessions: `config.session`. */
+export interface TokenRouteOptions {
+  /** Seconds that a session lives without being used; each use begins them anew. `null`: for ever. @default 1800 */
+  ttl?: number | null | undefined
+  /** Seconds that a session lives at the most, from its creation on. `null`: for ever. @default null */
+  maxAge?: number | null | undefined
+  /**
+   * `'lazy'`: read from the store at first use, `request.session` is a promise. `'onRequest'`: read before the
+   * handler, `request.session` is the session itself.
+   * @default 'lazy'
+   */
+  load?: 'lazy' | 'onRequest' | undefined
+  /**
+   * When the store cannot be read: `'fail'` answers 503, `'anonymous'` goes on with an empty session that is not saved.
+   * @default 'fail'
+   */
+  onStoreError?: 'fail' | 'anonymous' | undefined
+}
+
+/** Options of one `getSession()` call. */
+export interface TokenCallOptions extends Pick<TokenRouteOptions, 'ttl' | 'maxAge'> {
+  /** The session to open; a new one if there is none with this token. */
+  token?: string | undefined
+}
+
+/**
+ * Options of token sessions.
+ *
+ * @example
+ * ```ts
+ * import { tokenSessions, type TokenSessionOptions } from 'fastify-request-session'
+ *
+ * const options: TokenSessionOptions = { ttl: 600, maxAge: 43_200, onStoreError: 'anonymous' }
+ * const users = tokenSessions<{ user: string }>(options)
+ * ```
+ */
+export interface TokenSessionOptions extends TokenRouteOptions {
+  /** @default memoryStore() */
+  store?: SessionStore | undefined
+  /** `false`: when a session expires its data is deleted, and the session itself stays, empty, its token valid. @default true */
+  deleteSession?: boolean | undefined
+  /** The form of tokens: 256 random bits in base64url, or an unsigned 64-bit integer as a decimal string. @default 'random256' */
+  token?: 'random256' | 'uint64' | undefined
+  /** The way of the token between client and server: a cookie by default. */
+  transport?: TokenTransport | undefined
+  /**
+   * The tokens of shared sessions follow from it: at least 32 bytes, the same in all processes. A list is for its
+   * rotation, the newest first: sessions that were made under an older one are found until they end.
+   * @default none: there are no shared sessions
+   */
+  secret?: Secret | undefined
+}
+
+/** Options of token sessions on a complete store. */
+export interface CompleteTokenSessionOptions extends TokenSessionOptions {
+  /** @default memoryStore() */
+  store?: CompleteStore
+}
+
+/**
+ * A session as it is created outside of a request.
+ *
+ * @example
+ * ```ts
+ * import { tokenSessions, type NewSession } from 'fastify-request-session'
+ *
+ * const invitation: NewSession<{ room: string }> = { ttl: 3600, subject: 'ada', data: { room: 'kitchen' } }
+ * const { token } = await tokenSessions<{ room: string }>().create(invitation)
+ * ```
+ */
+export interface NewSession<Data extends object = SessionData> {
+  /** 1 to 256 characters. A shared session needs one; two sessions that are not shared may have the same. */
+  name?: string | undefined
+  /** True for a session that any process can open by its name: its token follows from that, under the provider's `secret`. @default false */
+  shared?: boolean | undefined
+  /** Seconds that it lives without being used; `null`: for ever. @default the provider's */
+  ttl?: number | null | undefined
+  /** Seconds that it lives at the most; `null`: for ever. @default the provider's */
+  maxAge?: number | null | undefined
+  /** `false`: when it expires its data is deleted, and the session itself stays, empty, its token valid. @default the provider's */
+  deleteSession?: boolean | undefined
+  /** The user that it belongs to: 1 to 256 characters. */
+  subject?: string | undefined
+  /** Its first data. */
+  data?: Partial<Data> | undefined
+}
+
+/** The shortest secret, in bytes: as many as the HMAC's output has (RFC 2104, section 3). */
+const minSecret = 32
+
+const isSecret = (value: unknown): boolean =>
+  typeof value === 'string' ? Buffer.byteLength(value) >= minSecret : value instanceof Uint8Array && value.length >= minSecret
+
+export const routeRules = {
+  ttl: rules.seconds,
+  maxAge: rules.seconds,
+  load: oneOf('lazy', 'onRequest'),
+  onStoreError: oneOf('fail', 'anonymous'),
+} satisfies Record<keyof TokenRouteOptions, Rule>
+
+export const providerRules: Record<keyof TokenSessionOptions, Rule> = {
+  ...routeRules,
+  store: withMethods('a session store such as memoryStore()', 'load', 'create', 'commit', 'renew', 'end', 'close'),
+  deleteSession: rules.boolean,
+  token: { ...oneOf(...Object.keys(tokenKinds)), harmless: false }, // a token could be given by mistake
+  transport: withMethods('a transport such as cookieTransport()', 'read', 'write'),
+  secret: {
+    allowed: `a text or Buffer of at least ${minSecret} bytes, or a non-empty list of these, the newest first`,
+    test: (value) => isSecret(value) || (Array.isArray(value) && value.length > 0 && value.every(isSecret)),
+  },
+}
+
+export const callRules: Record<keyof TokenCallOptions, Rule> = { ttl: rules.seconds, maxAge: rules.seconds, token: rules.text }
+
+/** A text that its user checks by itself, with an error that says more. */
+export const checkedLater: Rule = { allowed: 'a text', test: () => true }
+
+export const newSessionRules: Record<keyof NewSession, Rule> = {
+  name: checkedLater,
+  shared: rules.boolean,
+  ttl: rules.seconds,
+  maxAge: rules.seconds,
+  deleteSession: rules.boolean,
+  subject: checkedLater,
+  data: { allowed: 'a plain object without getters, hidden properties and symbols as keys', test: isStorableObject },
+}
+
+type Defaults = Required<Pick<Checked<TokenSessionOptions>, 'ttl' | 'maxAge' | 'load' | 'onStoreError' | 'deleteSession' | 'token'>>
+
+export const defaults: Defaults = Object.freeze({ ttl: 1800, maxAge: null, load: 'lazy', onStoreError: 'fail', deleteSession: true, token: 'random256' })
+
+/** The options of `tokenSessions()`, checked, with their defaults. */
+export type CheckedTokenOptions = Defaults & Checked<TokenSessionOptions>

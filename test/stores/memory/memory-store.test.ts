@@ -1,0 +1,163 @@
+import { mock } from 'node:test'
+import { setImmediate as turn } from 'node:timers/promises'
+import t, { type Test } from 'tap'
+import { getSession, memoryStore, tokenSessions, type SessionRecord, type SessionStore } from '../../../lib/index.js'
+import { fakeClock } from '../../support/clock.js'
+
+function record (fields: Record<string, string> = {}, more: Partial<SessionRecord> = {}): SessionRecord {
+  return {
+    fields: new Map(Object.entries(fields)),
+    createdAt: Date.now(),
+    expiresAt: null,
+    ttl: undefined,
+    maxAge: undefined,
+    deleteSession: true,
+    name: undefined,
+    generation: undefined,
+    subject: undefined,
+    ...more,
+  }
+}
+
+const id = (i: number): string => `id-${String(i).padStart(8, '0')}`
+
+async function there (store: SessionStore, count: number): Promise<number[]> {
+  const found = []
+  for (let i = 0; i < count; i++) if (await store.load(id(i)) !== undefined) found.push(i)
+  return found
+}
+
+t.test('bounded: beyond maxSessions the least recently used goes first', async (t) => {
+  const store = memoryStore({ maxSessions: 3 })
+  t.teardown(() => store.close())
+  for (let i = 0; i < 3; i++) await store.create(id(i), record())
+  await store.load(id(0))
+  await store.create(id(3), record())
+  t.equal(await store.load(id(1)), undefined)
+  const change = { expect: new Map(), clear: false, set: new Map([['a', '1']]), remove: [], increment: new Map(), expiresAt: undefined, ttl: undefined, subject: undefined, generation: undefined }
+  await store.commit(id(2), change)
+  await store.create(id(4), record())
+  t.strictSame(await there(store, 5), [2, 3, 4], 'a commit is a use')
+  await store.renew(id(2), 'id-renewed', change)
+  await store.create(id(5), record())
+  t.strictSame(await there(store, 6), [4, 5], 'renewed sessions count once')
+  t.ok(await store.load('id-renewed'))
+  await store.end(id(4))
+  await store.create(id(6), record())
+  t.strictSame(await there(store, 7), [5, 6])
+  t.equal(await store.create(id(5), record()), false, 'an id that is taken displaces no other session')
+  t.ok(await store.load('id-renewed'))
+})
+
+t.test('a full store goes on: each new session replaces one', async (t) => {
+  const store = memoryStore({ maxSessions: 100 })
+  t.teardown(() => store.close())
+  for (let i = 0; i < 10_000; i++) if (!await store.create(id(i), record())) t.fail('taken')
+  t.strictSame((await there(store, 10_000)).length, 100)
+})
+
+t.test('the sessions of a subject: expired and ended ones are not named, also while they wait to be swept', async (t) => {
+  const store = memoryStore()
+  t.teardown(() => store.close())
+  const tick = fakeClock(t, ['Date'])
+  const expiresAt = Date.now() + 1000
+  for (let i = 0; i < 600; i++) await store.create(id(i), record({ a: '1' }, { subject: 'ada', expiresAt: i % 2 === 0 ? expiresAt : null, deleteSession: i !== 0 }))
+  const pages = store.idsOf('ada')[Symbol.asyncIterator]()
+  t.equal((await pages.next()).value?.length, 256)
+  tick(1000)
+  await store.end(id(599))
+  const rest: string[] = []
+  for (let page = await pages.next(); !page.done; page = await pages.next()) rest.push(...page.value)
+  t.strictSame(rest, Array.from({ length: 171 }, (_, i) => id(257 + 2 * i)))
+  const all: string[] = []
+  for await (const page of store.idsOf('ada')) all.push(...page)
+  t.strictSame(all, [id(0), ...Array.from({ length: 299 }, (_, i) => id(1 + 2 * i))], 'a session that outlives its data is named')
+})
+
+/** Counts the intervals that run. */
+function watchTimers (t: Test): { running: () => number } {
+  const running = new Set<unknown>()
+  const { setInterval: set, clearInterval: clear } = globalThis
+  const fake = ((...args: Parameters<typeof set>) => { const timer = set(...args); running.add(timer); return timer }) as typeof set
+  globalThis.setInterval = fake
+  globalThis.clearInterval = ((timer: Parameters<typeof clear>[0]) => { running.delete(timer); clear(timer) }) as typeof clear
+  t.teardown(() => { globalThis.setInterval = set; globalThis.clearInterval = clear })
+  return { running: () => running.size }
+}
+
+t.test('sweep: expired sessions go by themselves, in slices, and the others stay', async (t) => {
+  const tick = fakeClock(t)
+  const { running } = watchTimers(t)
+  const store = memoryStore({ maxSessions: 1_000_000 })
+  const count = 50_000
+  const due = Date.now() + 1000
+  for (let i = 0; i < count; i++) await store.create(id(i), record({}, { expiresAt: i % 2 === 0 ? due : null }))
+  t.equal(running(), 1)
+  tick(1001)
+  const slices: number[] = []
+  while (slices.length < 2000) {
+    const begin = process.cpuUsage()
+    tick(100)
+    slices.push(process.cpuUsage(begin).user / 1000)
+    if (slices.length % 100 === 0) await turn()
+  }
+  const late = slices.sort((a, b) => a - b)[1980] as number
+  t.ok(late < 10, `99 of 100 slices took less than ${late.toFixed(1)} ms of CPU time`)
+  // Set the clock back to before they were due: a session that is gone now was swept, not only refused as expired.
+  mock.timers.setTime(due - 1)
+  const left = await there(store, count)
+  t.equal(left.length, count / 2)
+  t.ok(left.every((i) => i % 2 === 1))
+  store.close()
+  t.equal(running(), 0)
+})
+
+t.test('sweep: the timer stops with the last session, and starts with the next', async (t) => {
+  const { running } = watchTimers(t)
+  const store = memoryStore()
+  t.equal(running(), 0)
+  await store.create(id(0), record())
+  await store.create(id(1), record())
+  t.equal(running(), 1)
+  await store.end(id(0))
+  t.equal(running(), 1)
+  await store.end(id(1))
+  t.equal(running(), 0)
+  await store.create(id(2), record())
+  t.equal(running(), 1)
+  await store.close()
+  await store.close()
+  t.equal(running(), 0)
+})
+
+t.test('sweep: a session that outlives its data is emptied', async (t) => {
+  const tick = fakeClock(t)
+  const store = memoryStore()
+  t.teardown(() => store.close())
+  await store.create(id(0), record({ a: '1' }, { deleteSession: false, expiresAt: Date.now() + 1000 }))
+  tick(5000)
+  mock.timers.setTime(Date.now() - 4500)
+  const { fields, expiresAt } = await store.load(id(0)) as SessionRecord
+  t.equal(fields.size, 0)
+  t.equal(expiresAt, null)
+})
+
+t.test('shares no live objects: neither with the writer nor between readers', async (t) => {
+  const provider = tokenSessions({ store: memoryStore() })
+  const list = [{ a: 1 }]
+  const token = await getSession(provider, null, async (session) => {
+    session.set('list', list)
+    await session.commit()
+    return session.token
+  })
+  list.push({ a: 2 })
+  await getSession(provider, null, async (first) => {
+    await getSession(provider, null, (second) => {
+      t.strictSame(first.get('list'), [{ a: 1 }])
+      t.not(first.get('list'), second.get('list'))
+      ;(first.get('list') as unknown[]).push('first')
+      t.strictSame(second.get('list'), [{ a: 1 }])
+    }, { token })
+    await first.reload()
+  }, { token })
+})

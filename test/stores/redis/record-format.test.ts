@@ -1,0 +1,154 @@
+import { Redis } from 'ioredis'
+import { randomUUID } from 'node:crypto'
+import t, { type Test } from 'tap'
+import { redisStore, type SessionRecord, type TokenSessionOptions } from '../../../lib/index.js'
+import { redisForTest } from '../../support/servers/require.js'
+import { setCookies, tokenApp, Visitor, type TokenApp } from '../../support/token-app.js'
+
+interface Stage extends TokenApp { readonly visitor: Visitor, readonly client: Redis, readonly key: string, dump (): Promise<unknown> }
+
+/** A visitor whose session has `n` 1 and `user` "ada", and its key on the server. */
+async function stage (t: Test, options: TokenSessionOptions = {}): Promise<Stage | undefined> {
+  const server = await redisForTest(t)
+  if (!server) return undefined
+  const client = new Redis(server.url)
+  const prefix = `${randomUUID()}:`
+  t.teardown(async () => {
+    const keys = await client.keys(`${prefix}*`)
+    if (keys.length > 0) await client.unlink(...keys)
+    await client.quit()
+  })
+  const { app, log } = await tokenApp(t, { store: redisStore(client, { prefix, timeout: 30_000 }), ...options }, (app) => {
+    app.get('/', async (request) => {
+      const session = await request.session
+      session.set('user', 'ada')
+      return { n: session.increment('n') }
+    })
+    app.get('/read', async (request) => ({ n: (await request.session).get('n') ?? null, user: (await request.session).get('user') ?? null }))
+    app.get('/has', async (request) => ({ has: (await request.session).has('n'), user: (await request.session).get('user') ?? null }))
+    app.get('/update', async (request) => ({ n: (await request.session).update('n', (n) => n === undefined ? 'none' : n) }))
+    app.get('/add', async (request) => ({ added: (await request.session).add('n', 1) }))
+  })
+  const visitor = new Visitor(app)
+  await visitor.get('/')
+  const [key = ''] = await client.keys(`${prefix}*`)
+  return { app, log, visitor, client, key, dump: async () => [await client.type(key), await client.dump(key).then(String), await client.keys(`${prefix}*`)] }
+}
+
+/** Ways in which a record may be damaged behind the store's back. */
+const damages: Array<[string, (client: Redis, key: string) => Promise<unknown>]> = [
+  ['of a later version', (client, key) => client.hset(key, '', '2 whatever comes then')],
+  ['with a description that is no such thing', (client, key) => client.hset(key, '', 'gibberish')],
+  ['with an empty description', (client, key) => client.hset(key, '', '')],
+  ['with a description that is cut off', async (client, key) => client.hset(key, '', (await client.hget(key, '') as string).slice(0, 20))],
+  ['with a number that is negative', async (client, key) => client.hset(key, '', (await client.hget(key, '') as string).replace('1 ', '1 -'))],
+  ['with a ttl that is damaged', async (client, key) => client.hset(key, '', (await client.hget(key, '') as string).replace('=', '=5'))],
+  ['with a description that is damaged', async (client, key) => client.hset(key, '', (await client.hget(key, '') as string).replace(/ /, ' x'))],
+  ['without a description', (client, key) => client.hdel(key, '')],
+  ['that is a text', (client, key) => client.set(key, 'text')],
+  ['that is a list', async (client, key) => { await client.del(key); await client.rpush(key, 'a') }],
+]
+
+for (const [name, damage] of damages) {
+  t.test(`a record ${name}: a named 503, or an anonymous visitor; it stays as it is`, async (t) => {
+    const set = await stage(t)
+    if (!set) return
+    const { visitor, client, key, dump } = set
+    const { token } = visitor
+    await damage(client, key)
+    const before = await dump()
+    for (const url of ['/read', '/', '/read']) {
+      const reply = await visitor.get(url)
+      t.match(reply.json(), { statusCode: 503, code: 'FST_SESSION_RECORD' }, url)
+      t.strictSame(setCookies(reply), [])
+    }
+    t.match(set.log.find(({ err }) => err !== undefined), { level: 50, err: { code: 'FST_SESSION_RECORD' } }, 'it is in the log')
+    t.strictSame(await dump(), before)
+    t.equal(visitor.token, token)
+  })
+
+  t.test(`a record ${name}, with onStoreError: anonymous`, async (t) => {
+    const set = await stage(t, { onStoreError: 'anonymous' })
+    if (!set) return
+    const { visitor, client, key, dump, log } = set
+    const { token } = visitor
+    await damage(client, key)
+    const before = await dump()
+    t.strictSame((await visitor.get('/read')).json(), { n: null, user: null })
+    t.match(log.at(-1), { level: 50, err: { code: 'FST_SESSION_RECORD' }, route: 'GET /read' })
+    t.strictSame((await visitor.get('/')).json(), { n: 1 })
+    t.match(log.at(-1), { level: 40, msg: /not saved/ })
+    t.strictSame(await dump(), before)
+    t.equal(visitor.token, token)
+  })
+}
+
+t.test('a value that is not JSON: named when it is read, and only then; it stays as it is', async (t) => {
+  const set = await stage(t)
+  if (!set) return
+  const { visitor, client, key, dump, log } = set
+  await client.hset(key, 'n', '{torn')
+  const before = await dump()
+  for (const url of ['/read', '/', '/update']) {
+    t.match((await visitor.get(url)).json(), { statusCode: 503, code: 'FST_SESSION_RECORD', message: /^A stored session cannot be read: it is damaged/ }, url)
+    t.match(log.at(-1), { level: 50, err: { message: /'n' is not JSON/ } }, url)
+  }
+  t.strictSame(await dump(), before)
+  t.strictSame((await visitor.get('/has')).json(), { has: true, user: 'ada' })
+  t.strictSame((await visitor.get('/add')).json(), { added: false })
+  t.strictSame(await dump(), before)
+})
+
+t.test('a value that is not JSON, with onStoreError: anonymous: from there on the visitor is', async (t) => {
+  const set = await stage(t, { onStoreError: 'anonymous' })
+  if (!set) return
+  const { visitor, client, key, dump, log } = set
+  await client.hset(key, 'n', '{torn')
+  const before = await dump()
+  t.strictSame((await visitor.get('/read')).json(), { n: null, user: null })
+  t.match(log.at(-1), { level: 50, err: { code: 'FST_SESSION_RECORD' } })
+  t.strictSame((await visitor.get('/')).json(), { n: 1 })
+  t.strictSame((await visitor.get('/update')).json(), { n: 'none' })
+  t.match(log.at(-1), { level: 40, msg: /not saved/ })
+  t.strictSame(await dump(), before)
+  t.strictSame((await visitor.get('/has')).json(), { has: true, user: 'ada' })
+})
+
+t.test('the description in Redis: written and rewritten in the same format, by the store and by each script', async (t) => {
+  const server = await redisForTest(t)
+  if (!server) return
+  const client = new Redis(server.url)
+  const prefix = `${randomUUID()}:`
+  const store = redisStore(client, { prefix, timeout: 30_000 })
+  t.teardown(async () => {
+    store.close()
+    const keys = await client.keys(`${prefix}*`)
+    if (keys.length > 0) await client.unlink(...keys)
+    await client.quit()
+  })
+  const description = async (id: string): Promise<string | null> => client.hget(`${prefix}{${id.charAt(0)}${id.charCodeAt(1) & 3}}${id}`, '')
+  const expiresAt = Date.now() + 60_000
+  const plain: SessionRecord = {
+    fields: new Map([['a', '1']]), createdAt: 1000, expiresAt, ttl: undefined, maxAge: undefined, deleteSession: true, name: undefined, generation: undefined, subject: undefined,
+  }
+  const change = { expect: new Map(), clear: false, set: new Map(), remove: [], increment: new Map(), expiresAt: undefined, ttl: undefined, subject: undefined, generation: undefined }
+
+  await store.create('aaa', plain)
+  t.equal(await description('aaa'), `1 1000 ${expiresAt} = = 0     `)
+  await store.commit('aaa', { ...change, set: new Map([['a', '2']]) })
+  t.equal(await description('aaa'), `1 1000 ${expiresAt} = = 0     `, 'a commit of data alone leaves it')
+  await store.watch('aaa', () => {})
+  t.equal(await description('aaa'), `1 1000 ${expiresAt} = = 2     `)
+  await store.commit('aaa', { ...change, expiresAt: expiresAt + 5, ttl: 60 })
+  t.equal(await description('aaa'), `1 1000 ${expiresAt + 5} 60 = 2     `)
+  await store.replace('aaa', { ...plain, ttl: null, deleteSession: false })
+  t.equal(await description('aaa'), `1 1000 ${expiresAt} - = 3     `, 'it stays watched')
+  await store.renew('aaa', 'aab', { ...change, ttl: null })
+  t.equal(await description('aab'), `1 1000 ${expiresAt} - = 1     `, 'and is not under its new id')
+
+  await store.create('bbb', { ...plain, expiresAt: null, maxAge: 90, name: 'a b', generation: 'g', subject: 'ada ü' })
+  t.match(await description('bbb'), /^1 1000 - = 90 0 a%20b g ada%20%C3%BC [\w-]{13} -$/)
+  await store.commit('bbb', { ...change, subject: null })
+  t.equal(await description('bbb'), '1 1000 - = 90 0 a%20b g   ')
+  t.strictSame(await store.load('bbb'), { ...plain, expiresAt: null, maxAge: 90, name: 'a b', generation: 'g' })
+})
