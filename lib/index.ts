@@ -1,4 +1,4 @@
-// Everything public is exported here; the rest is internal.
+// Everything public is exported here and in conformance/index.ts; the rest is internal.
 export { default } from './plugin/plugin.js'
 export type { RequestSessionOptions } from './plugin/options.js'
 export type { CommitOptions, OpenContext, OpenSession, RouteOptionsOf, SessionOf, SessionOpener, SessionProvider, TransactionProvider } from './core/provider.js'
@@ -40,4 +40,21 @@ export type { RavenCallOptions, RavenOptionsOf, RavenSessionOptions } from './ra
 export { channels, type SessionEvent } from './core/events.js'
 export { assertNoOpenSessions, type NoOpenSessionsOptions } from './testing.js'
 export type { SessionStats } from './core/open-sessions.js'
+
+/**
+ * Errors that this package throws, by name. Each has a fixed `code`, see `SessionErrorCode`, and a `statusCode`.
+ *
+ * @example
+ * ```ts
+ * import { errors, memoryStore, tokenSessions } from 'fastify-request-session'
+ *
+ * const users = tokenSessions({ store: memoryStore() })
+ * try {
+ *   await users.create({ name: 'order 7', shared: true })
+ * } catch (error) {
+ *   if (error instanceof errors.NoSecretError) console.log(error.code) // FST_SESSION_NO_SECRET
+ * }
+ * ```
+ */
 export * as errors from './errors.js'
+export type { SessionErrorCode } from './errors.js'
