@@ -13,7 +13,7 @@ export {
 } from './token/token-sessions.js'
 export type { CompleteTokenSessionOptions, NewSession, TokenCallOptions, TokenRouteOptions, TokenSessionOptions } from './token/options.js'
 export { TokenSession, type SessionData } from './token/session.js'
-export type { JsonData } from './token/json-types.js'
+export type { JsonData } from './token/session.js'
 export type { RestoreOptions, RestoreResult } from './token/manage/restore.js'
 export type { SaveOptions, SaveResult } from './token/manage/save.js'
 export type { SessionUpdate, Subscription, UpdateListener } from './token/manage/subscribe.js'
@@ -25,11 +25,11 @@ export type { Neo4jSessionConfig, Neo4jTransactionConfig } from './neo4j/options
 export type { Neo4jDriver } from './neo4j/driver-types.js'
 
 export { memoryStore } from './stores/memory/memory-store.js'
-export type { MemoryStoreOptions } from './stores/memory/options.js'
+export type { MemoryStoreOptions } from './stores/memory/memory-store.js'
 export { redisStore } from './stores/redis/redis-store.js'
 export type { RedisStoreOptions } from './stores/redis/options.js'
 export type { RedisClient } from './stores/redis/commands.js'
-export { slotOf } from './stores/slot.js'
+export { slotOf } from './stores/contract-helpers.js'
 export type {
   CommitResult, SessionChange, SessionRecord, SessionStore, CompleteStore, ListingStore, RestorableStore, SessionSummary, StoreEvent, StoreWatch, SubjectStore, WatchableStore,
 } from './stores/store.js'

@@ -4,12 +4,12 @@ import { expiryCases } from './expiry.js'
 import { Harness, type Case } from './harness.js'
 import { identityCases } from './identity.js'
 import { optionalInterfaceCases } from './optional-interfaces.js'
-import type { ConformanceOptions } from './options.js'
+import type { ConformanceOptions } from './harness.js'
 import { parallelCases } from './parallel.js'
 import { recordCases } from './records.js'
 import { renewalCases } from './renewals.js'
 
-export type { ConformanceOptions } from './options.js'
+export type { ConformanceOptions } from './harness.js'
 
 /**
  * One case of the conformance suite, for any test runner.

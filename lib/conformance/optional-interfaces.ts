@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { requireInterface, type OptionalInterface } from '../stores/require-interface.js'
+import { requireInterface, type OptionalInterface } from '../stores/contract-helpers.js'
 import type { StoreEvent } from '../stores/store.js'
 import type { Harness, Case } from './harness.js'
 

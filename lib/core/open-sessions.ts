@@ -1,5 +1,5 @@
 import { LinkedList, type Link } from '../util/linked-list.js'
-import { report, type Log } from '../util/report.js'
+import { report, type Log } from './events.js'
 
 /** The counts of one registration: `app.sessionStats()[name]`. */
 export interface SessionStats {

@@ -1,8 +1,7 @@
 import type { FastifyBaseLogger, FastifyReply, FastifyRequest } from 'fastify'
 import { SessionRefusedError, SessionClosedError } from '../errors.js'
 import { nothing } from '../util/maybe-promise.js'
-import { report } from '../util/report.js'
-import { channels, type SessionEvent } from './events.js'
+import { report, channels, type SessionEvent } from './events.js'
 import type { OpenEntry, OpeningTrace, OpenSessions } from './open-sessions.js'
 import type { CommitOptions, ErrorReplies, ErrorReply, OpenContext, OpenSession, SessionOpener } from './provider.js'
 

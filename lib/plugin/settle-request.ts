@@ -3,10 +3,9 @@ import { Scope, type ScopeOwner, type ScopeSettings } from '../core/scope.js'
 import { OptionError, TooEarlyError } from '../errors.js'
 import type { LinkedList } from '../util/linked-list.js'
 import { isPromise, nothing } from '../util/maybe-promise.js'
-import { report } from '../util/report.js'
+import { report } from '../core/events.js'
 import type { Registration } from './registration.js'
-import { dropPayload, forgetPayloadHeaders, ignoreErrorsOf, takeStatusOf } from './payload.js'
-import { isOver, isWhole, watchDeparture, type Departing } from './reply-state.js'
+import { dropPayload, forgetPayloadHeaders, ignoreErrorsOf, takeStatusOf, isOver, isWhole, watchDeparture, type Departing } from './reply-state.js'
 
 const kReply = Symbol('fastify-request-session.reply')
 const kSessions = Symbol('fastify-request-session.sessions')

@@ -1,9 +1,8 @@
 import { NotANumberError, OutcomeUnknownError, SessionGoneError, StoreUnavailableError, UpdateConflictError } from '../errors.js'
-import { newRecord } from '../stores/new-record.js'
+import { newRecord } from '../stores/contract-helpers.js'
 import type { CommitResult, SessionChange, SessionRecord } from '../stores/store.js'
-import { isPromise, nothing, type MaybePromise } from '../util/maybe-promise.js'
+import { isPromise, nothing, type MaybePromise, attempt } from '../util/maybe-promise.js'
 import { show } from '../util/option-rules.js'
-import { callStore, failStore, storeFailure } from './call-store.js'
 import { noChange, type Sent } from './draft.js'
 import type { Identity, SessionSettings, SessionState } from './session-state.js'
 import { idOf } from './tokens.js'
@@ -175,4 +174,24 @@ function ended (state: SessionState): void {
 function failSave (state: SessionState, sent: Sent | undefined, error: unknown): never {
   if (sent !== undefined) state.draft.notSent(sent)
   throw error
+}
+
+/**
+ * Calls the store and goes on with its answer. A failure of the store is told apart from one of `next`, where the
+ * app's own functions may run.
+ */
+export function callStore<T, R> (call: () => MaybePromise<T>, next: (answer: T) => MaybePromise<R>): MaybePromise<R> {
+  return attempt(call, next, failStore)
+}
+
+/** Throws the error of a failed store under its name. */
+function failStore (error: unknown): never {
+  throw storeFailure(error)
+}
+
+/** Errors of ours say what happened; any other error of a store means that it is of no use now. */
+export function storeFailure (error: unknown): Error {
+  const { code, message } = Object(error) as { code?: unknown, message?: unknown }
+  if (typeof code === 'string' && code.startsWith('FST_SESSION_')) return error as Error
+  return new StoreUnavailableError(String(message ?? error), { cause: error })
 }

@@ -4,23 +4,17 @@ import { NoSecretError, OptionError } from '../errors.js'
 import { memoryStore } from '../stores/memory/memory-store.js'
 import type { SessionRecord } from '../stores/store.js'
 import { checkOptions, describeType, type Checked } from '../util/option-rules.js'
-import { callStore } from './call-store.js'
-import type { JsonData } from './json-types.js'
+import { callStore } from './persistence.js'
+import { type JsonData, TokenSession, type SessionData } from './session.js'
 import { createSession } from './manage/create.js'
-import {
-  endSessions, infoOf, listSessions, lookUp, totalsOf, type EndFilter, type ListingOptions, type SessionInfo, type SessionTotals, type TotalsOptions,
-} from './manage/list.js'
+import { endSessions, infoOf, listSessions, lookUp, totalsOf, type EndFilter, type ListingOptions, type SessionInfo, type SessionTotals, type TotalsOptions } from './manage/list.js'
 import { restoreSessions, type RestoreOptions, type RestoreResult } from './manage/restore.js'
 import { saveSessions, type SaveOptions, type SaveResult } from './manage/save.js'
 import { Subscription, type UpdateListener } from './manage/subscribe.js'
-import { checkName } from './names.js'
-import {
-  callRules, defaults, providerRules, routeRules,
-  type CheckedTokenOptions, type CompleteTokenSessionOptions, type NewSession, type TokenCallOptions, type TokenRouteOptions, type TokenSessionOptions,
-} from './options.js'
+import { checkName } from './values.js'
+import { callRules, defaults, providerRules, routeRules, type CheckedTokenOptions, type CompleteTokenSessionOptions, type NewSession, type TokenCallOptions, type TokenRouteOptions, type TokenSessionOptions } from './options.js'
 import { requestSessions } from './request-session.js'
 import { SessionState, type Identity, type SessionSettings } from './session-state.js'
-import { TokenSession, type SessionData } from './session.js'
 import { idOf, SharedTokens, tokenKinds } from './tokens.js'
 import { cookieTransport, type PlacedTransport } from './transport.js'
 

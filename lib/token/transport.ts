@@ -1,9 +1,9 @@
 import { isIPv4 } from 'node:net'
 import { parseCookie, stringifySetCookie, type SetCookie } from 'cookie'
 import type { FastifyReply, FastifyRequest } from 'fastify'
+import { keepPrivate } from './private-replies.js'
 import { checkOptions, oneOf, rules, type Rule } from '../util/option-rules.js'
 import { OptionError } from '../errors.js'
-import { keepPrivate } from './private-replies.js'
 
 /**
  * How a token travels between client and server: `cookieTransport()`, `headerTransport()`, or two functions of your own.

@@ -1,5 +1,5 @@
 import { describeType, isPlainObject, show } from '../util/option-rules.js'
-import { KeyError, RecordError, ValueError } from '../errors.js'
+import { KeyError, RecordError, ValueError, NameError } from '../errors.js'
 
 /** The deepest nesting of a value. */
 const maxDepth = 200
@@ -18,7 +18,7 @@ export function checkKey (key: unknown): asserts key is string {
 }
 
 /** False for a text with a lone surrogate: UTF-8 has none, so a store would return another character. */
-export function isWellFormed (text: string): boolean {
+function isWellFormed (text: string): boolean {
   return !/\p{Surrogate}/u.test(text)
 }
 
@@ -120,4 +120,20 @@ export function parseValue (key: string, text: string): unknown {
   } catch (cause) {
     throw new RecordError(`the value of ${show(key)} is not JSON`, { cause })
   }
+}
+
+/** The longest name or subject, in characters (UTF-16 units). */
+const maxLength = 256
+
+/**
+ * Returns a name or a subject as it is.
+ * @throws NameError (`FST_SESSION_NAME`) unless it is a well-formed text of 1 to 256 characters
+ */
+export function checkName (what: string, name: unknown): string {
+  if (isName(name)) return name
+  throw new NameError(what, `it must be a well-formed text of 1 to ${maxLength} characters; got ${describeType(name)}.`)
+}
+
+export function isName (name: unknown): name is string {
+  return typeof name === 'string' && name !== '' && name.length <= maxLength && isWellFormed(name)
 }

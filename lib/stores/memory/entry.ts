@@ -1,5 +1,5 @@
 import type { Link } from '../../util/linked-list.js'
-import type { CommitResult, SessionChange, SessionRecord } from '../store.js'
+import type { CommitResult, SessionChange, SessionRecord, StoreEvent, StoreWatch } from '../store.js'
 
 const noIncrements: readonly number[] = Object.freeze([])
 const committed = Object.freeze({ status: 'committed', increments: noIncrements })
@@ -153,4 +153,61 @@ function flatten (fields: ReadonlyMap<string, string>): string[] {
 /** Copies a string: a long one that was cut out of another would keep that other in memory, a whole request for example. */
 export function ownCopy (text: string): string {
   return Buffer.from(text, 'utf16le').toString('utf16le')
+}
+
+/** The sessions of each subject. */
+export class SubjectIndex {
+  readonly #entries = new Map<string, Set<Entry>>()
+
+  add (entry: Entry): void {
+    const subject = entry.extra?.subject
+    if (subject === undefined) return
+    const entries = this.#entries.get(subject)
+    if (entries === undefined) this.#entries.set(subject, new Set([entry]))
+    else entries.add(entry)
+  }
+
+  remove (entry: Entry): void {
+    const subject = entry.extra?.subject
+    if (subject === undefined) return
+    const entries = this.#entries.get(subject)
+    entries?.delete(entry)
+    if (entries?.size === 0) this.#entries.delete(subject)
+  }
+
+  of (subject: string): ReadonlySet<Entry> | undefined {
+    return this.#entries.get(subject)
+  }
+}
+
+type Listener = (event: StoreEvent) => void
+
+/** The listeners of each watched session. */
+export class Watchers {
+  readonly #listeners = new Map<Entry, Set<Listener>>()
+
+  watch (entry: Entry, listener: Listener): StoreWatch {
+    let listeners = this.#listeners.get(entry)
+    if (listeners === undefined) this.#listeners.set(entry, listeners = new Set())
+    listeners.add(listener)
+    return {
+      stop: () => {
+        listeners.delete(listener)
+        if (listeners.size === 0) this.#listeners.delete(entry)
+      },
+    }
+  }
+
+  has (entry: Entry): boolean {
+    return this.#listeners.size > 0 && this.#listeners.has(entry)
+  }
+
+  notify (entry: Entry, event: StoreEvent): void {
+    for (const listener of [...this.#listeners.get(entry) ?? []]) listener(event)
+  }
+
+  /** Removes all listeners of a session that is gone. */
+  remove (entry: Entry): void {
+    if (this.#listeners.size > 0) this.#listeners.delete(entry)
+  }
 }

@@ -21,7 +21,7 @@ export interface RedisServer extends SharedCommands {
 }
 
 /** An ioredis `Cluster`. */
-export interface RedisCluster extends SharedCommands {
+interface RedisCluster extends SharedCommands {
   nodes (role: 'master'): RedisServer[]
 }
 

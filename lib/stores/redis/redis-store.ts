@@ -1,6 +1,6 @@
 import { OptionError, RecordError } from '../../errors.js'
 import type { CommitResult, CompleteStore, SessionChange, SessionRecord, SessionSummary, StoreEvent, StoreWatch } from '../store.js'
-import { slotOf } from '../slot.js'
+import { slotOf } from '../contract-helpers.js'
 import { ChangeFeed } from './change-feed.js'
 import { RedisCommands, type RedisClient } from './commands.js'
 import { listIds } from './list-ids.js'

@@ -2,11 +2,11 @@ import { createReadStream } from 'node:fs'
 import type { Readable } from 'node:stream'
 import { checkOptions, oneOf, rules, type Rule } from '../../util/option-rules.js'
 import { OptionError, RestoreConflictError, RestoreFullError, RestoreLineError, RestoreTruncatedError, RestoreVersionError } from '../../errors.js'
-import { requireInterface } from '../../stores/require-interface.js'
+import { requireInterface } from '../../stores/contract-helpers.js'
 import { lookUp } from './list.js'
 import { headerProblem, parseSession, readLines, trailerCount, type Line, type SavedSession } from './save-file.js'
 import type { SessionSettings } from '../session-state.js'
-import { callStore } from '../call-store.js'
+import { callStore } from '../persistence.js'
 
 /** How sessions are restored. */
 export interface RestoreOptions {

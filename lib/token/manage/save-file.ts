@@ -2,9 +2,9 @@ import type { Readable } from 'node:stream'
 import { TextDecoder } from 'node:util'
 import { isObject, show } from '../../util/option-rules.js'
 import { RecordError } from '../../errors.js'
-import { newRecord } from '../../stores/new-record.js'
+import { newRecord } from '../../stores/contract-helpers.js'
 import type { SessionRecord } from '../../stores/store.js'
-import { isName } from '../names.js'
+import { isName } from '../values.js'
 import { newGeneration } from '../tokens.js'
 
 /*

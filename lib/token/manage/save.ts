@@ -4,10 +4,10 @@ import { Readable, Writable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { checkOptions, rules, type Rule } from '../../util/option-rules.js'
 import { OptionError, RecordError } from '../../errors.js'
-import { requireInterface } from '../../stores/require-interface.js'
+import { requireInterface } from '../../stores/contract-helpers.js'
 import { headerLine, sessionLine, trailerLine } from './save-file.js'
 import type { SessionSettings } from '../session-state.js'
-import { callStore } from '../call-store.js'
+import { callStore } from '../persistence.js'
 import { idOf } from '../tokens.js'
 
 /** What is saved. */

@@ -1,4 +1,4 @@
-import { requireInterface } from '../../stores/require-interface.js'
+import { requireInterface } from '../../stores/contract-helpers.js'
 import type { SessionStore, StoreEvent, StoreWatch } from '../../stores/store.js'
 import { lookUp } from './list.js'
 import { nothing } from '../../util/maybe-promise.js'

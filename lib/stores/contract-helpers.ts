@@ -1,5 +1,27 @@
 import { StoreLacksError } from '../errors.js'
-import type { ListingStore, RestorableStore, SessionStore, SubjectStore, WatchableStore } from './store.js'
+import type { ListingStore, RestorableStore, SessionRecord, SessionStore, SubjectStore, WatchableStore } from './store.js'
+
+/** A whole record: what is not given is as for a plain session. */
+export function newRecord (given: Pick<SessionRecord, 'fields' | 'createdAt' | 'expiresAt'> & Partial<SessionRecord>): SessionRecord {
+  const { fields, createdAt, expiresAt, ttl, deleteSession = true, name, generation, maxAge, subject } = given
+  return { fields, createdAt, expiresAt, ttl, deleteSession, name, generation, maxAge, subject }
+}
+
+/**
+ * Returns the slot of an id, one of 256. A session keeps its slot when it is renewed, so that a clustered store that keeps a
+ * slot on one server can renew in one atomic step. Authors of such stores put it into their keys.
+ *
+ * @example
+ * ```ts
+ * import { slotOf } from 'fastify-request-session'
+ *
+ * const keyOf = (id: string): string => `session:{${slotOf(id)}}${id}`
+ * console.log(keyOf('kYx0')) // session:{k1}kYx0
+ * ```
+ */
+export function slotOf (id: string): string {
+  return id.charAt(0) + (id.charCodeAt(1) & 3)
+}
 
 /** The optional interfaces of a store, by the short names that the conformance suite uses. */
 interface OptionalInterfaces {
