@@ -110,14 +110,14 @@ export interface ErrorReply {
   readonly headers?: Readonly<Record<string, string>> | undefined
 }
 
-/** A provider that uses a cookie or header which it cannot share with another one of the same app. */
+/** A provider that uses a cookie or header, or keys of a store, which it cannot share with another one of the same app. */
 export interface Claiming {
-  /** The place, for errors: `cookie session`. `undefined` where it is not known. */
-  readonly claim: string | undefined
+  /** The cookie or header, and the place in the store, for errors: `cookie session`. */
+  readonly claims: readonly string[]
 }
 
-export function claimOf (provider: object): string | undefined {
-  return (provider as Partial<Claiming>).claim
+export function claimsOf (provider: object): readonly string[] {
+  return (provider as Partial<Claiming>).claims ?? []
 }
 
 export function checksAtBoot (provider: object): provider is BootCheck {

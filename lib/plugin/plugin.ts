@@ -2,7 +2,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest, HookHandlerDoneFunc
 import fp from 'fastify-plugin'
 import { sessionCaller, transactionCaller, type AnyTransactionProvider } from '../core/get-session.js'
 import type { SessionStats } from '../core/open-sessions.js'
-import { checksAtBoot, claimOf, hasTransactions, isClosing } from '../core/provider.js'
+import { checksAtBoot, claimsOf, hasTransactions, isClosing } from '../core/provider.js'
 import { OptionError } from '../errors.js'
 import { tokenSessions } from '../token/token-sessions.js'
 import { keepTickShapes } from '../util/keep-tick-shapes.js'
@@ -19,7 +19,6 @@ async function requestSession (app: FastifyInstance & Registered, options: Reque
   keepTickShapes()
   const registrations = app[kRegistrations] ?? addLifecycle(app)
   const registration = new Registration(pluginOptions(options, tokenSessions), registrations.length, app.log)
-  const others = registrations.slice()
   registrations.push(registration)
   const { name, sessions, options: { provider } } = registration
 
@@ -31,7 +30,7 @@ async function requestSession (app: FastifyInstance & Registered, options: Reque
     app.decorate(`${getName}Transaction`, transactionCaller(provider as AnyTransactionProvider, () => sessions, `app.${getName}Transaction()`))
   }
 
-  refuseSharedClaim(registration, others)
+  refuseSharedClaims(app, registration)
   if (checksAtBoot(provider)) await provider.checkAtBoot()
 
   const early = earlyLoader(registration)
@@ -47,13 +46,24 @@ async function requestSession (app: FastifyInstance & Registered, options: Reque
   })
 }
 
-/** Refuses two providers that use one cookie: they would end each other's sessions in silence. */
-function refuseSharedClaim (registration: Registration, others: readonly Registration[]): void {
-  const { provider } = registration.options
-  const claim = claimOf(provider)
-  const other = others.find(({ options }) => claim !== undefined && options.provider !== provider && claimOf(options.provider) === claim)
-  if (other === undefined) return
-  throw new OptionError('requestSession', `${registration.name} and ${other.name} would use the same ${claim}: give one of them a transport with a name of its own`)
+/** The claims of all providers of an app, by its server, which sibling contexts share. */
+const claimants = new WeakMap<object, Map<string, Registration>>()
+
+/**
+ * Refuses two providers that use one cookie, whose logins would end each other's sessions in silence, or one place of a
+ * store, where the token of the one would open a session of the other.
+ */
+function refuseSharedClaims (app: FastifyInstance, registration: Registration): void {
+  const { name, options: { provider } } = registration
+  const claims = claimants.get(app.server) ?? new Map<string, Registration>()
+  claimants.set(app.server, claims)
+  for (const claim of claimsOf(provider)) {
+    const other = claims.get(claim)
+    if (other !== undefined && other.options.provider !== provider) {
+      throw new OptionError('requestSession', `the providers of ${name} and ${other.name} would use the same ${claim}: give one of them a name or prefix of its own`)
+    }
+    if (other === undefined) claims.set(claim, registration)
+  }
 }
 
 /** The registrations of an app, for the test helper. */

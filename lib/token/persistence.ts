@@ -1,11 +1,12 @@
 import { NotANumberError, OutcomeUnknownError, SessionGoneError, StoreUnavailableError, UpdateConflictError } from '../errors.js'
 import { newRecord } from '../stores/contract-helpers.js'
-import type { CommitResult, SessionChange, SessionRecord } from '../stores/store.js'
+import type { CommitResult, SessionChange, SessionRecord, SessionStore } from '../stores/store.js'
 import { isPromise, nothing, type MaybePromise, attempt } from '../util/maybe-promise.js'
 import { show } from '../util/option-rules.js'
 import { noChange, type Sent } from './draft.js'
 import type { Identity, SessionSettings, SessionState } from './session-state.js'
 import { idOf } from './tokens.js'
+import { parseValue } from './values.js'
 
 /** An update gives up after so many conflicts. */
 const maxTries = 1000
@@ -24,7 +25,7 @@ export function save (state: SessionState): Promise<void> | undefined {
   }
   if (state.lost !== undefined && state.phase !== 'ended') throw state.lost
   state.isSaved = false
-  const saved = state.identity === undefined ? saveNew(state) : saveStored(state, state.identity, 0)
+  const saved = state.identity === undefined ? saveNew(state) : saveStored(state, state.identity)
   if (saved === undefined) {
     state.isSaved = true
     return undefined
@@ -47,6 +48,32 @@ export async function reload (state: SessionState): Promise<void> {
   const record = identity === undefined ? undefined : await callStore(() => store.load(identity.id), (record) => record)
   if (identity !== undefined && (record === undefined || record.generation !== state.record?.generation)) throw new SessionGoneError(context.route)
   state.opened(identity, record)
+}
+
+/**
+ * Reads a key and deletes it in one atomic step of the store: of several callers one gets the value.
+ * @throws SessionGoneError (`FST_SESSION_GONE`)
+ */
+export async function claim (state: SessionState, key: string): Promise<unknown> {
+  if (state.draft.isWaiting(key) || state.identity === undefined) await save(state)
+  await state.saving?.catch(nothing)
+  const { settings: { store }, draft, identity } = state
+  if (identity === undefined || state.isDegraded) return undefined
+  for (let text = draft.storedText(key); text !== undefined;) {
+    const change: SessionChange = {
+      ...noChange, expect: new Map([[key, text]]), remove: [key], expiresAt: undefined, ttl: undefined, subject: undefined, generation: state.record?.generation,
+    }
+    const result = await callStore(() => store.commit(identity.id, change), (result) => result)
+    if (result.status === 'missing') throw new SessionGoneError(state.context.route)
+    if (result.status === 'committed') {
+      draft.forget(key)
+      return parseValue(key, text)
+    }
+    if (result.status !== 'conflict') break
+    text = result.current.get(key)
+  }
+  draft.forget(key)
+  return undefined
 }
 
 /**
@@ -100,14 +127,23 @@ function saveNew (state: SessionState): Promise<void> | undefined {
   }
 }
 
-function saveStored (state: SessionState, { id }: Identity, tries: number): Promise<void> | undefined {
+/** @param tries conflicts so far; `undefined` before the save has its turn */
+function saveStored (state: SessionState, { id }: Identity, tries?: number): Promise<void> | undefined {
   const { store } = state.settings
   const generation = state.record?.generation
   if (state.phase === 'ended') return callStore(() => store.end(id, generation), () => ended(state)) as Promise<void> | undefined
   const sent = state.draft.toSend()
   const expiresAt = state.slide(Date.now(), sent !== undefined)
+  if (sent !== undefined && sent.change.expect.size > 0 && tries === undefined) {
+    state.draft.notSent(sent)
+    return inTurn(store, id, () => saveStored(state, state.identity as Identity, 0))
+  }
   const { nextToken, nextSubject: subject } = state
-  if (sent === undefined && expiresAt === undefined && nextToken === undefined && subject === undefined) return undefined
+  if (sent === undefined && expiresAt === undefined && nextToken === undefined && subject === undefined) {
+    // Nothing slides the cookie of a session that never expires, and browsers drop every cookie after 400 days.
+    if (state.record?.expiresAt === null) state.sendToken((state.identity as Identity).token, null)
+    return undefined
+  }
   const { expect, clear, set, remove, increment } = sent?.change ?? noChange
   const ttl = state.isTtlChanged ? state.ttl : undefined
   const change: SessionChange = { expect, clear, set, remove, increment, expiresAt, ttl, subject, generation }
@@ -129,8 +165,27 @@ function saveStored (state: SessionState, { id }: Identity, tries: number): Prom
   }
 }
 
+/** The saves with expectations that are under way, by store and id. */
+const turns = new WeakMap<SessionStore, Map<string, Promise<unknown>>>()
+
+/**
+ * Runs a save that expects values, with all of its tries, once those of this process before it are done: of a hundred at
+ * once all but one would conflict, and so again each time.
+ */
+function inTurn (store: SessionStore, id: string, saveNow: () => Promise<void> | undefined): Promise<void> | undefined {
+  const waiting = turns.get(store)?.get(id)
+  const saved = waiting === undefined ? saveNow() : waiting.then(saveNow)
+  if (saved === undefined) return undefined
+  const ofStore = turns.get(store) ?? new Map<string, Promise<unknown>>()
+  turns.set(store, ofStore)
+  const turn = saved.then(nothing, nothing)
+  ofStore.set(id, turn)
+  turn.then(() => { if (ofStore.get(id) === turn) ofStore.delete(id) })
+  return saved
+}
+
 /** The store has answered a commit. */
-function saved (state: SessionState, result: CommitResult, change: SessionChange, sent: Sent | undefined, renewed: Identity | undefined, tries: number): Promise<void> | undefined {
+function saved (state: SessionState, result: CommitResult, change: SessionChange, sent: Sent | undefined, renewed: Identity | undefined, tries = 0): Promise<void> | undefined {
   switch (result.status) {
     case 'committed': {
       const record = state.record as SessionRecord

@@ -1,14 +1,15 @@
-import { channels, type SessionEvent } from '../core/events.js'
+import type { FastifyRequest } from 'fastify'
+import { channels, report, type SessionEvent } from '../core/events.js'
 import type { OpenContext, OpenSession, SessionOpener } from '../core/provider.js'
 import { SessionNotLoadedError } from '../errors.js'
 import type { SessionRecord } from '../stores/store.js'
 import { attempt, nothing } from '../util/maybe-promise.js'
 import { storeFailure, save } from './persistence.js'
 import { isPastMaxAge } from './expiry.js'
-import { SessionState, type Identity, type SessionSettings } from './session-state.js'
+import { SessionState, type Identity, type SessionContext, type SessionSettings } from './session-state.js'
 import { TokenSession } from './session.js'
 import { idOf } from './tokens.js'
-import type { PlacedTransport } from './transport.js'
+import type { CookieTransport, PlacedTransport, TokenTransport } from './transport.js'
 
 /** Opens the sessions of one route, or (with a token) of one call outside of a request. */
 export function requestSessions (settings: SessionSettings, early: boolean, token?: string): SessionOpener<Promise<TokenSession>> {
@@ -29,7 +30,7 @@ class RequestSession extends SessionState implements OpenSession<Promise<TokenSe
   constructor (settings: SessionSettings, context: OpenContext, token?: string) {
     super(settings, context)
     const given = context.request === undefined ? token : settings.transport.read(context.request)
-    const session = typeof given === 'string' && settings.tokens.valid(given) ? this.#read(given) : Promise.resolve(this.#take(undefined, undefined))
+    const session = typeof given === 'string' && settings.tokens.valid(given) ? this.#read(given) : this.#readOneOf(context.request)
     this.session = Object.setPrototypeOf(session, unloadedPrototype) as Promise<TokenSession>
     ;(this.session as Promise<TokenSession> & Unloaded)[kState] = this
   }
@@ -63,6 +64,29 @@ class RequestSession extends SessionState implements OpenSession<Promise<TokenSe
     } catch (error) {
       return Promise.resolve(error).then((error: unknown) => this.#storeFailed(error))
     }
+  }
+
+  /**
+   * Reads the session of a request without one valid token. Of several cookies of one name, which a change of the cookie's
+   * domain leaves behind, at most one is a live session: that one is taken. Two live ones are nobody's, since which of them
+   * another site has planted cannot be told.
+   */
+  #readOneOf (request: FastifyRequest | undefined): Promise<TokenSession> {
+    const { transport, tokens } = this.settings
+    const given = (request !== undefined && (transport as Partial<CookieTransport>).readAll?.(request)) || []
+    const candidates = [...new Set(given)].filter((token) => tokens.valid(token)).slice(0, maxCandidates)
+    if (candidates.length === 0) return Promise.resolve(this.#take(undefined, undefined))
+    return this.#readCandidates(candidates).catch((error: unknown) => this.#storeFailed(error))
+  }
+
+  async #readCandidates (tokens: readonly string[]): Promise<TokenSession> {
+    const found = await Promise.all(tokens.map(async (token) => {
+      const identity = { token, id: idOf(token) }
+      return { identity, record: await this.settings.store.load(identity.id) }
+    }))
+    const [first, second] = found.filter(({ record }) => record !== undefined && !isPastMaxAge(record, this.settings.lifetime))
+    warnOfCandidates(this.settings, this.context, tokens.length)
+    return second === undefined ? this.#take(first?.identity, first?.record) : this.#take(undefined, undefined)
   }
 
   /** Takes the answer of the store: without a record the session is new. */
@@ -102,6 +126,19 @@ class RequestSession extends SessionState implements OpenSession<Promise<TokenSe
     const { log, route } = this.context
     log?.error({ err, route }, 'the expiry of the session could not be written')
   }
+}
+
+/** The most cookies of one name that are looked up. */
+const maxCandidates = 4
+const warned = new WeakSet<TokenTransport>()
+
+/** Tells the operator once, since every request of such a visitor comes so. */
+function warnOfCandidates ({ transport }: SessionSettings, { log, route }: SessionContext, count: number): void {
+  if (warned.has(transport)) return
+  warned.add(transport)
+  const { place = 'token' } = transport as Partial<PlacedTransport>
+  report(log, 'warn', { route }, `a browser sends ${count} tokens for the ${place}: the cookie's domain or path was changed, or another app of the domain ` +
+    'sets a cookie of this name. The one that belongs to a session is used. Choose a name that no other app has.')
 }
 
 const kState = Symbol('fastify-request-session.state')

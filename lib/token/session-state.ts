@@ -100,10 +100,12 @@ export class SessionState {
     this.nextSubject = subject === undefined ? null : checkName('session.subject', subject)
   }
 
-  /** Milliseconds since the epoch; `null`: never. */
+  /** The expiry after this request's commit, in milliseconds since the epoch; `null`: never. */
   get expiresAt (): number | null {
-    const stored = this.record?.expiresAt
-    return stored === undefined || this.mustSlide ? this.expiryAfterUse(Date.now()) : stored
+    const now = Date.now()
+    if (this.record === undefined) return this.expiryAfterUse(now)
+    const slid = this.slide(now, this.draft.isDirty)
+    return slid === undefined ? this.record.expiresAt : slid
   }
 
   /** @param ttl seconds; `null`: never */

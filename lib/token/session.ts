@@ -1,7 +1,7 @@
 import { inspect } from 'node:util'
 import { OptionError, PropertyError } from '../errors.js'
 import { rules, show } from '../util/option-rules.js'
-import { reload, save } from './persistence.js'
+import { claim, reload, save } from './persistence.js'
 import type { SessionState } from './session-state.js'
 
 /** The data of a session whose user gave no type for it. */
@@ -208,11 +208,35 @@ export class TokenSession<Data extends object = SessionData> {
     for (const entry of this.entries()) if (condition(entry[1], entry[0])) yield entry
   }
 
-  /** Reads a key and deletes it: for what is shown once. */
+  /**
+   * Reads a key and deletes it at commit: for a message that is shown once. A newer value that another request sets
+   * meanwhile stays. Parallel requests may all read the value: `claim()` gives it to one.
+   */
   take<K extends Key<Data>> (key: K): Data[K] | undefined {
     const value = this.get(key)
-    this.delete(key)
+    if (value === undefined) return undefined
+    const read = JSON.stringify(value)
+    this.update(key, (current) => JSON.stringify(current) === read ? undefined : current)
     return value
+  }
+
+  /**
+   * Reads a key and deletes it in the store at once, in one atomic step: for a code that counts once. Of several callers
+   * exactly one gets the value, the others `undefined`.
+   * @throws SessionGoneError (`FST_SESSION_GONE`) if the session was ended or has expired meanwhile; as `commit()` does
+   *
+   * @example
+   * ```ts
+   * import { tokenSessions } from 'fastify-request-session'
+   *
+   * const users = tokenSessions<{ code: string }>()
+   * const session = await users.create({ data: { code: '123456' } })
+   * const code = await session.claim('code') // '123456', and undefined for every other caller
+   * ```
+   */
+  async claim<K extends Key<Data>> (key: K): Promise<Data[K] | undefined> {
+    this.#state.refuseWrites()
+    return await claim(this.#state, key) as Data[K] | undefined
   }
 
   /**

@@ -2,7 +2,7 @@ import type { Readable, Writable } from 'node:stream'
 import type { Claiming, SessionOpener, SessionProvider } from '../core/provider.js'
 import { NoSecretError, OptionError } from '../errors.js'
 import { memoryStore } from '../stores/memory/memory-store.js'
-import type { SessionRecord } from '../stores/store.js'
+import type { SessionRecord, SessionStore } from '../stores/store.js'
 import { checkOptions, describeType, type Checked } from '../util/option-rules.js'
 import { callStore } from './persistence.js'
 import { type JsonData, TokenSession, type SessionData } from './session.js'
@@ -81,11 +81,23 @@ export function tokenSessions (options?: TokenSessionOptions): TokenProvider<Ses
   return new TokenSessions({ ...defaults, ...checkOptions<TokenSessionOptions>('tokenSessions()', options, providerRules) })
 }
 
+const keyspaces = new WeakMap<SessionStore, string>()
+let lastKeyspace = 0
+
+/** The place of a store's sessions, for errors: told by the store, else a number for each store. */
+function keyspaceOf (store: SessionStore): string {
+  const known = store.keyspace ?? keyspaces.get(store)
+  if (known !== undefined) return known
+  const keyspace = `store, number ${++lastKeyspace} of this process`
+  keyspaces.set(store, keyspace)
+  return keyspace
+}
+
 /** The provider and manager of token sessions. A call that the store cannot serve is refused by name, with `FST_SESSION_STORE_LACKS`. */
 class TokenSessions<Data extends object = SessionData> implements SessionProvider<Promise<TokenSession> | TokenSession, TokenRouteOptions, TokenCallOptions>, Claiming {
   readonly kind = 'token'
   readonly commits = 'always'
-  readonly claim: string | undefined
+  readonly claims: readonly string[]
   readonly #options: CheckedTokenOptions
   readonly #settings: SessionSettings
   readonly #sharedTokens: SharedTokens | undefined
@@ -94,7 +106,8 @@ class TokenSessions<Data extends object = SessionData> implements SessionProvide
   constructor (options: CheckedTokenOptions) {
     const { store = memoryStore(), token, deleteSession, ttl, maxAge, secret, onStoreError, transport = cookieTransport() } = options
     const tokens = tokenKinds[token]
-    this.claim = (transport as Partial<PlacedTransport>).place
+    const { place } = transport as Partial<PlacedTransport>
+    this.claims = place === undefined ? [keyspaceOf(store)] : [place, keyspaceOf(store)]
     this.#options = options
     this.#settings = { store, tokens, deleteSession, lifetime: { ttl, maxAge }, transport, onStoreError }
     this.#sharedTokens = secret === undefined ? undefined : new SharedTokens(tokens, secret)

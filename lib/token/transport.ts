@@ -134,7 +134,7 @@ export function cookieTransport (options?: CookieOptions): CookieTransport {
   }
 
   return {
-    place: `cookie ${name} (${attributes.domain ?? 'this host'}, path ${attributes.path})`,
+    place: `cookie ${name}`,
     read (request) {
       const header = request.headers.cookie
       const at = header === undefined ? -1 : findCookie(header, name, 0)

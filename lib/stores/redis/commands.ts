@@ -10,7 +10,14 @@ interface SharedCommands {
   eval (script: string, keys: number, ...args: string[]): Promise<unknown>
   zscan (key: string, cursor: string, count: 'COUNT', size: number): Promise<[cursor: string, members: string[]]>
   zrem (key: string, ...members: string[]): Promise<number>
-  readonly options: { readonly keyPrefix?: string | Buffer | undefined }
+  readonly options: {
+    readonly keyPrefix?: string | Buffer | undefined
+    readonly host?: string | undefined
+    readonly port?: number | undefined
+    readonly path?: string | undefined
+    readonly name?: string | undefined
+    readonly db?: number | undefined
+  }
 }
 
 /** A single server, or the master that Sentinel names: an ioredis `Redis`. */
@@ -67,6 +74,13 @@ export class RedisCommands {
   /** The servers that together have all keys. A cluster's client knows none before its first reply. */
   get servers (): RedisServer[] {
     return 'nodes' in this.client ? this.client.nodes('master') : [this.client]
+  }
+
+  /** The server, for errors. All clusters have one name: their nodes can be given in any order. */
+  get address (): string {
+    if ('nodes' in this.client) return 'the cluster'
+    const { host, port, path, name, db } = this.client.options
+    return `${name ?? path ?? `${host}:${port}`}/${db ?? 0}`
   }
 
   /** The prefix that the client itself puts before keys, though not before patterns and channels. */

@@ -43,12 +43,14 @@ class RedisStore implements CompleteStore {
   readonly #prefix: string
   readonly #subjects: SubjectIndex
   readonly #feed: ChangeFeed
+  readonly keyspace: string
 
   constructor (commands: RedisCommands, prefix: string) {
     this.#commands = commands
     this.#prefix = prefix
     this.#subjects = new SubjectIndex(commands, prefix)
     this.#feed = new ChangeFeed(commands)
+    this.keyspace = `keys ${commands.keyPrefix}${prefix} of ${commands.address}`
   }
 
   async load (id: string): Promise<SessionRecord | undefined> {
