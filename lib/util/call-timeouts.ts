@@ -49,27 +49,21 @@ export class Deadlines {
    */
   limit<T> (promise: Promise<T>, onTimeout: () => Error): Promise<T> {
     return new Promise((resolve, reject) => {
-      const call = this.start(() => reject(onTimeout()))
+      const call = new Call(() => reject(onTimeout()), this.#tick)
+      this.#calls.add(call)
+      if (this.#timer === undefined) this.#timer = setInterval(this.#expire, this.#interval)
+      else if (this.#calls.size === 1) this.#timer.ref()
       promise.then((value) => {
-        this.end(call)
+        this.#end(call)
         resolve(value)
       }, (error: unknown) => {
-        this.end(call)
+        this.#end(call)
         reject(error)
       })
     })
   }
 
-  /** Begins a call; `limit` is for one that is a promise. */
-  start (expire: () => void): Call {
-    const call = new Call(expire, this.#tick)
-    this.#calls.add(call)
-    if (this.#timer === undefined) this.#timer = setInterval(this.#expire, this.#interval)
-    else if (this.#calls.size === 1) this.#timer.ref()
-    return call
-  }
-
-  end (call: Call): void {
+  #end (call: Call): void {
     if (!call.isWaiting) return
     call.isWaiting = false
     this.#calls.remove(call)
@@ -80,7 +74,7 @@ export class Deadlines {
   readonly #expire = (): void => {
     this.#tick++
     for (let call = this.#calls.oldest; call !== undefined && this.#tick - call.began > this.#ticks; call = this.#calls.oldest) {
-      this.end(call)
+      this.#end(call)
       call.expire()
     }
     if (this.#calls.size > 0) return
