@@ -113,6 +113,15 @@ function within (step: string, found: Problem): Problem {
   return found
 }
 
+/**
+ * Returns the JSON text of a value; `undefined` for an absent one.
+ * @throws ValueError (`FST_SESSION_VALUE`) for an object that JSON does not keep
+ */
+export function textOf (key: string, value: unknown): string | undefined {
+  // Only a value that can be changed in place may hold now what JSON does not keep.
+  return JSON.stringify(typeof value === 'object' ? checkValue(key, value) : value)
+}
+
 /** @throws RecordError (`FST_SESSION_RECORD`) */
 export function parseValue (key: string, text: string): unknown {
   try {
