@@ -296,11 +296,12 @@ t.test('4,000 appends in one request copy the list once', async (t) => {
 /** Counts the elements of all arrays that are iterated, or copied by a method, while a function runs. */
 function countCopied (run: () => void): number {
   let count = 0
+  const prototype: object = Array.prototype
   const names = [Symbol.iterator, 'concat', 'map', 'slice'] as const
-  const originals = names.map((name) => Object.getOwnPropertyDescriptor(Array.prototype, name) as PropertyDescriptor)
+  const originals = names.map((name) => Object.getOwnPropertyDescriptor(prototype, name) as PropertyDescriptor)
   for (const [i, original] of originals.entries()) {
     const method = original.value as (this: unknown[], ...args: unknown[]) => unknown
-    Object.defineProperty(Array.prototype, names[i] as string | symbol, {
+    Object.defineProperty(prototype, names[i] as string | symbol, {
       ...original,
       value (this: unknown[], ...args: unknown[]): unknown {
         count += this.length
@@ -311,7 +312,7 @@ function countCopied (run: () => void): number {
   try {
     run()
   } finally {
-    for (const [i, name] of names.entries()) Object.defineProperty(Array.prototype, name, originals[i] as PropertyDescriptor)
+    for (const [i, name] of names.entries()) Object.defineProperty(prototype, name, originals[i] as PropertyDescriptor)
   }
   return count
 }
