@@ -99,8 +99,8 @@ export class OpenSessions<S extends OpenEntry<S>> extends LinkedList<S> {
 }
 
 /**
- * Records where the sessions of one route are opened. A stack costs about as much as all else that the plugin does in a
- * request: only the first opening of a route has one, until a session of that route was held too long. From then on each has.
+ * Records where the sessions of one route are opened. A stack costs about as much as the rest of the plugin's
+ * work in a request: only the first opening of a route records one, and each opening after a session was held too long.
  */
 export class OpeningTrace {
   #first: Error | undefined

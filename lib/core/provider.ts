@@ -33,8 +33,8 @@ export interface SessionOpener<Exposed> {
   /** Opens a session. `request.<name>` throws its error, and nothing is left open then. */
   open (context: OpenContext): OpenSession<Exposed>
   /**
-   * Gives `request.<name>` where an access may be a mere look that nobody could catch an error of: a log serializer's,
-   * before the first hook or after the end. Without it such an access opens the session, or throws.
+   * Returns `request.<name>` before the first hook and after the end, where an access may be a log serializer's and an
+   * error could not be caught. Without this method such an access opens the session, or throws.
    * @param open opens the session after all, or throws
    */
   standIn? (open: () => Exposed): Exposed
@@ -49,7 +49,7 @@ export interface OpenContext {
   /** The registration's name, or that of the call. */
   readonly name: string
   readonly log: FastifyBaseLogger | undefined
-  /** Tells that the work was rolled back by its user: `commit` is not called any more. */
+  /** Reports that the user rolled the work back: `commit` is not called any more. */
   rollbackOnly (): void
 }
 

@@ -119,7 +119,7 @@ export const providerRules: Record<keyof TokenSessionOptions, Rule> = {
 
 export const callRules: Record<keyof TokenCallOptions, Rule> = { ttl: rules.seconds, maxAge: rules.seconds, token: rules.text }
 
-/** A text that its user checks by itself, with an error that says more. */
+/** Accepts any value: the call checks it later, with a more precise error. */
 export const checkedLater: Rule = { allowed: 'a text', test: () => true }
 
 export const newSessionRules: Record<keyof NewSession, Rule> = {
