@@ -1,6 +1,18 @@
 import { channel, type Channel } from 'node:diagnostics_channel'
 
-/** The message of every event of the plugin. */
+/**
+ * The message of every event of the plugin.
+ *
+ * @example
+ * ```ts
+ * import { channels, type SessionEvent } from 'fastify-request-session'
+ *
+ * channels.open.subscribe((message) => {
+ *   const { kind, route } = message as SessionEvent
+ *   console.log(`a ${kind} session was opened by ${route}`)
+ * })
+ * ```
+ */
 export interface SessionEvent {
   /** The registration's name: `session`, `graph`, or the name of the call outside of Fastify. */
   readonly name: string

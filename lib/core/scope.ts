@@ -5,7 +5,32 @@ import { report, channels, type SessionEvent } from './events.js'
 import type { OpenEntry, OpeningTrace, OpenSessions } from './open-sessions.js'
 import type { CommitOptions, ErrorReplies, ErrorReply, OpenContext, OpenSession, SessionOpener } from './provider.js'
 
+/**
+ * The state of a request's session. `unknown`: the answer of the commit was lost.
+ *
+ * @example
+ * ```ts
+ * import type { SessionScope, ScopeState } from 'fastify-request-session'
+ *
+ * const settled: readonly ScopeState[] = ['committed', 'rolled-back', 'unknown', 'closed']
+ * export const isSettled = (scope: SessionScope) => settled.includes(scope.state)
+ * ```
+ */
 export type ScopeState = 'unopened' | 'open' | 'committing' | 'rolling-back' | 'committed' | 'rolled-back' | 'unknown' | 'closed'
+/**
+ * The end of a request's session. `unknown`: the answer of the commit was lost.
+ *
+ * @example
+ * ```ts
+ * import { channels, type Outcome, type SessionEvent } from 'fastify-request-session'
+ *
+ * const counts = new Map<Outcome | undefined, number>()
+ * channels.close.subscribe((message) => {
+ *   const { outcome } = message as SessionEvent
+ *   counts.set(outcome, (counts.get(outcome) ?? 0) + 1)
+ * })
+ * ```
+ */
 export type Outcome = 'unused' | 'committed' | 'rolled-back' | 'unknown'
 
 /**

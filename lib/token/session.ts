@@ -4,7 +4,19 @@ import { rules, show } from '../util/option-rules.js'
 import { reload, save } from './persistence.js'
 import type { SessionState } from './session-state.js'
 
-/** The data of a session whose user gave no type for it. */
+/**
+ * The data of a session whose user gave no type for it.
+ *
+ * @example
+ * ```ts
+ * import { tokenSessions, type SessionData } from 'fastify-request-session'
+ *
+ * const users = tokenSessions<SessionData>()
+ * const session = await users.create()
+ * session.set('anything', [1, 2, 3])
+ * await session.commit()
+ * ```
+ */
 export type SessionData = Record<string, unknown>
 
 type Key<Data> = keyof Data & string

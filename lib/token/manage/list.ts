@@ -11,7 +11,19 @@ import type { SessionSettings } from '../session-state.js'
 import { TokenSession } from '../session.js'
 import { idOf } from '../tokens.js'
 
-/** A session's description, without its data and its token. */
+/**
+ * A session's description, without its data and its token.
+ *
+ * @example
+ * ```ts
+ * import { tokenSessions, type SessionInfo } from 'fastify-request-session'
+ *
+ * const users = tokenSessions()
+ * const { token } = await users.create({ subject: 'ada' })
+ * const info: SessionInfo | undefined = await users.info(token)
+ * console.log(info?.subject, info?.timeLeft)
+ * ```
+ */
 export interface SessionInfo {
   /** The key in the store: a hash of the token. The session can be described and ended by it, but not opened. */
   readonly id: string
@@ -57,7 +69,18 @@ export function lookUp (store: SessionStore | ListingStore, id: string): MaybePr
   return callStore(() => store.load(id), (record) => record && { ...record, size: record.fields.size })
 }
 
-/** Selects sessions; an empty filter selects all. */
+/**
+ * Selects sessions; an empty filter selects all.
+ *
+ * @example
+ * ```ts
+ * import { tokenSessions, type SessionFilter } from 'fastify-request-session'
+ *
+ * const users = tokenSessions()
+ * const filter: SessionFilter = { subject: 'ada' }
+ * for await (const { id, createdAt } of users.list(filter)) console.log(id, createdAt)
+ * ```
+ */
 export interface SessionFilter {
   /** Only sessions of this owner. They are found by an index. */
   subject?: string
@@ -65,7 +88,18 @@ export interface SessionFilter {
   name?: string
 }
 
-/** Options of `list()`. */
+/**
+ * Options of `list()`.
+ *
+ * @example
+ * ```ts
+ * import { tokenSessions, type ListingOptions } from 'fastify-request-session'
+ *
+ * const users = tokenSessions()
+ * const options: ListingOptions = { onDamaged: (id) => console.warn(`${id} is damaged`) }
+ * for await (const { id } of users.list(options)) console.log(id)
+ * ```
+ */
 export interface ListingOptions extends SessionFilter {
   /**
    * Called with the id of each session that is damaged or of another version. Such a session is left out, and can be
@@ -74,7 +108,19 @@ export interface ListingOptions extends SessionFilter {
   onDamaged?: (id: string) => void
 }
 
-/** Selects the sessions that `endAll()` ends; an empty filter selects all. */
+/**
+ * Selects the sessions that `endAll()` ends; an empty filter selects all.
+ *
+ * @example
+ * ```ts
+ * import { tokenSessions, type EndFilter } from 'fastify-request-session'
+ *
+ * const users = tokenSessions()
+ * const current = await users.create({ subject: 'ada' })
+ * const others: EndFilter = { subject: 'ada', except: current }
+ * console.log(await users.endAll(others))
+ * ```
+ */
 export interface EndFilter {
   /** Only sessions of this owner. */
   subject?: string
@@ -84,13 +130,35 @@ export interface EndFilter {
   onProgress?: (ended: number) => void
 }
 
-/** Options of `infoAll()`. */
+/**
+ * Options of `infoAll()`.
+ *
+ * @example
+ * ```ts
+ * import { tokenSessions, type TotalsOptions } from 'fastify-request-session'
+ *
+ * const users = tokenSessions()
+ * const options: TotalsOptions = { onProgress: ({ sessions }) => console.log(`${sessions} so far`) }
+ * console.log(await users.infoAll(options))
+ * ```
+ */
 export interface TotalsOptions {
   /** Called from time to time with the totals so far. */
   onProgress?: ((totals: SessionTotals) => void) | undefined
 }
 
-/** Totals over all sessions. */
+/**
+ * Totals over all sessions.
+ *
+ * @example
+ * ```ts
+ * import { tokenSessions, type SessionTotals } from 'fastify-request-session'
+ *
+ * const users = tokenSessions()
+ * const totals: SessionTotals = await users.infoAll()
+ * console.log(`${totals.sessions} sessions, ${totals.damaged} damaged`)
+ * ```
+ */
 export interface SessionTotals {
   readonly sessions: number
   /** The number of keys in all sessions together. */

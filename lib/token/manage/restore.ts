@@ -8,7 +8,21 @@ import { headerProblem, parseSession, readLines, trailerCount, type Line, type S
 import type { SessionSettings } from '../session-state.js'
 import { callStore } from '../persistence.js'
 
-/** Options of `restore()`. */
+/**
+ * Options of `restore()`.
+ *
+ * @example
+ * ```ts
+ * import { PassThrough } from 'node:stream'
+ * import { tokenSessions, type RestoreOptions } from 'fastify-request-session'
+ *
+ * const users = tokenSessions()
+ * const file = new PassThrough()
+ * await users.save(file)
+ * const options: RestoreOptions = { onConflict: 'skip', onDamage: 'skip' }
+ * await users.restore(file.end(), options)
+ * ```
+ */
 export interface RestoreOptions {
   /**
    * The action where a session is there already: `'fail'` stops the restoring, `'skip'` keeps the present session,
@@ -22,7 +36,21 @@ export interface RestoreOptions {
   onProgress?: ((progress: RestoreResult) => void) | undefined
 }
 
-/** Counts of the restored lines. An error of `restore()` carries the counts so far as its `result`. */
+/**
+ * Counts of the restored lines. An error of `restore()` carries the counts so far as its `result`.
+ *
+ * @example
+ * ```ts
+ * import { PassThrough } from 'node:stream'
+ * import { tokenSessions, type RestoreResult } from 'fastify-request-session'
+ *
+ * const users = tokenSessions()
+ * const file = new PassThrough()
+ * await users.save(file)
+ * const result: RestoreResult = await users.restore(file.end())
+ * console.log(`${result.restored} restored, ${result.expired} had expired`)
+ * ```
+ */
 export interface RestoreResult {
   /** Sessions that were absent from the store and are there now. */
   readonly restored: number

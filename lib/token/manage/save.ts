@@ -10,7 +10,19 @@ import type { SessionSettings } from '../session-state.js'
 import { callStore } from '../persistence.js'
 import { idOf } from '../tokens.js'
 
-/** Options of `save()`. */
+/**
+ * Options of `save()`.
+ *
+ * @example
+ * ```ts
+ * import { PassThrough } from 'node:stream'
+ * import { tokenSessions, type SaveOptions } from 'fastify-request-session'
+ *
+ * const users = tokenSessions()
+ * const options: SaveOptions = { onDamage: 'skip', signal: AbortSignal.timeout(60_000) }
+ * await users.save(new PassThrough(), options)
+ * ```
+ */
 export interface SaveOptions {
   /** The sessions of these tokens. @default all sessions */
   tokens?: Iterable<string> | undefined
@@ -22,7 +34,19 @@ export interface SaveOptions {
   signal?: AbortSignal | undefined
 }
 
-/** Counts of the saved sessions. */
+/**
+ * Counts of the saved sessions.
+ *
+ * @example
+ * ```ts
+ * import { PassThrough } from 'node:stream'
+ * import { tokenSessions, type SaveResult } from 'fastify-request-session'
+ *
+ * const users = tokenSessions()
+ * const result: SaveResult = await users.save(new PassThrough())
+ * console.log(`${result.sessions} saved, ${result.damaged} left out`)
+ * ```
+ */
 export interface SaveResult {
   readonly sessions: number
   /** Sessions that could not be read. */

@@ -12,6 +12,16 @@ const maxDelay = 2_147_483_647
  * Follows one session for one listener. The store reports commits and the end; expiry is detected here, by reading
  * the store when the time is up. Redis's keyspace events would not do: a server may not allow them, sends them only when
  * it deletes the key, and does not repeat them after a lost connection.
+ *
+ * @example
+ * ```ts
+ * import { tokenSessions, type Subscription } from 'fastify-request-session'
+ *
+ * const users = tokenSessions()
+ * const { token } = await users.create()
+ * const subscription: Subscription | undefined = await users.subscribe({ token }, (update) => console.log(update))
+ * await subscription?.close()
+ * ```
  */
 export class Subscription {
   readonly #store: SessionStore
@@ -124,7 +134,20 @@ export class Subscription {
   }
 }
 
-/** An update of a session, for a subscriber. */
+/**
+ * An update of a session, for a subscriber.
+ *
+ * @example
+ * ```ts
+ * import { tokenSessions, type SessionUpdate } from 'fastify-request-session'
+ *
+ * function print (update: SessionUpdate): void {
+ *   console.log(update.type === 'changed' ? update.keys ?? 'unknown keys' : update.type)
+ * }
+ * const users = tokenSessions()
+ * await users.subscribe({ token: (await users.create()).token }, print)
+ * ```
+ */
 export type SessionUpdate =
   /**
    * Keys were written or removed. `undefined`: there were too many, or the connection was lost for a while; read the
@@ -136,7 +159,21 @@ export type SessionUpdate =
   /** The session was ended or, if `renewed`, got another token, which is not part of the update. */
   | { readonly type: 'ended', readonly renewed: boolean }
 
-/** Receives one update after the other: the next one waits for the promise of the last. */
+/**
+ * Receives one update after the other: the next one waits for the promise of the last.
+ *
+ * @example
+ * ```ts
+ * import { tokenSessions, type UpdateListener } from 'fastify-request-session'
+ *
+ * const listener: UpdateListener = async ({ type }) => console.log(type)
+ * const users = tokenSessions()
+ * const session = await users.create()
+ * await users.subscribe({ token: session.token }, listener)
+ * session.set('fruit', 'fig')
+ * await session.commit()
+ * ```
+ */
 export type UpdateListener = (update: SessionUpdate) => unknown
 
 /** The most keys that one update names, and the most updates that wait. */
