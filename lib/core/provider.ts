@@ -15,7 +15,7 @@ import type { MaybePromise } from '../util/maybe-promise.js'
  *
  * const opener: SessionOpener<Map<string, string>> = {
  *   early: false,
- *   open: () => ({ session: new Map(), commit: () => console.log('kept'), rollback: () => console.log('dropped') }),
+ *   open: () => ({ session: new Map(), commit: () => console.log('kept'), rollback: () => console.log('dropped'), close: () => {} }),
  * }
  * const maps: SessionProvider<Map<string, string>> = { kind: 'map', commits: 'success', forRoute: () => opener, forCall: () => opener }
  * await getSession(maps, null, (map) => map.set('fruit', 'fig'))
@@ -47,7 +47,7 @@ export interface SessionProvider<Exposed = unknown, RouteOptions = never, CallOp
  *
  * export const lists: SessionOpener<string[]> = {
  *   early: false,
- *   open: ({ route, log }) => ({ session: [], commit: () => log?.info(`${route} is committed`) }),
+ *   open: ({ route, log }) => ({ session: [], commit: () => log?.info(`${route} is committed`), close: () => {} }),
  * }
  * ```
  */
@@ -73,7 +73,7 @@ export interface SessionOpener<Exposed> {
  *
  * export function openLog ({ route, log }: OpenContext): OpenSession<string[]> {
  *   const lines: string[] = []
- *   return { session: lines, commit: () => log?.info({ route, lines }) }
+ *   return { session: lines, commit: () => log?.info({ route, lines }), close: () => {} }
  * }
  * ```
  */
@@ -101,6 +101,7 @@ export interface OpenContext {
  * export const opened: OpenSession<string[]> = {
  *   session: list,
  *   rollback: () => { list.length = 0 },
+ *   close: () => {},
  * }
  * ```
  */
@@ -222,7 +223,7 @@ export type RouteOptionsOf<P extends AnyProvider> = P extends SessionProvider<un
  * import requestSession, { tokenSessions, type CommitOptions } from 'fastify-request-session'
  * import Fastify from 'fastify'
  *
- * const options: CommitOptions = { commit: 'onSend', commitWhen: (reply) => reply.statusCode < 500 }
+ * const options: CommitOptions = { commit: 'onSend', commitWhen: (_request, reply) => reply.statusCode < 500 }
  * const app = Fastify()
  * await app.register(requestSession, { provider: tokenSessions(), ...options })
  * ```
