@@ -1,7 +1,21 @@
 import { LinkedList, type Link } from '../util/linked-list.js'
 import { report, type Log } from './events.js'
 
-/** The counts of one registration: `app.sessionStats()[name]`. */
+/**
+ * The counts of one registration: `app.sessionStats()[name]`.
+ *
+ * @example
+ * ```ts
+ * import Fastify from 'fastify'
+ * import requestSession, { type SessionStats } from 'fastify-request-session'
+ *
+ * declare module 'fastify' { interface FastifyInstance { sessionStats (): Record<string, SessionStats> } }
+ *
+ * const app = Fastify()
+ * await app.register(requestSession)
+ * console.log(app.sessionStats()['session']?.open)
+ * ```
+ */
 export interface SessionStats {
   readonly kind: string
   /** Sessions that are open now. */
@@ -99,8 +113,8 @@ export class OpenSessions<S extends OpenEntry<S>> extends LinkedList<S> {
 }
 
 /**
- * Records where the sessions of one route are opened. A stack costs about as much as all else that the plugin does in a
- * request: only the first opening of a route has one, until a session of that route was held too long. From then on each has.
+ * Records where the sessions of one route are opened. A stack costs about as much as the rest of the plugin's
+ * work in a request: only the first opening of a route records one, and each opening after a session was held too long.
  */
 export class OpeningTrace {
   #first: Error | undefined

@@ -5,11 +5,36 @@ import { report, channels, type SessionEvent } from './events.js'
 import type { OpenEntry, OpeningTrace, OpenSessions } from './open-sessions.js'
 import type { CommitOptions, ErrorReplies, ErrorReply, OpenContext, OpenSession, SessionOpener } from './provider.js'
 
+/**
+ * The state of a request's session. `unknown`: the answer of the commit was lost.
+ *
+ * @example
+ * ```ts
+ * import type { SessionScope, ScopeState } from 'fastify-request-session'
+ *
+ * const settled: readonly ScopeState[] = ['committed', 'rolled-back', 'unknown', 'closed']
+ * export const isSettled = (scope: SessionScope) => settled.includes(scope.state)
+ * ```
+ */
 export type ScopeState = 'unopened' | 'open' | 'committing' | 'rolling-back' | 'committed' | 'rolled-back' | 'unknown' | 'closed'
+/**
+ * The end of a request's session. `unknown`: the answer of the commit was lost.
+ *
+ * @example
+ * ```ts
+ * import { channels, type Outcome, type SessionEvent } from 'fastify-request-session'
+ *
+ * const counts = new Map<Outcome | undefined, number>()
+ * channels.close.subscribe((message) => {
+ *   const { outcome } = message as SessionEvent
+ *   counts.set(outcome, (counts.get(outcome) ?? 0) + 1)
+ * })
+ * ```
+ */
 export type Outcome = 'unused' | 'committed' | 'rolled-back' | 'unknown'
 
 /**
- * What a handler may ask of its session's scope, and tell it: `request.sessionScope`, or `request.<name>Scope`.
+ * The state and control of a request's session: `request.sessionScope`, or `request.<name>Scope`.
  *
  * @example
  * ```ts
@@ -59,7 +84,7 @@ export interface ScopeOwner {
   readonly reply: FastifyReply | undefined
   /** True once the reply is over or the client has left: no session may be opened any more. */
   readonly over: boolean
-  /** Finishes all its scopes if the request is over and nobody else does. */
+  /** Finishes all its scopes if the request is over and no hook will. */
   sweep (): void
 }
 
@@ -69,13 +94,13 @@ const none: readonly unknown[] = Object.freeze([])
 
 /**
  * One provider's session within one request: unopened, open, committing or rolling back, committed or rolled
- * back or unknown, closed. It only moves forward, each step at most once; this class is the one place that moves it. Its
- * members are not `#private`, for which V8 would run an initializer for each request.
+ * back or unknown, closed. It only moves forward, each step at most once; only this class moves it. No member is
+ * `#private`: V8 would run an initializer for each request.
  */
 export class Scope implements SessionScope, OpenContext, OpenEntry<Scope> {
   state: ScopeState
   outcome: Outcome
-  /** Milliseconds on the clock of `performance.now()`; 0 while nobody listens to events. */
+  /** Milliseconds on the clock of `performance.now()`; 0 while no channel has a subscriber. */
   openedAt: number
   openedTick: number
   openedBy: Error | undefined
@@ -128,7 +153,7 @@ export class Scope implements SessionScope, OpenContext, OpenEntry<Scope> {
       if (this.state === 'closed' && session.readableAfterEnd !== true) this.refuseLateAccess()
       return this.loadedSession ?? session.session
     }
-    // Before the first hook and after the end an access may be a mere look, of a log serializer: it does not open the session.
+    // Before the first hook and after the end the access may be a log serializer's: it does not open the session.
     const { owner: { over, request, reply }, settings: { opener } } = this
     const mayBeLook = over || (request !== undefined && reply === undefined)
     return mayBeLook && opener?.standIn !== undefined ? opener.standIn(() => this.openSession().session) : this.openSession().session
@@ -175,7 +200,7 @@ export class Scope implements SessionScope, OpenContext, OpenEntry<Scope> {
     return this.settling
   }
 
-  /** Settles what is not settled and closes. Never rejects: nobody waits for the answer, so that failures are logged. */
+  /** Settles what is not settled and closes. Never rejects: it has no caller that waits, so failures are logged. */
   finish (commit: boolean): Promise<void> | undefined {
     if (this.closing !== undefined || this.state === 'closed') return this.closing
     let settled: Promise<void> | undefined

@@ -98,4 +98,22 @@ function earlyLoader (registration: Registration) {
   }
 }
 
+/**
+ * The Fastify plugin: gives each request its session as `request.<name>`, opened on first use and settled once.
+ *
+ * @throws OptionError (`FST_SESSION_OPTION`) at registration
+ *
+ * @example
+ * ```ts
+ * import Fastify from 'fastify'
+ * import requestSession, { tokenSessions, type SessionOf } from 'fastify-request-session'
+ *
+ * const users = tokenSessions<{ visits: number }>()
+ * declare module 'fastify' { interface FastifyRequest { session: SessionOf<typeof users> } }
+ *
+ * const app = Fastify()
+ * await app.register(requestSession, { provider: users })
+ * app.get('/', async (request) => ({ visits: (await request.session).increment('visits') }))
+ * ```
+ */
 export default fp(requestSession, { fastify: '5.x', name: 'fastify-request-session' })

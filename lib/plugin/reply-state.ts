@@ -17,7 +17,7 @@ interface WatchedSocket extends Socket { [kDeparting]?: LinkedList<Departing> }
 
 /**
  * True once the reply is over or the client has left. A pipelined reply that never had the socket does not say so
- * itself, and one of HTTP/2 only says it through its stream: all three are asked.
+ * itself, and one of HTTP/2 only says it through its stream: all three are checked.
  */
 export function isOver (request: RawRequest, reply: RawReply | undefined): boolean {
   if (reply !== undefined && (reply.destroyed || reply.closed)) return true
@@ -25,7 +25,7 @@ export function isOver (request: RawRequest, reply: RawReply | undefined): boole
   return request.socket.destroyed
 }
 
-/** True if the reply went out to its end; asked when it is over. */
+/** True if the reply was sent completely. Call it only once the reply is over. */
 export function isWhole (reply: RawReply): boolean {
   // A reply of `inject()` never counts as flushed, and one of HTTP/2 always does.
   return reply.writableEnded && (reply.writableFinished || 'isLightMyRequest' in reply)

@@ -97,8 +97,8 @@ export async function drain ({ sessions }: Registration): Promise<void> {
 }
 
 /**
- * All sessions of one request. The one that was registered last settles first. Its members are not `#private`, for which
- * V8 would run an initializer for each request.
+ * All sessions of one request. The one that was registered last settles first. No member is `#private`: V8 would run an
+ * initializer for each request.
  */
 class RequestSessions implements ScopeOwner, Departing {
   older: Departing | undefined
@@ -108,7 +108,7 @@ class RequestSessions implements ScopeOwner, Departing {
   over: boolean
   /** True while the reply waits for its commit or rollback. */
   waiting: boolean
-  /** The one that was registered last; each knows the one before it. */
+  /** The scope that was registered last; each links to the one before it. */
   private last: Scope | undefined
   private readonly departures: LinkedList<Departing> | undefined
   /** The scopes that were open when the handler failed; the one that was registered first is asked first for a reply. */
@@ -242,7 +242,7 @@ class RequestSessions implements ScopeOwner, Departing {
     try {
       done()
     } catch (error) {
-      done(error as Error) // as for a hook that is an async function: nobody else catches it (a header that cannot be sent)
+      done(error as Error) // Fastify catches errors of async hooks only; a header that cannot be sent throws here
     }
   }
 
@@ -265,7 +265,7 @@ class RequestSessions implements ScopeOwner, Departing {
     }
   }
 
-  /** Reports what stays committed although its reply is an error now: a header that cannot be sent, a stream that fails. */
+  /** Reports sessions that stay committed although the reply became an error: a header that cannot be sent, a failed stream. */
   private warnOfKept (): void {
     this.settled = false
     for (const { outcome, route, settings, name, log } of this.all()) {
@@ -274,7 +274,7 @@ class RequestSessions implements ScopeOwner, Departing {
     }
   }
 
-  /** The one that was registered last comes first. */
+  /** The scopes, the last registered first. */
   private * all (): Generator<Scope, undefined> {
     for (let scope = this.last; scope !== undefined; scope = scope.before) yield scope
   }

@@ -2,7 +2,7 @@ import { NotANumberError } from '../errors.js'
 import type { SessionChange } from '../stores/store.js'
 import { describeType, show } from '../util/option-rules.js'
 import { appended, applied, operate, setOperation, type Operation, type Update } from './operations.js'
-import { checkKey, checkValue, isKept, parseValue } from './values.js'
+import { checkKey, checkValue, isKept, parseValue, textOf } from './values.js'
 
 /** One key that was changed, or whose value may be changed in place. */
 class Slot {
@@ -36,6 +36,17 @@ class Slot {
     this.value = value
   }
 
+  /** The operations that were under way wait again, without those that a later `set` replaces. */
+  notSent (): void {
+    this.operations.splice(0, this.operations.lastIndexOf(setOperation))
+    this.sent = 0
+  }
+
+  /** True if an update of the value is part of a waiting `set` or of a change in place. */
+  overwrites (): boolean {
+    return this.waiting?.kind === 'set' || this.isChangedInPlace()
+  }
+
   isChangedInPlace (): boolean {
     const { value, text } = this
     if (this.operations.length > 0 || typeof value !== 'object' || value === null) return false
@@ -66,8 +77,7 @@ export const noChange: Sent['change'] = Object.freeze({ expect: emptyMap, clear:
 
 /**
  * The data of a session as one request sees it: the texts of the store, and over them the changes of the request. Texts
- * are parsed when first read. A draft knows nothing of tokens and expiry. Its members are not `#private`, for which V8 would
- * run an initializer for each request.
+ * are parsed when first read. No member is `#private`: V8 would run an initializer for each request.
  */
 export class Draft {
   private base: Map<string, string>
@@ -151,7 +161,7 @@ export class Draft {
     checkKey(key)
     const value = applied(key, fn, this.get(key))
     const slot = this.slotOf(key)
-    if (this.overwrites(slot)) {
+    if (slot.overwrites()) {
       slot.set(value)
     } else {
       slot.operations.push({ kind: 'update', fn })
@@ -165,7 +175,7 @@ export class Draft {
     checkKey(key)
     const added = values.map((value) => checkValue(key, value))
     const slot = this.slots.get(key) ?? this.read(key)
-    const overwrites = this.overwrites(slot)
+    const overwrites = slot.overwrites()
     const list = appended(slot.handedOut ? undefined : slot.value, slot.value, added)
     if (overwrites) {
       slot.set(list)
@@ -232,7 +242,8 @@ export class Draft {
         (increment ??= new Map()).set(key, first.by)
         continue
       }
-      if (first.kind !== 'set') (expect ??= new Map()).set(key, slot.text)
+      // After a clear the value depends on nothing that is stored.
+      if (first.kind !== 'set' && !this.cleared) (expect ??= new Map()).set(key, slot.text)
       const text = textOf(key, slot.value)
       if (text !== undefined) (set ??= new Map()).set(key, text)
       else if (slot.text !== undefined) (remove ??= []).push(key)
@@ -265,7 +276,7 @@ export class Draft {
 
   /** The store has not applied the commit: its operations wait again. */
   notSent ({ slots }: Sent): void {
-    for (const [, slot] of slots) slot.sent = 0
+    for (const [, slot] of slots) slot.notSent()
   }
 
   /** The store has created the session with these texts. */
@@ -304,11 +315,6 @@ export class Draft {
     return this.cleared || (slot !== undefined && (slot.operations.length > 0 || slot.isChangedInPlace()))
   }
 
-  /** An update of a value that this request has replaced, or changed in place, is part of that. */
-  private overwrites (slot: Slot): boolean {
-    return this.cleared || slot.waiting?.kind === 'set' || slot.isChangedInPlace()
-  }
-
   private slotOf (key: string): Slot {
     return this.slots.get(key) ?? this.read(key)
   }
@@ -341,9 +347,4 @@ function isChanged (key: string, { value, text }: Slot): boolean {
   } catch {
     return true
   }
-}
-
-function textOf (key: string, value: unknown): string | undefined {
-  // Only a value that can be changed in place may hold now what JSON does not keep.
-  return JSON.stringify(typeof value === 'object' ? checkValue(key, value) : value)
 }

@@ -2,7 +2,7 @@ import { checkValue } from './values.js'
 
 export type Update = (value: unknown) => unknown
 
-/** A change of one key that waits for its commit. A `set` is the last of its kind: the slot has its value. */
+/** A change of one key that waits for its commit. The value of a `set` is the slot's. */
 export type Operation =
   | { readonly kind: 'set' }
   | { readonly kind: 'increment', by: number }

@@ -5,7 +5,22 @@ import { tokenKinds, type Secret } from './tokens.js'
 import type { TokenTransport } from './transport.js'
 import { isStorableObject } from './values.js'
 
-/** A route's options for its token sessions: `config.session`. */
+/**
+ * A route's options for its token sessions: `config.session`.
+ *
+ * @example
+ * ```ts
+ * import Fastify from 'fastify'
+ * import requestSession, { type TokenRouteOptions } from 'fastify-request-session'
+ *
+ * declare module 'fastify' { interface FastifyContextConfig { session?: TokenRouteOptions } }
+ *
+ * const app = Fastify()
+ * await app.register(requestSession)
+ * const session: TokenRouteOptions = { ttl: 60, onStoreError: 'anonymous' }
+ * app.get('/news', { config: { session } }, async () => 'news')
+ * ```
+ */
 export interface TokenRouteOptions {
   /** Seconds that a session lives without being used; each use begins them anew. `null`: for ever. @default 1800 */
   ttl?: number | null | undefined
@@ -24,7 +39,18 @@ export interface TokenRouteOptions {
   onStoreError?: 'fail' | 'anonymous' | undefined
 }
 
-/** Options of one `getSession()` call. */
+/**
+ * Options of one `getSession()` call.
+ *
+ * @example
+ * ```ts
+ * import { getSession, tokenSessions, type TokenCallOptions } from 'fastify-request-session'
+ *
+ * const users = tokenSessions<{ visits: number }>()
+ * const options: TokenCallOptions = { token: (await users.create()).token, ttl: 600 }
+ * await getSession(users, null, (session) => session.increment('visits'), options)
+ * ```
+ */
 export interface TokenCallOptions extends Pick<TokenRouteOptions, 'ttl' | 'maxAge'> {
   /** The session to open; a new one if there is none with this token. */
   token?: string | undefined
@@ -58,7 +84,18 @@ export interface TokenSessionOptions extends TokenRouteOptions {
   secret?: Secret | undefined
 }
 
-/** Options of token sessions on a complete store. */
+/**
+ * Options of token sessions on a complete store.
+ *
+ * @example
+ * ```ts
+ * import { memoryStore, tokenSessions, type CompleteTokenSessionOptions } from 'fastify-request-session'
+ *
+ * const options: CompleteTokenSessionOptions = { store: memoryStore(), ttl: 600 }
+ * const users = tokenSessions(options)
+ * console.log(await users.infoAll())
+ * ```
+ */
 export interface CompleteTokenSessionOptions extends TokenSessionOptions {
   /** @default memoryStore() */
   store?: CompleteStore
@@ -119,7 +156,7 @@ export const providerRules: Record<keyof TokenSessionOptions, Rule> = {
 
 export const callRules: Record<keyof TokenCallOptions, Rule> = { ttl: rules.seconds, maxAge: rules.seconds, token: rules.text }
 
-/** A text that its user checks by itself, with an error that says more. */
+/** Accepts any value: the call checks it later, with a more precise error. */
 export const checkedLater: Rule = { allowed: 'a text', test: () => true }
 
 export const newSessionRules: Record<keyof NewSession, Rule> = {

@@ -8,7 +8,7 @@ import type { Identity, SessionSettings, SessionState } from './session-state.js
 import { idOf } from './tokens.js'
 import { parseValue } from './values.js'
 
-/** An update gives up after so many conflicts. */
+/** Conflicts after which a commit gives up. */
 const maxTries = 1000
 /** Give up after so many further id collisions: that is a fault, not chance. */
 const maxTokens = 2
@@ -201,7 +201,7 @@ function saved (state: SessionState, result: CommitResult, change: SessionChange
       return undefined
     }
     case 'missing':
-      // That matters only if there was something to save.
+      // A session that is gone is an error only if there was a change to save.
       if (sent === undefined && renewed === undefined && change.ttl === undefined && change.subject === undefined) return undefined
       throw new SessionGoneError(state.context.route)
     case 'not-a-number':
@@ -214,7 +214,7 @@ function saved (state: SessionState, result: CommitResult, change: SessionChange
   }
 }
 
-/** A subject that was set while this was being saved stays to be saved. */
+/** A subject that was set during the save still waits for the next one. */
 function subjectSaved (state: SessionState, subject: string | null | undefined): void {
   (state.record as SessionRecord).subject = subject ?? undefined
   if (state.nextSubject === subject) state.nextSubject = undefined
@@ -225,15 +225,15 @@ function ended (state: SessionState): void {
   state.clearToken()
 }
 
-/** Nothing counts as sent. */
+/** Returns all operations of the commit to the waiting ones. */
 function failSave (state: SessionState, sent: Sent | undefined, error: unknown): never {
   if (sent !== undefined) state.draft.notSent(sent)
   throw error
 }
 
 /**
- * Calls the store and goes on with its answer. A failure of the store is told apart from one of `next`, where the
- * app's own functions may run.
+ * Calls the store and goes on with its answer. Only a failure of the store is translated, not one of `next`, where
+ * the app's own functions may run.
  */
 export function callStore<T, R> (call: () => MaybePromise<T>, next: (answer: T) => MaybePromise<R>): MaybePromise<R> {
   return attempt(call, next, failStore)
@@ -244,7 +244,7 @@ function failStore (error: unknown): never {
   throw storeFailure(error)
 }
 
-/** Errors of ours say what happened; any other error of a store means that it is of no use now. */
+/** Passes on this package's errors; any other error of a store becomes a StoreUnavailableError. */
 export function storeFailure (error: unknown): Error {
   const { code, message } = Object(error) as { code?: unknown, message?: unknown }
   if (typeof code === 'string' && code.startsWith('FST_SESSION_')) return error as Error

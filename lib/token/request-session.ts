@@ -120,7 +120,7 @@ class RequestSession extends SessionState implements OpenSession<Promise<TokenSe
     return this.#take(undefined, undefined)
   }
 
-  /** A mere use that could not be noted is no failure where visitors may be anonymous. */
+  /** Where visitors may be anonymous, a failed write of the expiry alone is only logged. */
   #saveFailed (err: unknown): void {
     if (this.isDirty) throw err
     const { log, route } = this.context
@@ -149,8 +149,8 @@ interface Unloaded { [kState]: RequestSession }
 const members = Object.entries(Object.getOwnPropertyDescriptors(TokenSession.prototype)).filter(([name]) => !['constructor', 'then', 'toJSON'].includes(name))
 
 /**
- * A promise whose session members say that the session is not loaded. After the request's end they read it, so that
- * a log serializer may look. It is still a promise, and awaits as fast as any.
+ * A promise whose session members throw that the session is not loaded. After the request's end they read it, for log
+ * serializers. It is still a promise, and awaits as fast as any.
  */
 const unloadedPrototype = Object.create(Promise.prototype, Object.fromEntries(members.map(([name, { value }]) => {
   function member (this: Unloaded, args: unknown[]): unknown {
@@ -164,10 +164,10 @@ const unloadedPrototype = Object.create(Promise.prototype, Object.fromEntries(me
     : { get (this: Unloaded) { return Reflect.apply(member, this, [[]]) } }]
 }))) as object
 
-/** Members that only look: without a session they give `undefined`. */
+/** Members that only read: without a session they give `undefined`. */
 const looks = new Set(['get', 'has', 'keys', 'entries', 'find', 'data', 'size', 'token', 'name', 'shared', 'subject', 'isNew', 'ended', 'createdAt', 'expiresAt', 'ttl'])
 
-/** A session that nobody has opened: it is opened once it is awaited, and a mere look finds nothing. */
+/** A session that is not opened yet: awaiting it opens it, and reading a member gives `undefined`. */
 class StandIn implements Promise<TokenSession> {
   readonly [Symbol.toStringTag] = 'Promise'
   readonly #open: () => Promise<TokenSession>

@@ -30,8 +30,8 @@ export interface Identity {
 }
 
 /**
- * A token session as one request (or one call) knows it: its data, its expiry, its token, and what of these waits for the
- * commit. `TokenSession` is the user's view of it, `persistence.ts` moves it from and to the store.
+ * A token session as one request (or one call) sees it: its data, its expiry, its token, and their changes that wait for
+ * the commit. `TokenSession` is the user's view of it, `persistence.ts` moves it from and to the store.
  */
 export class SessionState {
   readonly settings: SessionSettings
@@ -50,7 +50,7 @@ export class SessionState {
   /** The subject that the session gets at commit; `null`: none; `undefined`: as it is. */
   nextSubject: string | null | undefined = undefined
   mustSlide = false
-  /** True once the client was told, before a commit that comes after the headers. */
+  /** True once the token was sent before a commit that comes after the headers. */
   isAnnounced = false
   /** True once a token was written into the reply's headers. */
   isTokenSent = false
@@ -69,7 +69,7 @@ export class SessionState {
     this.context = context
   }
 
-  /** Takes what the store has, without a record a new session, and forgets all that waits for a commit. */
+  /** Takes the store's record (none: a new session) and drops all changes that wait for a commit. */
   opened (identity: Identity | undefined, record: SessionRecord | undefined): this {
     this.identity = identity
     this.draft = new Draft(record?.fields)
@@ -212,7 +212,7 @@ export class SessionState {
     this.opened(undefined, undefined)
   }
 
-  /** Tells the operator of changes that were not kept, or of a token that the client cannot learn. */
+  /** Logs a warning: of changes that were not kept, or of a token that cannot reach the client. */
   warn (problem: string): void {
     const { log, route } = this.context
     report(log, 'warn', { route }, `${route}: ${problem}`)

@@ -21,29 +21,98 @@ import { cookieTransport, type PlacedTransport } from './transport.js'
 /**
  * The address of a session: a text is a token. `name` is that of a shared session, `id` is what a listing says: a session
  * can be described and ended by its id, but not opened.
+ *
+ * @example
+ * ```ts
+ * import { tokenSessions, type SessionAddress } from 'fastify-request-session'
+ *
+ * const users = tokenSessions()
+ * const { token } = await users.create()
+ * const address: SessionAddress = { token }
+ * console.log(await users.info(address), await users.end(address))
+ * ```
  */
 export type SessionAddress = string | { readonly token: string } | { readonly name: string } | { readonly id: string }
 
-/** The tokens, of those asked for, that belong to a session. */
+/**
+ * The tokens, of those asked for, that belong to a session.
+ *
+ * @example
+ * ```ts
+ * import { tokenSessions, type ExistingSessions } from 'fastify-request-session'
+ *
+ * const users = tokenSessions()
+ * const { token } = await users.create()
+ * const existing: ExistingSessions = await users.exists([token, 'no token'])
+ * console.log(existing.count) // 1
+ * ```
+ */
 export interface ExistingSessions {
   readonly count: number
   readonly tokens: readonly string[]
 }
 
-/** The management that every store allows: `create open load end exists info close`. */
+/**
+ * The management that every store allows: `create open load end exists info close`.
+ *
+ * @example
+ * ```ts
+ * import { tokenSessions, type TokenManager } from 'fastify-request-session'
+ *
+ * type Data = { user: string }
+ * async function logIn (users: TokenManager<Data>, user: string): Promise<string> {
+ *   return (await users.create({ data: { user } })).token
+ * }
+ * await logIn(tokenSessions<Data>(), 'ada')
+ * ```
+ */
 export type TokenManager<Data extends object> = Pick<TokenSessions<Data>, 'create' | 'open' | 'load' | 'end' | 'exists' | 'info' | 'close'>
 
-/** All of the management: the store can list, index, watch and restore its sessions. */
+/**
+ * All of the management: the store can list, index, watch and restore its sessions.
+ *
+ * @example
+ * ```ts
+ * import { tokenSessions, type CompleteTokenManager } from 'fastify-request-session'
+ *
+ * type Data = { user: string }
+ * const logOutEverywhere = (users: CompleteTokenManager<Data>, user: string) => users.endAll({ subject: user })
+ * await logOutEverywhere(tokenSessions<Data>(), 'ada')
+ * ```
+ */
 export type CompleteTokenManager<Data extends object> =
   TokenManager<Data> & Pick<TokenSessions<Data>, 'list' | 'endAll' | 'infoAll' | 'save' | 'restore' | 'subscribe'>
 
-/** Gives each client a session of its own, known by a token, and manages sessions outside of requests. */
+/**
+ * Gives each client a session of its own, known by a token, and manages sessions outside of requests.
+ *
+ * @example
+ * ```ts
+ * import { getSession, tokenSessions, type TokenProvider } from 'fastify-request-session'
+ *
+ * type Data = { visits: number }
+ * const visit = (users: TokenProvider<Data>, token: string) => getSession(users, null, (session) => session.increment('visits'), { token })
+ * const users = tokenSessions<Data>()
+ * await visit(users, (await users.create()).token)
+ * ```
+ */
 export interface TokenProvider<Data extends object, Exposed = Promise<TokenSession<Data>>>
   extends SessionProvider<Exposed, TokenRouteOptions, TokenCallOptions>, TokenManager<Data> {
   readonly kind: 'token'
 }
 
-/** A provider whose store is complete, as `memoryStore()` and `redisStore()` are. */
+/**
+ * A provider whose store is complete, as `memoryStore()` and `redisStore()` are.
+ *
+ * @example
+ * ```ts
+ * import { tokenSessions, type CompleteTokenProvider } from 'fastify-request-session'
+ *
+ * type Data = { visits: number }
+ * const users: CompleteTokenProvider<Data> = tokenSessions<Data>()
+ * for await (const { id, expiresAt } of users.list()) console.log(id, expiresAt)
+ * ```
+ */
 export interface CompleteTokenProvider<Data extends object, Exposed = Promise<TokenSession<Data>>>
   extends SessionProvider<Exposed, TokenRouteOptions, TokenCallOptions>, CompleteTokenManager<Data> {
   readonly kind: 'token'

@@ -6,7 +6,7 @@ const maxDepth = 200
 
 const notKept = ', which JSON does not keep: store plain objects and arrays.'
 
-/** Where in a value something is that JSON does not keep, and what is wrong with it. */
+/** A part of a value that JSON does not keep: its path, and the reason. */
 interface Problem {
   path: string
   readonly text: string
@@ -23,7 +23,7 @@ function isWellFormed (text: string): boolean {
 }
 
 /**
- * Returns the value, if a later request reads from its JSON text what it holds now. Exceptions that everybody expects:
+ * Returns the value, if a later request reads from its JSON text what it holds now. Two exceptions:
  * a property that is `undefined` is left out, and -0 becomes 0.
  * @throws ValueError (`FST_SESSION_VALUE`) that says where in the value the problem is
  */
@@ -111,6 +111,15 @@ function within (step: string, found: Problem): Problem {
   const { path } = found
   found.path = path === '' || path.startsWith('[') ? step + path : `${step}.${path}`
   return found
+}
+
+/**
+ * Returns the JSON text of a value; `undefined` for an absent one.
+ * @throws ValueError (`FST_SESSION_VALUE`) for an object that JSON does not keep
+ */
+export function textOf (key: string, value: unknown): string | undefined {
+  // Only a value that can be changed in place may hold now what JSON does not keep.
+  return JSON.stringify(typeof value === 'object' ? checkValue(key, value) : value)
 }
 
 /** @throws RecordError (`FST_SESSION_RECORD`) */

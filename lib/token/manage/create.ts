@@ -60,7 +60,7 @@ function recordOf ({ lifetime, deleteSession }: SessionSettings, options: NewSes
   })
 }
 
-/** A name has one session, under any secret: one that was made under an older secret counts until it ends. */
+/** A name has one session, under any secret: a session made under an older secret takes the name until it ends. */
 async function createShared (
   settings: SessionSettings, name: string, record: SessionRecord, tokensOf: (name: string) => readonly [string, ...string[]]
 ): Promise<Identity | undefined> {
