@@ -39,6 +39,8 @@ export function isWhole (reply: RawReply): boolean {
  * the client has left already
  */
 export function watchDeparture (departing: Departing, request: RawRequest, reply: RawReply | undefined): LinkedList<Departing> | 'over' | undefined {
+  // Its client may be gone, and the app's onResponse hooks are still under way: the last one of them closes the session.
+  if (reply !== undefined && isWhole(reply)) return undefined
   const { socket } = request
   if (socket instanceof Socket) {
     if (socket.destroyed || reply?.destroyed || reply?.closed) return 'over'

@@ -12,7 +12,8 @@ const kSessions = Symbol('fastify-request-session.sessions')
 
 /** The properties that the plugin adds to a request: its reply, to which Fastify has no reference, and its sessions from their first use on. */
 interface Linked {
-  [kReply]?: FastifyReply
+  /** `null` once the reply and its onResponse hooks are over: no session is opened any more. */
+  [kReply]?: FastifyReply | null
   [kSessions]?: RequestSessions
 }
 
@@ -49,6 +50,7 @@ export function settle (request: FastifyRequest & Linked, reply: FastifyReply, p
 
 /** The last onResponse hook of each route: the reply is out, and the app's own hooks are done. */
 export function close (request: FastifyRequest & Linked, _reply: FastifyReply, done: HookHandlerDoneFunction): void {
+  request[kReply] = null
   request[kSessions]?.finish()
   done()
 }
@@ -116,12 +118,12 @@ class RequestSessions implements ScopeOwner, Departing {
   /** True once the scopes were settled for a reply, until an error comes. */
   private settled: boolean
 
-  constructor (request: FastifyRequest, reply: FastifyReply | undefined) {
+  constructor (request: FastifyRequest, reply: FastifyReply | null | undefined) {
     this.older = this.newer = this.last = this.failed = undefined
     this.request = request
-    this.reply = reply
+    this.reply = reply ?? undefined
     this.waiting = this.settled = false
-    const departures = watchDeparture(this, request.raw, reply?.raw)
+    const departures = reply === null ? 'over' : watchDeparture(this, request.raw, reply?.raw)
     this.over = departures === 'over'
     this.departures = departures === 'over' ? undefined : departures
   }

@@ -1,9 +1,10 @@
+import { inspect } from 'node:util'
 import type { FastifyRequest } from 'fastify'
 import { channels, report, type SessionEvent } from '../core/events.js'
 import type { OpenContext, OpenSession, SessionOpener } from '../core/provider.js'
 import { SessionNotLoadedError } from '../errors.js'
 import type { SessionRecord } from '../stores/store.js'
-import { attempt, nothing } from '../util/maybe-promise.js'
+import { nothing } from '../util/maybe-promise.js'
 import { storeFailure, save } from './persistence.js'
 import { isPastMaxAge } from './expiry.js'
 import { SessionState, type Identity, type SessionContext, type SessionSettings } from './session-state.js'
@@ -26,6 +27,8 @@ class RequestSession extends SessionState implements OpenSession<Promise<TokenSe
   readonly session: Promise<TokenSession>
   /** The user's view, once the session is loaded. */
   loaded: TokenSession | undefined = undefined
+  /** The work that the request's commit has failed to save. */
+  #unsaved: string | undefined = undefined
 
   constructor (settings: SessionSettings, context: OpenContext, token?: string) {
     super(settings, context)
@@ -44,13 +47,19 @@ class RequestSession extends SessionState implements OpenSession<Promise<TokenSe
     // A session that could not be loaded was reported to its user.
     if (this.loaded === undefined) return this.session.then(() => this.commit(), nothing)
     if (this.isTokenSent) this.#protect()
-    if (this.settings.onStoreError === 'fail') return save(this)
-    return attempt(() => save(this), nothing, (error) => this.#saveFailed(error)) as Promise<void> | undefined
+    try {
+      return save(this)?.catch((error: unknown) => this.#saveFailed(error))
+    } catch (error) {
+      this.#saveFailed(error)
+      return undefined
+    }
   }
 
   close (): void {
     if (this.isSaved && !this.isDegraded && this.isDirty) {
       this.warn('the session was changed after it was saved: that was not kept. Call commit() after the last change.')
+    } else if (!this.isSaved && this.#unsaved !== undefined && this.#unsaved !== this.#work()) {
+      this.warn('the session was changed after its commit had failed: that was not kept. Call commit() after the last change.')
     }
     this.phase = 'closed'
   }
@@ -102,6 +111,16 @@ class RequestSession extends SessionState implements OpenSession<Promise<TokenSe
     return session
   }
 
+  /** All that waits to be saved, as a text to compare. */
+  #work (): string {
+    const { draft, ttl, nextToken, nextSubject, isEnded } = this
+    try {
+      return inspect([draft.texts(), ttl, nextToken, nextSubject, isEnded], { maxArrayLength: null, maxStringLength: null })
+    } catch {
+      return 'a value that JSON does not keep'
+    }
+  }
+
   #publishExpiry (): void {
     const { name, route } = this.context as OpenContext
     if (channels.expire.hasSubscribers) channels.expire.publish({ name, kind: 'token', route } satisfies SessionEvent)
@@ -122,7 +141,10 @@ class RequestSession extends SessionState implements OpenSession<Promise<TokenSe
 
   /** Where visitors may be anonymous, a failed write of the expiry alone is only logged. */
   #saveFailed (err: unknown): void {
-    if (this.isDirty) throw err
+    if (this.settings.onStoreError === 'fail' || this.isDirty) {
+      this.#unsaved = this.#work()
+      throw err
+    }
     const { log, route } = this.context
     log?.error({ err, route }, 'the expiry of the session could not be written')
   }
