@@ -1,6 +1,5 @@
 import type { StoreEvent, StoreWatch } from '../store.js'
 import type { RedisCommands, RedisSubscriber } from './commands.js'
-import { readMessage } from './scripts.js'
 import { nothing } from '../../util/maybe-promise.js'
 
 type Listener = (event: StoreEvent) => void
@@ -100,5 +99,16 @@ export class ChangeFeed {
   #notify (channel: string, message: string): void {
     const event = readMessage(message)
     if (event !== undefined) for (const listener of [...this.#channels.get(channel) ?? []]) listener(event)
+  }
+}
+
+/** Reads what the scripts publish. `undefined`: of a later version. */
+function readMessage (message: string): StoreEvent | undefined {
+  const [type, expiresAt, ...keys] = JSON.parse(message) as [string, ...string[]]
+  switch (type) {
+    case 'changed': return { type, keys, expiresAt: expiresAt === '-' ? null : Number(expiresAt) }
+    case 'ended': return { type, renewed: false }
+    case 'renewed': return { type: 'ended', renewed: true }
+    default: return undefined
   }
 }
