@@ -1,3 +1,5 @@
+import { OptionError } from '../../errors.js'
+import type { RedisClient } from './commands.js'
 import { checkOptions, rules, wholeNumber, withMethods, type Rule } from '../../util/option-rules.js'
 
 /**
@@ -28,7 +30,7 @@ export interface RedisStoreOptions {
   timeout?: number | undefined
 }
 
-export const clientRule = withMethods('an ioredis client', 'hgetall', 'evalsha', 'eval')
+const clientRule = withMethods('an ioredis client', 'hgetall', 'evalsha', 'eval')
 
 const optionRules: Record<keyof RedisStoreOptions, Rule> = {
   prefix: rules.text,
@@ -37,7 +39,18 @@ const optionRules: Record<keyof RedisStoreOptions, Rule> = {
 
 const defaults = Object.freeze({ prefix: 'session:', timeout: 1000 })
 
-/** @throws OptionError (`FST_SESSION_OPTION`) */
-export function redisStoreOptions (options: RedisStoreOptions | undefined): { prefix: string, timeout: number } {
-  return { ...defaults, ...checkOptions<RedisStoreOptions>('redisStore()', options, optionRules) }
+/**
+ * Checks the arguments of `redisStore()`.
+ * @throws OptionError (`FST_SESSION_OPTION`)
+ */
+export function redisStoreOptions (client: RedisClient, options: RedisStoreOptions | undefined): { prefix: string, timeout: number } {
+  if (!clientRule.test(client)) throw new OptionError('redisStore()', `the first argument must be ${clientRule.allowed}`)
+  const checked = { ...defaults, ...checkOptions<RedisStoreOptions>('redisStore()', options, optionRules) }
+  if ('nodes' in client) checkCluster(client.options)
+  return checked
+}
+
+function checkCluster ({ scaleReads = 'master' }: { readonly scaleReads?: unknown } = {}): void {
+  if (scaleReads === 'master') return
+  throw new OptionError('redisStore()', "the Cluster must have scaleReads: 'master' (the default): replicas are behind, so that ended sessions would be let in and new ones not found")
 }

@@ -16,6 +16,9 @@ export interface Script<Args extends unknown[], Reply, Result> {
   read (reply: Reply, ...args: Args): Result
 }
 
+/** An integer in a reply: a string with the client's option `stringNumbers`. */
+type Int = number | string
+
 /** The part of an index entry by which it is removed. */
 export type EntryName = Pick<IndexEntry, 'subject' | 'tag'>
 
@@ -75,7 +78,7 @@ redis.call('HSET', KEYS[1], '', ARGV[1])
 for i = 4, #ARGV, 2 do redis.call('HSET', data, ARGV[i], ARGV[i + 1]) end
 if ARGV[2] ~= '-' then redis.call('PEXPIRE', data, ARGV[2]) end
 return 1
-`, recordArgs, (created: 0 | 1) => created === 1)
+`, recordArgs, (created: Int) => Number(created) === 1)
 
 /** Writes a session in the place of another, whose index entry it answers with. */
 export const replaceScript = script('', `${luaFormat}${luaAccess}
@@ -148,10 +151,10 @@ function commitArgs (change: SessionChange, entry: IndexEntry | undefined): stri
 const committed = Object.freeze({ result: Object.freeze({ status: 'committed', increments: Object.freeze([]) }) })
 
 /** A status and what belongs to it; 1 for a commit without increments. */
-type CommitReply = 1 | [status: string, ...string[]] | ['obsolete', reply: [status: string, ...string[]], subject: string, tag: string]
+type CommitReply = Int | [status: string, ...string[]] | ['obsolete', reply: [status: string, ...string[]], subject: string, tag: string]
 
 function readCommit (reply: CommitReply, change: SessionChange): CommitAnswer {
-  if (reply === 1) return committed
+  if (!Array.isArray(reply)) return committed
   const [status, first = '', second = '', third = ''] = reply
   if (Array.isArray(first)) return { ...readCommit(first, change), obsoleteEntry: { subject: second, tag: third } }
   switch (status) {
@@ -285,7 +288,7 @@ if ARGV[1] ~= '' and ARGV[1] ~= generation then return { 0 } end
 local ended = redis.call('UNLINK', KEYS[1], KEYS[2])
 if watched then publish('["ended"]') end
 return { ended, subject or '', entryTag or '' }
-`, (generation: string | undefined) => [encodeText(generation)], ([ended, subject, tag]: [number, string?, string?]) => ({ ended: ended > 0, entry: entryName(subject, tag) }))
+`, (generation: string | undefined) => [encodeText(generation)], ([ended, subject, tag]: [Int, string?, string?]) => ({ ended: Number(ended) > 0, entry: entryName(subject, tag) }))
 
 /** Answers with the description, '' if it is missing, and the number of data keys. */
 export const describeScript = script('no-writes', `${luaFormat}
@@ -293,7 +296,7 @@ local description = redis.call('HGET', KEYS[1], '')
 if not description then return redis.call('EXISTS', KEYS[1]) == 1 and { '', 0 } or {} end
 local ${luaParts} = parse(description)
 return { description, outlivesData and redis.call('HLEN', KEYS[2]) or redis.call('HLEN', KEYS[1]) - 1 }
-`, () => [], ([description, size = 0]: [string?, number?]) => description === undefined ? undefined : { description, size })
+`, () => [], ([description, size]: [string?, Int?]) => description === undefined ? undefined : { description, size: Number(size) })
 
 /** Has all changes of a session published from now on, if there is one. */
 export const watchScript = script('', `${luaFormat}
@@ -305,7 +308,7 @@ if not watched then
   redis.call('HSET', KEYS[1], '', format(${luaParts}))
 end
 return 1
-`, () => [], (exists: 0 | 1) => exists === 1)
+`, () => [], (exists: Int) => Number(exists) === 1)
 
 function entryName (subject: string | undefined, tag: string | undefined): EntryName | undefined {
   return subject && tag ? { subject, tag } : undefined
