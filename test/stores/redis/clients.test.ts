@@ -32,6 +32,13 @@ t.test('a cluster that reads from replicas is refused', async (t) => {
   for (const options of [{}, { scaleReads: 'master' as const }]) t.doesNotThrow(() => redisStore(clusterWith(t, options)))
 })
 
+t.test('a cluster with a prefix that begins no hash tag is refused: the keys of a session would be in different slots', async (t) => {
+  for (const [keyPrefix, prefix] of [['', 'app{}:'], ['{}', 'app:'], ['', 'a{'], ['{', 'app:'], ['', 'a{}{b}']] as const) {
+    refuses(t, () => redisStore(clusterWith(t, { keyPrefix }), { prefix }), /redisStore\(\).*prefix.*hash tag/)
+  }
+  for (const [keyPrefix, prefix] of [['', 'app}:'], ['{a}', '{}'], ['{a', 'b}:']] as const) t.doesNotThrow(() => redisStore(clusterWith(t, { keyPrefix }), { prefix }))
+})
+
 const server = await redisForTest(t)
 if (server) {
   await t.test('a minified client: scripts are sent, and errors keep their kind', async (t) => {
