@@ -102,13 +102,24 @@ export class ChangeFeed {
   }
 }
 
-/** Reads what the scripts publish. `undefined`: of a later version. */
+/** Reads what the scripts publish. `undefined`: of a later version, or what another client published on the channel. */
 function readMessage (message: string): StoreEvent | undefined {
-  const [type, expiresAt, ...keys] = JSON.parse(message) as [string, ...string[]]
+  const parts = parseTexts(message)
+  if (parts === undefined) return undefined
+  const [type, expiresAt = '', ...keys] = parts
   switch (type) {
-    case 'changed': return { type, keys, expiresAt: expiresAt === '-' ? null : Number(expiresAt) }
+    case 'changed': return /^(-|\d{1,15})$/.test(expiresAt) ? { type, keys, expiresAt: expiresAt === '-' ? null : Number(expiresAt) } : undefined
     case 'ended': return { type, renewed: false }
     case 'renewed': return { type: 'ended', renewed: true }
     default: return undefined
+  }
+}
+
+function parseTexts (json: string): string[] | undefined {
+  try {
+    const list: unknown = JSON.parse(json)
+    return Array.isArray(list) && list.every((part): part is string => typeof part === 'string') ? list : undefined
+  } catch {
+    return undefined
   }
 }

@@ -90,18 +90,26 @@ if old then
 end
 local ${luaParts} = parse(ARGV[1])
 watched = wasWatched
+local message, told = watched and { 'changed', expiresAt }, { [''] = true }
+if message then
+  for i = 1, 2 do
+    for _, key in ipairs(redis.call('HKEYS', KEYS[i])) do
+      if not told[key] then message[#message + 1] = key end
+      told[key] = true
+    end
+  end
+end
 check('HSET', KEYS[1], '', '')
 check('PEXPIRE', KEYS[1], 1)
 redis.call('UNLINK', KEYS[1], KEYS[2])
 redis.call('HSET', KEYS[1], '', format(${luaParts}))
 local data = ARGV[3] == '1' and KEYS[2] or KEYS[1]
-local message = { 'changed', expiresAt }
 for i = 4, #ARGV, 2 do
+  if message and not told[ARGV[i]] then message[#message + 1] = ARGV[i] end
   redis.call('HSET', data, ARGV[i], ARGV[i + 1])
-  message[#message + 1] = ARGV[i]
 end
 if ARGV[2] ~= '-' then redis.call('PEXPIRE', data, ARGV[2]) end
-if watched then publish(cjson.encode(message)) end
+if message then publish(cjson.encode(message)) end
 return { oldSubject or '', oldTag or '' }
 `, recordArgs, ([subject, tag]: string[]) => entryName(subject, tag))
 
