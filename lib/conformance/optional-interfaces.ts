@@ -135,6 +135,20 @@ export const optionalInterfaceCases: OptionalInterfaceCase[] = [
   },
   {
     needsInterface: 'watch',
+    name: 'watch: a session that is replaced: the keys that are gone are told as well',
+    async test (harness) {
+      if (!('replace' in harness.store)) return
+      const store = requireInterface('restore', harness.store, 'the suite')
+      const { next, id } = await watched(harness, { a: '1', b: '2' })
+      for (const [deleteSession, key, told] of [[false, 'c', ['a', 'b', 'c']], [true, 'd', ['c', 'd']], [true, 'd', ['d']]] as const) {
+        await store.replace(id, harness.record({ [key]: '3' }, { deleteSession }))
+        const event = await next()
+        assert.deepEqual('keys' in event ? [...event.keys].sort() : [], told)
+      }
+    },
+  },
+  {
+    needsInterface: 'watch',
     name: 'watch: a renewal ends it; who watches another session, or has stopped, is told nothing',
     async test (harness) {
       const { next, id } = await watched(harness, { a: '1' })

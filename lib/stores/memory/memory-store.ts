@@ -123,10 +123,11 @@ class MemoryStore implements CompleteStore {
   replace (id: string, record: SessionRecord): void {
     const entry = this.#live(id)
     if (entry === undefined) return this.#add(new Entry(id, record))
+    const keys = this.#watchers.has(entry) ? [...new Set([...entry.record().fields.keys(), ...record.fields.keys()])] : undefined
     this.#subjects.remove(entry)
     entry.replace(record)
     this.#subjects.add(entry)
-    if (this.#watchers.has(entry)) this.#watchers.notify(entry, { type: 'changed', keys: [...record.fields.keys()], expiresAt: record.expiresAt })
+    if (keys !== undefined) this.#watchers.notify(entry, { type: 'changed', keys, expiresAt: record.expiresAt })
   }
 
   async * ids (): AsyncGenerator<string[], undefined> {

@@ -30,6 +30,7 @@ export interface RedisServer extends SharedCommands {
 /** An ioredis `Cluster`. */
 interface RedisCluster extends SharedCommands {
   nodes (role: 'master'): RedisServer[]
+  readonly options: SharedCommands['options'] & { readonly scaleReads?: unknown }
 }
 
 /**
@@ -113,20 +114,23 @@ export class RedisCommands {
     try {
       return await this.client.evalsha(sha, keys, ...args)
     } catch (error) {
-      if (!isReply(error, 'NOSCRIPT')) throw error
+      if (errorCode(error) !== 'NOSCRIPT') throw error
       return this.client.eval(text, keys, ...args)
     }
   }
 }
 
 function storeError (cause: Error, effect: Effect): Error {
-  if (isReply(cause, 'WRONGTYPE')) return new RecordError(cause.message, { cause })
-  if (cause.name === 'ReplyError') return new StoreUnavailableError(cause.message, { cause })
+  const code = errorCode(cause)
+  if (code === 'WRONGTYPE') return new RecordError(cause.message, { cause })
+  if (code !== undefined) return new StoreUnavailableError(cause.message, { cause })
   return new LostReply[effect](cause.message, { cause })
 }
 
-/** True for a reply of Redis with this error code: the first word of its message, by the protocol. */
-function isReply (error: unknown, code: string): boolean {
-  const { name, message } = error as Error
-  return name === 'ReplyError' && message.startsWith(`${code} `)
+/**
+ * Returns the code of an error that Redis replied with, which the protocol puts first in the message; `undefined` for an error of
+ * the client. The class's name does not tell: a minifier changes it.
+ */
+function errorCode (error: unknown): string | undefined {
+  return /^[A-Z][A-Z0-9_]+(?= |$)/.exec((error as Error).message)?.[0]
 }
