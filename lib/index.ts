@@ -11,9 +11,8 @@ export {
 export {
   tokenSessions, type CompleteTokenManager, type CompleteTokenProvider, type ExistingSessions, type SessionAddress, type TokenManager, type TokenProvider,
 } from './token/token-sessions.js'
-export type { CompleteTokenSessionOptions, NewSession, TokenCallOptions, TokenRouteOptions, TokenSessionOptions } from './token/options.js'
+export type { CompleteTokenSessionOptions, JsonData, NewSession, TokenCallOptions, TokenRouteOptions, TokenSessionOptions } from './token/options.js'
 export { TokenSession, type SessionData } from './token/session.js'
-export type { JsonData } from './token/session.js'
 export type { RestoreOptions, RestoreResult } from './token/manage/restore.js'
 export type { SaveOptions, SaveResult } from './token/manage/save.js'
 export type { SessionUpdate, Subscription, UpdateListener } from './token/manage/subscribe.js'

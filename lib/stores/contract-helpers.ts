@@ -53,3 +53,15 @@ export function requireInterface<I extends OptionalInterface> (name: I, store: S
   if (lacking.length > 0) throw new StoreLacksError(call, what, lacking.join(', '))
   return store as OptionalInterfaces[I]
 }
+
+const keyspaces = new WeakMap<SessionStore, string>()
+let lastKeyspace = 0
+
+/** The place of a store's sessions, for errors: told by the store, else a number for each store. */
+export function keyspaceOf (store: SessionStore): string {
+  const known = store.keyspace ?? keyspaces.get(store)
+  if (known !== undefined) return known
+  const keyspace = `store, number ${++lastKeyspace} of this process`
+  keyspaces.set(store, keyspace)
+  return keyspace
+}

@@ -244,7 +244,8 @@ export class Draft {
       }
       // After a clear the value depends on nothing that is stored.
       if (first.kind !== 'set' && !this.cleared) (expect ??= new Map()).set(key, slot.text)
-      const text = textOf(key, slot.value)
+      const { value } = slot
+      const text = value === undefined ? undefined : JSON.stringify(typeof value === 'object' ? checkValue(key, value) : value)
       if (text !== undefined) (set ??= new Map()).set(key, text)
       else if (slot.text !== undefined) (remove ??= []).push(key)
     }

@@ -1,18 +1,22 @@
 import type { Readable, Writable } from 'node:stream'
 import type { Claiming, SessionOpener, SessionProvider } from '../core/provider.js'
 import { NoSecretError, OptionError } from '../errors.js'
+import { keyspaceOf } from '../stores/contract-helpers.js'
 import { memoryStore } from '../stores/memory/memory-store.js'
-import type { SessionRecord, SessionStore } from '../stores/store.js'
+import type { SessionRecord } from '../stores/store.js'
 import { checkOptions, describeType, type Checked } from '../util/option-rules.js'
 import { callStore } from './persistence.js'
-import { type JsonData, TokenSession, type SessionData } from './session.js'
+import { TokenSession, type SessionData } from './session.js'
 import { createSession } from './manage/create.js'
 import { endSessions, infoOf, listSessions, lookUp, totalsOf, type EndFilter, type ListingOptions, type SessionInfo, type SessionTotals, type TotalsOptions } from './manage/list.js'
 import { restoreSessions, type RestoreOptions, type RestoreResult } from './manage/restore.js'
 import { saveSessions, type SaveOptions, type SaveResult } from './manage/save.js'
 import { Subscription, type UpdateListener } from './manage/subscribe.js'
 import { checkName } from './values.js'
-import { callRules, defaults, providerRules, routeRules, type CheckedTokenOptions, type CompleteTokenSessionOptions, type NewSession, type TokenCallOptions, type TokenRouteOptions, type TokenSessionOptions } from './options.js'
+import {
+  callRules, defaults, providerRules, routeRules,
+  type CheckedTokenOptions, type CompleteTokenSessionOptions, type JsonData, type NewSession, type TokenCallOptions, type TokenRouteOptions, type TokenSessionOptions,
+} from './options.js'
 import { requestSessions } from './request-session.js'
 import { SessionState, type Identity, type SessionSettings } from './session-state.js'
 import { idOf, SharedTokens, tokenKinds } from './tokens.js'
@@ -148,18 +152,6 @@ export function tokenSessions<Data extends JsonData<Data> = SessionData> (option
 export function tokenSessions<Data extends JsonData<Data> = SessionData> (options?: TokenSessionOptions): TokenProvider<Data>
 export function tokenSessions (options?: TokenSessionOptions): TokenProvider<SessionData, Promise<TokenSession> | TokenSession> {
   return new TokenSessions({ ...defaults, ...checkOptions<TokenSessionOptions>('tokenSessions()', options, providerRules) })
-}
-
-const keyspaces = new WeakMap<SessionStore, string>()
-let lastKeyspace = 0
-
-/** The place of a store's sessions, for errors: told by the store, else a number for each store. */
-function keyspaceOf (store: SessionStore): string {
-  const known = store.keyspace ?? keyspaces.get(store)
-  if (known !== undefined) return known
-  const keyspace = `store, number ${++lastKeyspace} of this process`
-  keyspaces.set(store, keyspace)
-  return keyspace
 }
 
 /** The provider and manager of token sessions. A call that the store cannot serve is refused by name, with `FST_SESSION_STORE_LACKS`. */
