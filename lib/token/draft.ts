@@ -244,8 +244,7 @@ export class Draft {
       }
       // After a clear the value depends on nothing that is stored.
       if (first.kind !== 'set' && !this.cleared) (expect ??= new Map()).set(key, slot.text)
-      const { value } = slot
-      const text = value === undefined ? undefined : JSON.stringify(typeof value === 'object' ? checkValue(key, value) : value)
+      const text = slot.value === undefined ? undefined : JSON.stringify(typeof slot.value === 'object' ? checkValue(key, slot.value) : slot.value)
       if (text !== undefined) (set ??= new Map()).set(key, text)
       else if (slot.text !== undefined) (remove ??= []).push(key)
     }

@@ -28,29 +28,29 @@ class RequestSession extends SessionState implements OpenSession<Promise<TokenSe
   /** The user's view, once the session is loaded. */
   loaded: TokenSession | undefined = undefined
   /** The work that the request's commit has failed to save. */
-  #unsaved: string | undefined = undefined
+  private unsaved: string | undefined = undefined
 
   constructor (settings: SessionSettings, context: OpenContext, token?: string) {
     super(settings, context)
     const given = context.request === undefined ? token : settings.transport.read(context.request)
-    const session = typeof given === 'string' && settings.tokens.valid(given) ? this.#read(given) : this.#readOneOf(context.request)
+    const session = typeof given === 'string' && settings.tokens.valid(given) ? this.read(given) : this.readOneOf(context.request)
     this.session = Object.setPrototypeOf(session, unloadedPrototype) as Promise<TokenSession>
     ;(this.session as Promise<TokenSession> & Unloaded)[kState] = this
   }
 
   beforeHeaders (): void {
-    if (this.isTokenSent) this.#protect()
+    if (this.isTokenSent) this.protect()
     if (this.loaded !== undefined) this.announce()
   }
 
   commit (): Promise<void> | undefined {
     // A session that could not be loaded was reported to its user.
     if (this.loaded === undefined) return this.session.then(() => this.commit(), nothing)
-    if (this.isTokenSent) this.#protect()
+    if (this.isTokenSent) this.protect()
     try {
-      return save(this)?.catch((error: unknown) => this.#saveFailed(error))
+      return save(this)?.catch((error: unknown) => this.saveFailed(error))
     } catch (error) {
-      this.#saveFailed(error)
+      this.saveFailed(error)
       return undefined
     }
   }
@@ -58,20 +58,20 @@ class RequestSession extends SessionState implements OpenSession<Promise<TokenSe
   close (): void {
     if (this.isSaved && !this.isDegraded && this.isDirty) {
       this.warn('the session was changed after it was saved: that was not kept. Call commit() after the last change.')
-    } else if (!this.isSaved && this.#unsaved !== undefined && this.#unsaved !== this.#work()) {
+    } else if (!this.isSaved && this.unsaved !== undefined && this.unsaved !== this.pendingWork()) {
       this.warn('the session was changed after its commit had failed: that was not kept. Call commit() after the last change.')
     }
     this.phase = 'closed'
   }
 
-  #read (token: string): Promise<TokenSession> {
+  private read (token: string): Promise<TokenSession> {
     const identity = { token, id: idOf(token) }
     try {
       const record = this.settings.store.load(identity.id)
-      if (record === undefined || !('then' in record)) return Promise.resolve(this.#take(identity, record))
-      return record.then((record) => this.#take(identity, record), (error: unknown) => this.#storeFailed(error))
+      if (record === undefined || !('then' in record)) return Promise.resolve(this.take(identity, record))
+      return record.then((record) => this.take(identity, record), (error: unknown) => this.storeFailed(error))
     } catch (error) {
-      return Promise.resolve(error).then((error: unknown) => this.#storeFailed(error))
+      return Promise.resolve(error).then((error: unknown) => this.storeFailed(error))
     }
   }
 
@@ -80,30 +80,30 @@ class RequestSession extends SessionState implements OpenSession<Promise<TokenSe
    * domain leaves behind, at most one is a live session: that one is taken. Two live ones are nobody's, since which of them
    * another site has planted cannot be told.
    */
-  #readOneOf (request: FastifyRequest | undefined): Promise<TokenSession> {
+  private readOneOf (request: FastifyRequest | undefined): Promise<TokenSession> {
     const { transport, tokens } = this.settings
     const given = (request !== undefined && (transport as Partial<CookieTransport>).readAll?.(request)) || []
     const candidates = [...new Set(given)].filter((token) => tokens.valid(token)).slice(0, maxCandidates)
-    if (candidates.length === 0) return Promise.resolve(this.#take(undefined, undefined))
-    return this.#readCandidates(candidates).catch((error: unknown) => this.#storeFailed(error))
+    if (candidates.length === 0) return Promise.resolve(this.take(undefined, undefined))
+    return this.readCandidates(candidates).catch((error: unknown) => this.storeFailed(error))
   }
 
-  async #readCandidates (tokens: readonly string[]): Promise<TokenSession> {
+  private async readCandidates (tokens: readonly string[]): Promise<TokenSession> {
     const found = await Promise.all(tokens.map(async (token) => {
       const identity = { token, id: idOf(token) }
       return { identity, record: await this.settings.store.load(identity.id) }
     }))
     const [first, second] = found.filter(({ record }) => record !== undefined && !isPastMaxAge(record, this.settings.lifetime))
     warnOfCandidates(this.settings, this.context, tokens.length)
-    return second === undefined ? this.#take(first?.identity, first?.record) : this.#take(undefined, undefined)
+    return second === undefined ? this.take(first?.identity, first?.record) : this.take(undefined, undefined)
   }
 
   /** Takes the answer of the store: without a record the session is new. */
-  #take (identity: Identity | undefined, record: SessionRecord | undefined): TokenSession {
+  private take (identity: Identity | undefined, record: SessionRecord | undefined): TokenSession {
     if (record !== undefined && !isPastMaxAge(record, this.settings.lifetime)) {
       this.opened(identity, record)
     } else {
-      if (identity !== undefined) this.#publishExpiry()
+      if (identity !== undefined) this.publishExpiry()
       this.opened(undefined, undefined)
     }
     const session = new TokenSession(this)
@@ -112,7 +112,7 @@ class RequestSession extends SessionState implements OpenSession<Promise<TokenSe
   }
 
   /** All that waits to be saved, as a text to compare. */
-  #work (): string {
+  private pendingWork (): string {
     const { draft, ttl, nextToken, nextSubject, isEnded } = this
     try {
       return inspect([draft.texts(), ttl, nextToken, nextSubject, isEnded], { maxArrayLength: null, maxStringLength: null })
@@ -121,28 +121,28 @@ class RequestSession extends SessionState implements OpenSession<Promise<TokenSe
     }
   }
 
-  #publishExpiry (): void {
+  private publishExpiry (): void {
     const { name, route } = this.context as OpenContext
     if (channels.expire.hasSubscribers) channels.expire.publish({ name, kind: 'token', route } satisfies SessionEvent)
   }
 
   /** A token may have been sent by `commit()` in the handler, before the reply's headers and status were final. */
-  #protect (): void {
+  private protect (): void {
     const { reply } = this.context
     if (reply !== undefined && this.canSendToken) (this.settings.transport as Partial<PlacedTransport>).protect?.(reply)
   }
 
   /** @throws the store's error, unless the route's visitors are anonymous then */
-  #storeFailed (error: unknown): TokenSession {
+  private storeFailed (error: unknown): TokenSession {
     this.session.catch(nothing) // a handler that does not wait for it has not failed
     this.degrade(storeFailure(error))
-    return this.#take(undefined, undefined)
+    return this.take(undefined, undefined)
   }
 
   /** Where visitors may be anonymous, a failed write of the expiry alone is only logged. */
-  #saveFailed (err: unknown): void {
+  private saveFailed (err: unknown): void {
     if (this.settings.onStoreError === 'fail' || this.isDirty) {
-      this.#unsaved = this.#work()
+      this.unsaved = this.pendingWork()
       throw err
     }
     const { log, route } = this.context
