@@ -85,6 +85,8 @@ export interface OpenContext {
   /** The registration's name, or that of the call. */
   readonly name: string
   readonly log: FastifyBaseLogger | undefined
+  /** True where a `commitWhen` decides at the end if the work is kept. */
+  readonly isConditional: boolean
   /** Reports that the user rolled the work back: `commit` is not called any more. */
   rollbackOnly (): void
 }

@@ -139,6 +139,7 @@ export class Scope implements SessionScope, OpenContext, OpenEntry<Scope> {
 
   get reply (): FastifyReply | undefined { return this.owner.reply }
   get route (): string { return this.settings.route }
+  get isConditional (): boolean { return this.settings.commitWhen !== undefined }
   get name (): string { return this.sessions.name }
   get openingTrace (): OpeningTrace | undefined { return this.settings.trace }
   get log (): FastifyBaseLogger | undefined { return this.request?.log ?? this.sessions.log as FastifyBaseLogger | undefined }

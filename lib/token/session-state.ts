@@ -21,7 +21,7 @@ export interface SessionSettings {
 }
 
 /** The request, or the call outside of one, that a session is used in. */
-export type SessionContext = Pick<OpenContext, 'route' | 'request' | 'reply' | 'log'>
+export type SessionContext = Pick<OpenContext, 'route' | 'request' | 'reply' | 'log' | 'isConditional'>
 
 /** A stored session's token and id. */
 export interface Identity {
@@ -104,6 +104,8 @@ export class SessionState {
   get expiresAt (): number | null {
     const now = Date.now()
     if (this.record === undefined) return this.expiryAfterUse(now)
+    // A use that may not be committed may not slide the expiry.
+    if (this.context.isConditional && !this.mustSlide) return this.record.expiresAt
     const slid = this.slide(now, this.draft.isDirty)
     return slid === undefined ? this.record.expiresAt : slid
   }

@@ -316,7 +316,7 @@ class TokenSessions<Data extends object = SessionData> implements SessionProvide
 
   /** A session outside of a request: its user commits it. */
   #session (call: string, identity: Identity, record: SessionRecord): TokenSession<Data> {
-    const context = { route: call, request: undefined, reply: undefined, log: undefined }
+    const context = { route: call, request: undefined, reply: undefined, log: undefined, isConditional: true }
     return new TokenSession<Data>(new SessionState({ ...this.#settings, onStoreError: 'fail' }, context).opened(identity, record))
   }
 
