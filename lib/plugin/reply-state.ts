@@ -41,10 +41,11 @@ export function isWhole (reply: RawReply): boolean {
 export function watchDeparture (departing: Departing, request: RawRequest, reply: RawReply | undefined): LinkedList<Departing> | 'over' | undefined {
   // Its client may be gone, and the app's onResponse hooks are still under way: the last one of them closes the session.
   if (reply !== undefined && isWhole(reply)) return undefined
-  const { socket } = request
-  if (socket instanceof Socket) {
+  // An HTTP/2 request has a stand-in for its connection's socket, an `instanceof Socket` too: its stream is asked first.
+  if (!('stream' in request) && request.socket instanceof Socket) {
+    const socket: WatchedSocket = request.socket
     if (socket.destroyed || reply?.destroyed || reply?.closed) return 'over'
-    const list = (socket as WatchedSocket)[kDeparting] ?? watchSocket(socket)
+    const list = socket[kDeparting] ?? watchSocket(socket)
     list.add(departing)
     return list
   }

@@ -1,8 +1,8 @@
 import Fastify, { type FastifyInstance } from 'fastify'
 import { once } from 'node:events'
-import { connect, type ClientHttp2Stream } from 'node:http2'
+import { connect, type ClientHttp2Session, type ClientHttp2Stream } from 'node:http2'
 import t, { type Test } from 'tap'
-import { assertNoOpenSessions } from '../../lib/index.js'
+import { assertNoOpenSessions, channels } from '../../lib/index.js'
 import { barrier } from '../support/barrier.js'
 import { registerFake } from '../support/fake-app.js'
 
@@ -24,6 +24,17 @@ async function http2App (t: Test, commit: 'onSend' | 'onResponse') {
       return stream
     },
   }
+}
+
+/** Resolves when a session is closed. */
+async function nextClose (): Promise<void> {
+  await new Promise<void>((resolve) => {
+    const listener = (): void => {
+      channels.close.unsubscribe(listener)
+      resolve()
+    }
+    channels.close.subscribe(listener)
+  })
 }
 
 for (const commit of ['onSend', 'onResponse'] as const) {
@@ -57,6 +68,51 @@ for (const commit of ['onSend', 'onResponse'] as const) {
       stream.destroy()
       await over.opened
       t.strictSame([[...first.kept], first.provider.steps, second.provider.opened], [[], ['open', 'rollback', 'close'], 0])
+    })
+
+    t.test('streams of one connection: each has its own end', async (t) => {
+      const { app, first, get } = await http2App(t, commit)
+      const [quickUsed, waitingUsed, quickGoes, waitingGoes] = [barrier(), barrier(), barrier(), barrier()]
+      app.get('/quick', async ({ first }) => {
+        first.add('quick')
+        quickUsed.open()
+        await quickGoes.opened
+        return 'done'
+      })
+      app.get('/waiting', async (request) => {
+        request.first.add('waiting')
+        waitingUsed.open()
+        await waitingGoes.opened
+        request.first.add('waiting on')
+        return 'done'
+      })
+      app.get('/left', async ({ first }, reply) => {
+        first.add('left')
+        reply.hijack()
+        reply.raw.writeHead(200)
+        reply.raw.write('first')
+      })
+      const quick = await get('/quick')
+      await quickUsed.opened
+      const connection = quick.session as ClientHttp2Session
+      const waiting = connection.request({ ':path': '/waiting' })
+      await waitingUsed.opened
+      const quickClosed = nextClose()
+      quickGoes.open()
+      quick.resume()
+      await Promise.all([once(quick, 'close'), quickClosed])
+      waitingGoes.open()
+      t.match(await once(waiting, 'response'), [{ ':status': 200 }])
+      waiting.resume()
+      await once(waiting, 'close')
+      await assertNoOpenSessions(app)
+      t.strictSame([...first.kept], ['quick', 'waiting', 'waiting on'])
+      const left = connection.request({ ':path': '/left' })
+      left.on('error', () => {})
+      await once(left, 'data')
+      left.destroy()
+      await assertNoOpenSessions(app)
+      t.strictSame([...first.kept], ['quick', 'waiting', 'waiting on'])
     })
 
     t.test('a client that leaves an event stream: rolled back', async (t) => {
