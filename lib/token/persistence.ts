@@ -140,7 +140,6 @@ function saveStored (state: SessionState, { id }: Identity, tries?: number): Pro
   }
   const { nextToken, nextSubject: subject } = state
   if (sent === undefined && expiresAt === undefined && nextToken === undefined && subject === undefined) {
-    // Nothing slides the cookie of a session that never expires, and browsers drop every cookie after 400 days.
     if (state.record?.expiresAt === null) state.sendToken((state.identity as Identity).token, null)
     return undefined
   }
@@ -194,7 +193,7 @@ function saved (state: SessionState, result: CommitResult, change: SessionChange
       if (change.ttl !== undefined) record.ttl = change.ttl
       if (change.subject !== undefined) subjectSaved(state, change.subject)
       if (renewed !== undefined) state.identity = renewed
-      if (renewed !== undefined || change.expiresAt !== undefined) state.sendToken((state.identity as Identity).token, record.expiresAt)
+      if (renewed !== undefined || change.expiresAt !== undefined || record.expiresAt === null) state.sendToken((state.identity as Identity).token, record.expiresAt)
       if (state.nextToken === renewed?.token) state.nextToken = undefined
       state.mustSlide = false
       if (state.ttl === change.ttl) state.isTtlChanged = false

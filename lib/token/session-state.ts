@@ -169,7 +169,12 @@ export class SessionState {
     return this.context.reply?.raw.headersSent !== true
   }
 
-  /** @param expiresAt milliseconds since the epoch; `null`: never */
+  /**
+   * Sends the token where it or its expiry has changed. That of a session that never expires is sent at every use: nothing
+   * else would renew its cookie, and browsers drop every cookie after 400 days.
+   *
+   * @param expiresAt milliseconds since the epoch; `null`: never
+   */
   sendToken (token: string, expiresAt: number | null): void {
     const { reply } = this.context
     if (reply === undefined || this.isDegraded || this.isAnnounced || !this.canSendToken) return
@@ -194,7 +199,7 @@ export class SessionState {
     } else {
       const expiresAt = this.slide(Date.now(), this.draft.isDirty)
       const stored = this.record?.expiresAt ?? null
-      if (this.nextToken !== undefined || expiresAt !== undefined) this.sendToken(this.token, expiresAt === undefined ? stored : expiresAt)
+      if (this.nextToken !== undefined || expiresAt !== undefined || stored === null) this.sendToken(this.token, expiresAt === undefined ? stored : expiresAt)
     }
     this.isAnnounced = true
   }

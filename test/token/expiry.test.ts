@@ -1,7 +1,7 @@
 import { Redis } from 'ioredis'
 import { randomUUID } from 'node:crypto'
 import t, { type Test } from 'tap'
-import { memoryStore, redisStore, type TokenSessionOptions } from '../../lib/index.js'
+import { memoryStore, redisStore, type CommitOptions, type TokenSessionOptions } from '../../lib/index.js'
 import { fakeClock } from '../support/clock.js'
 import { redisForTest } from '../support/servers/require.js'
 import { SpyStore } from '../support/spy-store.js'
@@ -15,7 +15,7 @@ interface Stage extends TokenApp {
 }
 
 /** An app with routes that differ in their lifetimes, on a clock that the test moves. */
-async function stage (t: Test, options: TokenSessionOptions = {}): Promise<Stage> {
+async function stage (t: Test, options: TokenSessionOptions & CommitOptions = {}): Promise<Stage> {
   const tick = fakeClock(t, ['Date'])
   const store = new SpyStore(memoryStore())
   const { app, log } = await tokenApp(t, { store, ...options }, (app) => {
@@ -290,16 +290,20 @@ t.test('Redis itself lets a session expire', async (t) => {
 })
 
 for (const ttl of [null, 4000 * 86_400]) {
-  t.test(`ttl ${ttl}: the cookie of a session that lives for years is renewed before browsers drop it`, async (t) => {
-    const { visitor, tick } = await stage(t, { ttl })
-    await visitor.get('/set')
-    let age = 0
-    for (let visits = 0; visits < 500 && age < 400; visits++) {
-      tick(86_400_000)
-      age = setCookies(await visitor.get('/read')).length > 0 ? 0 : age + 1
+  for (const commit of ['onSend', 'onResponse'] as const) {
+    for (const path of ['/read', '/set']) {
+      t.test(`ttl ${ttl}, commit: ${commit}, visits of ${path}: the cookie of a session that lives for years is renewed before browsers drop it`, async (t) => {
+        const { visitor, tick } = await stage(t, { ttl, commit })
+        await visitor.get('/set')
+        let age = 0
+        for (let visits = 0; visits < 500 && age < 400; visits++) {
+          tick(86_400_000)
+          age = setCookies(await visitor.get(path)).length > 0 ? 0 : age + 1
+        }
+        t.ok(age < 400, `the cookie is ${age} days old`)
+      })
     }
-    t.ok(age < 400, `the cookie is ${age} days old`)
-  })
+  }
 }
 
 t.test('expiresAt: what the cookie and the record of the same reply say', async (t) => {
