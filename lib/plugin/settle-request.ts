@@ -110,6 +110,8 @@ class RequestSessions implements ScopeOwner, Departing {
   over: boolean
   /** True while the reply waits for its commit or rollback. */
   waiting: boolean
+  /** Resolves once the reply that has waited goes on. */
+  left: Promise<void> | undefined
   /** The scope that was registered last; each links to the one before it. */
   private last: Scope | undefined
   private readonly departures: LinkedList<Departing> | undefined
@@ -119,7 +121,7 @@ class RequestSessions implements ScopeOwner, Departing {
   private settled: boolean
 
   constructor (request: FastifyRequest, reply: FastifyReply | null | undefined) {
-    this.older = this.newer = this.last = this.failed = undefined
+    this.older = this.newer = this.last = this.failed = this.left = undefined
     this.request = request
     this.reply = reply ?? undefined
     this.waiting = this.settled = false
@@ -179,7 +181,7 @@ class RequestSessions implements ScopeOwner, Departing {
         settled = Promise.reject(error)
       }
       if (settled !== undefined) {
-        this.leaveAfter(settled, scope, payload, done)
+        this.left = this.leaveAfter(settled, scope, payload, done)
         return
       }
     }
@@ -223,7 +225,7 @@ class RequestSessions implements ScopeOwner, Departing {
 
   private async leaveAfter (settled: Promise<void>, first: Scope, payload: unknown, done: HookHandlerDoneFunction): Promise<void> {
     this.waiting = true
-    Object.defineProperty(this.reply, 'sent', countsAsSent)
+    Object.defineProperties(this.reply, waitingReply)
     if (typeof payload === 'object') ignoreErrorsOf(payload)
     let scope: Scope | undefined = first
     let failure: { readonly error: unknown } | undefined
@@ -296,14 +298,24 @@ class RequestSessions implements ScopeOwner, Departing {
 }
 
 /**
- * `reply.sent` of a reply that waits for its commit or rollback: it counts as sent, so that Fastify takes no other reply
- * meanwhile (of a timeout, or of a handler that throws after `send()`), and logs that one instead.
+ * The properties of a reply that waits for its commit or rollback. It counts as sent, so that Fastify takes no other reply
+ * meanwhile (of a timeout, or of a handler that throws after `send()`), and logs that one instead. Whoever awaits it, as
+ * `return reply.send(stream)` of an async handler does, waits on: else Fastify would send `undefined` over the stream.
  */
-const countsAsSent = {
-  configurable: true,
-  enumerable: true,
-  get (this: FastifyReply): boolean {
-    return (this.request as FastifyRequest & Linked)[kSessions]?.waiting === true || Reflect.get(Object.getPrototypeOf(this) as object, 'sent', this) as boolean
+const waitingReply: PropertyDescriptorMap & ThisType<FastifyReply & { readonly request: Linked }> = {
+  sent: {
+    configurable: true,
+    enumerable: true,
+    get () {
+      return this.request[kSessions]?.waiting === true || Reflect.get(Object.getPrototypeOf(this) as object, 'sent', this) as boolean
+    },
+  },
+  then: {
+    configurable: true,
+    value (...reactions: Parameters<FastifyReply['then']>) {
+      const prototype = Object.getPrototypeOf(this) as FastifyReply
+      this.request[kSessions]?.left?.then(() => { Reflect.apply(prototype.then, this, reactions) })
+    },
   },
 }
 

@@ -1,5 +1,8 @@
 import type { Test } from 'tap'
+import type { Redis } from 'ioredis'
+import { redisStore } from '../../lib/index.js'
 import { storeConformance, type ConformanceOptions } from '../../lib/conformance/index.js'
+import { passTime } from './redis-time.js'
 
 /** Runs the conformance suite with tap. */
 export async function conforms (t: Test, options: ConformanceOptions): Promise<void> {
@@ -9,4 +12,23 @@ export async function conforms (t: Test, options: ConformanceOptions): Promise<v
       t.pass('holds')
     })
   }
+}
+
+/**
+ * Runs the whole conformance suite on a Redis.
+ * @param tick moves the fake clock by milliseconds
+ * @param admin a client that may do everything
+ */
+export async function conformsOnRedis (t: Test, client: Redis, prefix: string, tick: (ms: number) => void, admin = client): Promise<void> {
+  await conforms(t, {
+    abilities: ['list', 'subjects', 'restore', 'watch'],
+    create: () => redisStore(client, { prefix, timeout: 30_000 }),
+    async advance (ms) {
+      tick(ms)
+      await passTime([admin], prefix, ms)
+    },
+    async damage (_store, id) {
+      for (const key of await admin.keys(`${prefix}*${id.slice(2)}`)) await admin.hset(key, '', 'not a description')
+    },
+  })
 }

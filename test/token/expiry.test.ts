@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto'
 import t, { type Test } from 'tap'
 import { memoryStore, redisStore, type CommitOptions, type TokenSessionOptions } from '../../lib/index.js'
 import { fakeClock } from '../support/clock.js'
+import { redisPrefix } from '../support/redis-prefix.js'
 import { redisForTest } from '../support/servers/require.js'
 import { SpyStore } from '../support/spy-store.js'
 import { setCookies, tokenApp, Visitor, type TokenApp } from '../support/token-app.js'
@@ -224,12 +225,7 @@ t.test('Redis: the times to live on the server are those that the session says',
   const server = await redisForTest(t)
   if (!server) return
   const client = new Redis(server.url)
-  const prefix = `${randomUUID()}:`
-  t.teardown(async () => {
-    const keys = await client.keys(`${prefix}*`)
-    if (keys.length > 0) await client.unlink(...keys)
-    await client.quit()
-  })
+  const prefix = redisPrefix(t, client)
   for (const deleteSession of [true, false]) {
     const store = redisStore(client, { prefix: `${prefix}${deleteSession}:`, timeout: 30_000 })
     const { app } = await tokenApp(t, { store, deleteSession, ttl: 600, maxAge: 1000 }, (app) => {

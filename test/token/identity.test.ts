@@ -1,8 +1,8 @@
 import { Redis } from 'ioredis'
-import { randomUUID } from 'node:crypto'
 import t, { type Test } from 'tap'
 import { memoryStore, redisStore, type CommitOptions, type SessionStore, type TokenSessionOptions } from '../../lib/index.js'
 import { barrier } from '../support/barrier.js'
+import { redisPrefix } from '../support/redis-prefix.js'
 import { redisForTest } from '../support/servers/require.js'
 import { SpyStore } from '../support/spy-store.js'
 import { setCookies, tokenApp, Visitor, type TokenApp } from '../support/token-app.js'
@@ -321,12 +321,7 @@ t.test('on Redis: renew, end, and no resurrection', async (t) => {
   const server = await redisForTest(t)
   if (!server) return
   const client = new Redis(server.url)
-  const prefix = `${randomUUID()}:`
-  t.teardown(async () => {
-    const keys = await client.keys(`${prefix}*`)
-    if (keys.length > 0) await client.unlink(...keys)
-    await client.quit()
-  })
+  const prefix = redisPrefix(t, client)
   for (const deleteSession of [true, false]) {
     const { app, visitor, token } = await stage(t, { deleteSession }, redisStore(client, { prefix, timeout: 30_000 }))
     await visitor.get('/renew')

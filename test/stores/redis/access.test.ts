@@ -4,8 +4,7 @@ import t, { type Test } from 'tap'
 import { redisStore, type CompleteStore, type SessionChange, type SessionRecord, type StoreEvent } from '../../../lib/index.js'
 import { barrier } from '../../support/barrier.js'
 import { fakeClock } from '../../support/clock.js'
-import { conforms } from '../../support/conformance.js'
-import { passTime } from '../../support/redis-time.js'
+import { conformsOnRedis } from '../../support/conformance.js'
 import { startRedis } from '../../support/servers/redis.js'
 import { withServer } from '../../support/servers/require.js'
 
@@ -102,16 +101,6 @@ if (server) {
     const tick = fakeClock(t, ['Date'])
     const prefix = `${randomUUID()}:`
     const client = await userWith(t, admin, server.port, smallest(prefix))
-    await conforms(t, {
-      abilities: ['list', 'subjects', 'restore', 'watch'],
-      create: () => redisStore(client, { prefix, timeout: 30_000 }),
-      async advance (ms) {
-        tick(ms)
-        await passTime([admin], prefix, ms)
-      },
-      async damage (_store, id) {
-        for (const key of await admin.keys(`${prefix}*${id.slice(2)}`)) await admin.hset(key, '', 'not a description')
-      },
-    })
+    await conformsOnRedis(t, client, prefix, tick, admin)
   })
 }

@@ -1,10 +1,9 @@
 import { Cluster, Redis, type ClusterOptions } from 'ioredis'
-import { randomUUID } from 'node:crypto'
 import t, { type Test } from 'tap'
 import { redisStore, tokenSessions, type CompleteStore } from '../../../lib/index.js'
 import { fakeClock } from '../../support/clock.js'
-import { conforms } from '../../support/conformance.js'
-import { passTime } from '../../support/redis-time.js'
+import { conformsOnRedis } from '../../support/conformance.js'
+import { redisPrefix } from '../../support/redis-prefix.js'
 import { redisForTest } from '../../support/servers/require.js'
 
 /** A client whose errors have other names, as in a bundle whose classes a minifier renamed. */
@@ -43,12 +42,7 @@ const server = await redisForTest(t)
 if (server) {
   await t.test('a minified client: scripts are sent, and errors keep their kind', async (t) => {
     const client = new MinifiedRedis(server.url)
-    const prefix = `${randomUUID()}:`
-    t.teardown(async () => {
-      const keys = await client.keys(`${prefix}*`)
-      if (keys.length > 0) await client.unlink(...keys)
-      client.disconnect()
-    })
+    const prefix = redisPrefix(t, client)
     await client.script('FLUSH')
     const users = tokenSessions<{ n: number }>({ store: redisStore(client, { prefix }) })
     const session = await users.create({ data: { n: 1 } })
@@ -62,22 +56,7 @@ if (server) {
   await t.test('a client with stringNumbers', async (t) => {
     const tick = fakeClock(t, ['Date'])
     const client = new Redis(server.url, { stringNumbers: true })
-    const prefix = `${randomUUID()}:`
-    t.teardown(async () => {
-      const keys = await client.keys(`${prefix}*`)
-      if (keys.length > 0) await client.unlink(...keys)
-      client.disconnect()
-    })
-    await conforms(t, {
-      abilities: ['list', 'subjects', 'restore', 'watch'],
-      create: () => redisStore(client, { prefix, timeout: 30_000 }),
-      async advance (ms) {
-        tick(ms)
-        await passTime([client], prefix, ms)
-      },
-      async damage (_store, id) {
-        for (const key of await client.keys(`${prefix}*${id.slice(2)}`)) await client.hset(key, '', 'not a description')
-      },
-    })
+    const prefix = redisPrefix(t, client)
+    await conformsOnRedis(t, client, prefix, tick)
   })
 }

@@ -2,6 +2,7 @@ import { Redis } from 'ioredis'
 import { randomUUID } from 'node:crypto'
 import t, { type Test } from 'tap'
 import { redisStore, type SessionRecord, type TokenSessionOptions } from '../../../lib/index.js'
+import { redisPrefix } from '../../support/redis-prefix.js'
 import { redisForTest } from '../../support/servers/require.js'
 import { setCookies, tokenApp, Visitor, type TokenApp } from '../../support/token-app.js'
 
@@ -12,12 +13,7 @@ async function stage (t: Test, options: TokenSessionOptions = {}): Promise<Stage
   const server = await redisForTest(t)
   if (!server) return undefined
   const client = new Redis(server.url)
-  const prefix = `${randomUUID()}:`
-  t.teardown(async () => {
-    const keys = await client.keys(`${prefix}*`)
-    if (keys.length > 0) await client.unlink(...keys)
-    await client.quit()
-  })
+  const prefix = redisPrefix(t, client)
   const { app, log } = await tokenApp(t, { store: redisStore(client, { prefix, timeout: 30_000 }), ...options }, (app) => {
     app.get('/', async (request) => {
       const session = await request.session
