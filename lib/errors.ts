@@ -57,10 +57,22 @@ export const SessionNotLoadedError = errorWith<[method: string]>()(
 export const SessionEndedError = errorWith<[]>()(
   'FST_SESSION_ENDED', 'The session was ended by end() and can be used no more in this request.')
 
-/** The session was missing from the store at commit: ended by another request, renewed or expired. Nothing was written. */
+/** The session was missing from the store at commit: ended by another request, or expired. Nothing was written. */
 export const SessionGoneError = errorWith<[route: string]>()(
   'FST_SESSION_GONE',
-  'The session of %s was ended, renewed or has expired while the request ran: its changes were not saved.', 409)
+  'The session of %s was ended or has expired while the request ran: its changes were not saved.', 409)
+
+/**
+ * Work on a session whose token was given up: the request came with the old one after `renew()` or `regenerate()`, or changed data of
+ * before a `regenerate()`. Nothing was written.
+ */
+export const SessionRenewedError = errorWith<[route: string]>()(
+  'FST_SESSION_RENEWED',
+  'The session of %s has another token since a moment ago, as after a login: this work was not done. Send the request again with the new token.', 409)
+
+/** The session would have more bytes than `maxSize` allows. Nothing was written. */
+export const SessionTooLargeError = errorWith<[route: string, size: number, maxSize: number]>()(
+  'FST_SESSION_TOO_LARGE', 'The session of %s would have %d bytes, and at most %d are allowed (maxSize): nothing was saved.', 413)
 
 /** Each try of `update()` met a newer value. Nothing was written. */
 export const UpdateConflictError = errorWith<[key: string, tries: number]>()(

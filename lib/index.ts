@@ -11,8 +11,8 @@ export {
 export {
   tokenSessions, type CompleteTokenManager, type CompleteTokenProvider, type ExistingSessions, type SessionAddress, type TokenManager, type TokenProvider,
 } from './token/token-sessions.js'
-export type { CompleteTokenSessionOptions, JsonData, NewSession, TokenCallOptions, TokenRouteOptions, TokenSessionOptions } from './token/options.js'
-export { TokenSession, type SessionData } from './token/session.js'
+export type { CompleteTokenSessionOptions, JsonData, NewSession, SessionData, TokenCallOptions, TokenRouteOptions, TokenSessionOptions } from './token/options.js'
+export { TokenSession } from './token/session.js'
 export type { RestoreOptions, RestoreResult } from './token/manage/restore.js'
 export type { SaveOptions, SaveResult } from './token/manage/save.js'
 export type { SessionUpdate, Subscription, UpdateListener } from './token/manage/subscribe.js'
@@ -30,7 +30,7 @@ export type { RedisStoreOptions } from './stores/redis/options.js'
 export type { RedisClient } from './stores/redis/commands.js'
 export { slotOf } from './stores/contract-helpers.js'
 export type {
-  CommitResult, SessionChange, SessionRecord, SessionStore, CompleteStore, ListingStore, RestorableStore, SessionSummary, StoreEvent, StoreWatch, SubjectStore, WatchableStore,
+  CommitResult, SessionChange, SessionRecord, SessionStore, Successor, CompleteStore, ListingStore, RestorableStore, SessionSummary, StoreEvent, StoreWatch, SubjectStore, WatchableStore,
 } from './stores/store.js'
 
 export { ravenSessions, type RavenProvider } from './ravendb/ravendb.js'

@@ -145,9 +145,35 @@ export const expiryCases: Case[] = [
       const newId = harness.id(id)
       assert.equal((await harness.store.renew(id, newId, harness.change({}))).status, 'committed')
       await harness.assertData(newId, {})
-      await harness.assertGone(id)
+      await harness.assertMoved(id, newId, 'renewed')
       assert.equal(await harness.store.end(newId), true)
       await harness.assertGone(newId)
+    },
+  },
+  {
+    name: 'deleteSession: false: data begin with the first change after there were none, and stay as old as they are',
+    async test (harness) {
+      const record = harness.record({ a: '1' }, { deleteSession: false })
+      const id = harness.id()
+      await harness.store.create(id, record)
+      const set = new Map([['a', '2']])
+      await harness.commitOk(id, { set, dataSince: 7, expiresAt: record.expiresAt })
+      await harness.assertRecord(id, { ...record, fields: set })
+      await harness.commitOk(id, { set, clear: true, dataSince: 8 })
+      await harness.assertRecord(id, { ...record, fields: set, dataSince: 8 })
+      await harness.commitOk(id, { remove: ['a'], dataSince: 9 })
+      await harness.commitOk(id, { set, dataSince: 10 })
+      await harness.assertRecord(id, { ...record, fields: set, dataSince: 10, expiresAt: null })
+      await harness.commitOk(id, { expiresAt: Date.now() + harness.lifetime })
+      await harness.advance(harness.lifetime + 1)
+      await harness.commitOk(id, { set, dataSince: 11 })
+      assert.equal((await harness.loadExisting(id)).dataSince, 11)
+      const newId = harness.id(id)
+      await harness.store.renew(id, newId, harness.change({ set, dataSince: 12 }))
+      assert.equal((await harness.loadExisting(newId)).dataSince, 11)
+      const plain = await harness.createSession({ a: '1' }, { createdAt: 1, expiresAt: null })
+      await harness.commitOk(plain, { clear: true, set, dataSince: 13 })
+      assert.equal((await harness.loadExisting(plain)).dataSince, 1)
     },
   },
   {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
-import type { CommitResult, SessionChange, SessionRecord, SessionStore } from '../stores/store.js'
+import type { CommitResult, SessionChange, SessionRecord, SessionStore, Successor } from '../stores/store.js'
 import type { OptionalInterface } from '../stores/contract-helpers.js'
 
 /**
@@ -87,6 +87,7 @@ export class Harness {
       expiresAt: now + this.lifetime,
       ttl: undefined,
       deleteSession: true,
+      dataSince: more.createdAt ?? now,
       name: undefined,
       generation: undefined,
       maxAge: undefined,
@@ -104,7 +105,17 @@ export class Harness {
 
   change (change: Partial<SessionChange>): SessionChange {
     return {
-      expect: new Map(), clear: false, set: new Map(), remove: [], increment: new Map(), expiresAt: undefined, ttl: undefined, subject: undefined, generation: undefined, ...change,
+      expect: new Map(),
+      clear: false,
+      set: new Map(),
+      remove: [],
+      increment: new Map(),
+      expiresAt: undefined,
+      ttl: undefined,
+      dataSince: undefined,
+      subject: undefined,
+      generation: undefined,
+      ...change,
     }
   }
 
@@ -120,7 +131,7 @@ export class Harness {
 
   async loadExisting (id: string): Promise<SessionRecord> {
     const record = await this.store.load(id)
-    assert.ok(record !== undefined, 'the session is there')
+    assert.ok(record !== undefined && !('successor' in record), 'the session is there')
     return record
   }
 
@@ -134,6 +145,17 @@ export class Harness {
     assert.equal((await this.store.renew(id, this.id(id), this.change({}))).status, 'missing', 'renew answers missing')
     assert.equal(await this.store.end(id), false, 'end answers false')
     assert.equal(await this.store.load(id), undefined, 'nothing has brought it back')
+  }
+
+  /** Asserts that an id was given up, and that every method says which one took its place. */
+  async assertMoved (id: string, successor: string, how: Successor['how']): Promise<void> {
+    const change = this.change({ set: new Map([['late', '1']]), expiresAt: null, ttl: 1 })
+    for (let i = 0; i < 2; i++) {
+      assert.deepEqual({ ...await this.store.load(id) }, { successor, how }, 'load answers the successor')
+      assert.deepEqual({ ...await this.store.commit(id, change) }, { status: 'moved', successor, how }, 'commit answers the successor')
+      assert.deepEqual({ ...await this.store.renew(id, this.id(id), change) }, { status: 'moved', successor, how }, 'renew answers the successor')
+      assert.deepEqual({ ...await this.store.end(id) as Successor }, { successor, how }, 'end answers the successor')
+    }
   }
 
   /** Asserts that the stored record equals `expected`; the order of its keys does not count. */

@@ -61,8 +61,11 @@ export const optionalInterfaceCases: OptionalInterfaceCase[] = [
       await harness.store.renew(first, renewed, harness.change({}))
       assert.deepEqual([await idsOf(harness, ada), await idsOf(harness, bob)], [[renewed, second].sort(), []])
       await harness.commitOk(renewed, { subject: null })
-      await harness.store.end(second)
-      assert.deepEqual(await idsOf(harness, ada), [])
+      const regenerated = harness.id(second)
+      await harness.store.regenerate(second, regenerated, harness.record({}, { subject: bob }))
+      assert.deepEqual([await idsOf(harness, ada), await idsOf(harness, bob)], [[], [regenerated]])
+      await harness.store.end(regenerated)
+      assert.deepEqual(await idsOf(harness, bob), [])
     },
   },
   {

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import type { Case } from './harness.js'
 
-/** Cases of `renew`. */
+/** Cases of `renew` and `regenerate`. */
 export const renewalCases: Case[] = [
   {
-    name: 'renew: the session has a new id, and all that it had; the old one is unknown',
+    name: 'renew: the session has a new id, and all that it had; the old one leads to it',
     async test (harness) {
       for (const deleteSession of [true, false]) {
         const record = harness.record({ a: '1', b: '2' }, { deleteSession, name: 'name', ttl: 5 })
@@ -13,10 +13,15 @@ export const renewalCases: Case[] = [
         const newId = harness.id(id)
         assert.deepEqual(await harness.store.renew(id, newId, harness.change({})), { status: 'committed', increments: [] })
         await harness.assertRecord(newId, record)
-        await harness.assertGone(id)
+        await harness.assertMoved(id, newId, 'renewed')
         await harness.assertRecord(newId, record)
-        assert.equal(await harness.store.end(newId), true)
-        await harness.assertGone(newId)
+        const third = harness.id(id)
+        await harness.store.renew(newId, third, harness.change({}))
+        await harness.assertMoved(id, newId, 'renewed')
+        await harness.assertMoved(newId, third, 'renewed')
+        assert.equal(await harness.store.end(third), true)
+        await harness.assertGone(third)
+        await harness.assertMoved(newId, third, 'renewed')
       }
     },
   },
@@ -76,6 +81,48 @@ export const renewalCases: Case[] = [
       assert.deepEqual(await harness.store.renew(id, newId, harness.change({ set: new Map([['a', '1']]) })), { status: 'missing' })
       await harness.assertGone(id)
       await harness.assertGone(newId)
+    },
+  },
+  {
+    name: 'regenerate: another session takes the place of the old one, of which nothing is left; the old id leads to it',
+    async test (harness) {
+      for (const deleteSession of [true, false]) {
+        const id = await harness.createSession({ a: '1', b: '2' }, { deleteSession, name: 'name', ttl: 5, maxAge: 7 })
+        const newId = harness.id(id)
+        const record = harness.record({ b: '2', c: '3' }, { deleteSession: !deleteSession, ttl: 9 })
+        assert.equal(await harness.store.regenerate(id, newId, record), true)
+        await harness.assertRecord(newId, record)
+        await harness.assertMoved(id, newId, 'regenerated')
+        await harness.assertRecord(newId, record)
+      }
+    },
+  },
+  {
+    name: 'regenerate: needs no old session, and leaves alone where the old id leads to',
+    async test (harness) {
+      const gone = harness.id()
+      const first = harness.id(gone)
+      assert.equal(await harness.store.regenerate(gone, first, harness.record({ a: '1' })), true)
+      await harness.assertMoved(gone, first, 'regenerated')
+      const id = await harness.createSession({ a: '1' })
+      const renewed = harness.id(id)
+      await harness.store.renew(id, renewed, harness.change({}))
+      const second = harness.id(id)
+      assert.equal(await harness.store.regenerate(id, second, harness.record({ b: '2' })), true)
+      await harness.assertMoved(id, renewed, 'renewed')
+      await harness.assertData(renewed, { a: '1' })
+      await harness.assertData(second, { b: '2' })
+    },
+  },
+  {
+    name: 'regenerate: where the new id is taken, nothing is written',
+    async test (harness) {
+      const id = await harness.createSession({ a: '1' })
+      const taken = harness.id(id)
+      await harness.store.create(taken, harness.record({ b: '2' }))
+      assert.equal(await harness.store.regenerate(id, taken, harness.record({ c: '3' })), false)
+      await harness.assertData(id, { a: '1' })
+      await harness.assertData(taken, { b: '2' })
     },
   },
 ]

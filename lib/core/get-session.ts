@@ -100,7 +100,7 @@ export async function getSession<P extends AnyProvider, R> (
   callback: (session: OpenedSession<P>) => R | Promise<R>,
   options?: CallOptionsOf<P>
 ): Promise<R> {
-  return sessionCaller(provider, () => new OpenSessions('getSession()', provider.kind), 'getSession()')(existing, callback, options)
+  return withSessions('getSession()', provider, (sessions) => sessionCaller(provider, () => sessions, 'getSession()')(existing, callback, options))
 }
 
 /**
@@ -129,7 +129,7 @@ export async function getTransaction<P extends AnyTransactionProvider, R> (
   callback: (transaction: TransactionOf<P>) => R | Promise<R>,
   options?: TransactionOptionsOf<P>
 ): Promise<R> {
-  return transactionCaller(provider, () => new OpenSessions('getTransaction()', provider.kind), 'getTransaction()')(existing, callback, options)
+  return withSessions('getTransaction()', provider, (sessions) => transactionCaller(provider, () => sessions, 'getTransaction()')(existing, callback, options))
 }
 
 /**
@@ -149,6 +149,17 @@ export function transactionCaller<P extends AnyTransactionProvider> (provider: P
   return async (existing, callback, options) => existing != null && provider.isTransaction(existing, call)
     ? callback(existing as TransactionOf<P>)
     : run(sessions(), provider, provider.forTransaction(existing ?? undefined, options, call), callback, call)
+}
+
+/** Runs a call outside of Fastify, which has a count of its own. */
+async function withSessions<R> (call: string, { kind }: AnyProvider, run: (sessions: OpenSessions<Scope>) => Promise<R>): Promise<R> {
+  const sessions = new OpenSessions<Scope>(call, kind)
+  sessions.start(0)
+  try {
+    return await run(sessions)
+  } finally {
+    sessions.stop()
+  }
 }
 
 /** Opens a session, runs a callback in it, and commits or rolls back, and closes. */

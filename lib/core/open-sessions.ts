@@ -39,6 +39,8 @@ export interface OpenEntry<S> extends Link<S> {
   readonly openedBy: Error | undefined
   /** The tick of the coarse clock at which it was opened; `Infinity` once it was reported. */
   openedTick: number
+  /** Keeps alive what would expire under its request. */
+  pulse (): void
   /** Closes it if its request is over already: an `onResponse` hook that throws keeps those after it from running. */
   sweep (): void
 }
@@ -47,6 +49,9 @@ export interface OpenEntry<S> extends Link<S> {
 const ticksPerWarning = 4
 /** Milliseconds of a tick where no warning is wanted. */
 const idleTick = 10_000
+
+/** Milliseconds between two pulses. */
+export const pulseInterval = 500
 
 /** The open sessions of one registration, or of one call outside of Fastify: counts them, and reports those that are held too long. */
 export class OpenSessions<S extends OpenEntry<S>> extends LinkedList<S> {
@@ -62,6 +67,7 @@ export class OpenSessions<S extends OpenEntry<S>> extends LinkedList<S> {
   readonly #traces = new Map<string, OpeningTrace>()
   #warnAfter = 0
   #timer: NodeJS.Timeout | undefined
+  #pulse: NodeJS.Timeout | undefined
 
   constructor (name: string, kind: string, log?: Log) {
     super()
@@ -75,10 +81,12 @@ export class OpenSessions<S extends OpenEntry<S>> extends LinkedList<S> {
     this.#warnAfter = warnAfter
     this.#timer = setInterval(() => this.#look(), warnAfter === 0 ? idleTick : Math.ceil(warnAfter / ticksPerWarning))
     this.#timer.unref()
+    this.#pulse = setInterval(() => { for (const scope of this) scope.pulse() }, pulseInterval).unref()
   }
 
   stop (): void {
     clearInterval(this.#timer)
+    clearInterval(this.#pulse)
   }
 
   /** The trace that all sessions of a route share; `undefined` without warnings. */

@@ -85,6 +85,8 @@ export interface OpenContext {
   /** The registration's name, or that of the call. */
   readonly name: string
   readonly log: FastifyBaseLogger | undefined
+  /** True while a header can still reach the client: it has not left, the headers are not out, the reply is not hijacked. */
+  readonly canSendHeaders: boolean
   /** True where a `commitWhen` decides at the end if the work is kept. */
   readonly isConditional: boolean
   /** Reports that the user rolled the work back: `commit` is not called any more. */
@@ -119,6 +121,8 @@ export interface OpenSession<Exposed> {
    * `OutcomeUnknownError` (`FST_SESSION_OUTCOME_UNKNOWN`).
    */
   commit? (): MaybePromise<void>
+  /** Called twice a second while the session is open and its reply's headers are not out: keeps alive what would expire. */
+  pulse? (): void
   /** Drops the work. */
   rollback? (): MaybePromise<void>
   /** Frees what the session holds, and makes a later use of it fail. Always called, also after a failed commit. */

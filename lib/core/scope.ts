@@ -84,11 +84,13 @@ export interface ScopeOwner {
   readonly reply: FastifyReply | undefined
   /** True once the reply is over or the client has left: no session may be opened any more. */
   readonly over: boolean
+  /** True while a header can still reach the client. */
+  readonly canSendHeaders: boolean
   /** Finishes all its scopes if the request is over and no hook will. */
   sweep (): void
 }
 
-export const noRequest: ScopeOwner = Object.freeze({ request: undefined, reply: undefined, over: false, sweep: nothing })
+export const noRequest: ScopeOwner = Object.freeze({ request: undefined, reply: undefined, over: false, canSendHeaders: true, sweep: nothing })
 
 const none: readonly unknown[] = Object.freeze([])
 
@@ -139,6 +141,7 @@ export class Scope implements SessionScope, OpenContext, OpenEntry<Scope> {
 
   get reply (): FastifyReply | undefined { return this.owner.reply }
   get route (): string { return this.settings.route }
+  get canSendHeaders (): boolean { return this.owner.canSendHeaders }
   get isConditional (): boolean { return this.settings.commitWhen !== undefined }
   get name (): string { return this.sessions.name }
   get openingTrace (): OpeningTrace | undefined { return this.settings.trace }
@@ -166,6 +169,10 @@ export class Scope implements SessionScope, OpenContext, OpenEntry<Scope> {
 
   sweep (): void {
     this.owner.sweep()
+  }
+
+  pulse (): void {
+    if (this.state === 'open' && this.canSendHeaders) this.opened?.pulse?.()
   }
 
   async commit (): Promise<void> {

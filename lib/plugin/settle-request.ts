@@ -130,6 +130,13 @@ class RequestSessions implements ScopeOwner, Departing {
     this.departures = departures === 'over' ? undefined : departures
   }
 
+  get canSendHeaders (): boolean {
+    const { reply } = this
+    if (this.over || reply === undefined) return !this.over
+    // A reply that waits for its commit counts as sent, and is not.
+    return !reply.raw.headersSent && (this.waiting || !reply.sent)
+  }
+
   /** @throws TooEarlyError (`FST_SESSION_TOO_EARLY`) in a route that was defined before the plugin was loaded */
   scopeOf (registration: Registration): Scope {
     const { sessions, order, key } = registration

@@ -3,8 +3,8 @@ import type { ListingStore, RestorableStore, SessionRecord, SessionStore, Subjec
 
 /** A whole record: what is not given is as for a plain session. */
 export function newRecord (given: Pick<SessionRecord, 'fields' | 'createdAt' | 'expiresAt'> & Partial<SessionRecord>): SessionRecord {
-  const { fields, createdAt, expiresAt, ttl, deleteSession = true, name, generation, maxAge, subject } = given
-  return { fields, createdAt, expiresAt, ttl, deleteSession, name, generation, maxAge, subject }
+  const { fields, createdAt, expiresAt, ttl, deleteSession = true, dataSince = createdAt, name, generation, maxAge, subject } = given
+  return { fields, createdAt, expiresAt, ttl, deleteSession, dataSince, name, generation, maxAge, subject }
 }
 
 /**
@@ -22,6 +22,9 @@ export function newRecord (given: Pick<SessionRecord, 'fields' | 'createdAt' | '
 export function slotOf (id: string): string {
   return id.charAt(0) + (id.charCodeAt(1) & 3)
 }
+
+/** Milliseconds for which an id that was given up leads to its successor: longer than almost any request takes. */
+export const successorLife = 60_000
 
 /** The optional interfaces of a store, by the short names that the conformance suite uses. */
 interface OptionalInterfaces {

@@ -11,10 +11,8 @@
  *
  * const inner = memoryStore()
  * const store: SessionStore = {
- *   load: (id) => inner.load(id),
- *   create: (id, record) => inner.create(id, record),
- *   commit: (id, change) => inner.commit(id, change),
- *   renew: (id, newId, change) => inner.renew(id, newId, change),
+ *   load: (id) => inner.load(id), create: (id, record) => inner.create(id, record), commit: (id, change) => inner.commit(id, change),
+ *   renew: (id, newId, change) => inner.renew(id, newId, change), regenerate: (id, newId, record) => inner.regenerate(id, newId, record),
  *   end: (id, generation) => { console.log('a session ends'); return inner.end(id, generation) },
  *   close: () => inner.close(),
  * }
@@ -23,10 +21,11 @@
  */
 export interface SessionStore {
   /**
-   * Reads a session; `undefined` if there is none or it has expired. Reading alone never prolongs its life.
+   * Reads a session; `undefined` if there is none or it has expired. Reading alone never prolongs its life. An id that was
+   * given up by `renew` or `regenerate` is answered with its successor, for a minute.
    * @throws RecordError (`FST_SESSION_RECORD`) for a record that is damaged or of another version; it stays as it is
    */
-  load (id: string): SessionRecord | undefined | Promise<SessionRecord | undefined>
+  load (id: string): SessionRecord | Successor | undefined | Promise<SessionRecord | Successor | undefined>
 
   /**
    * Writes a session that must not exist yet. `false`, and nothing is written, if the id is taken.
@@ -40,16 +39,24 @@ export interface SessionStore {
   commit (id: string, change: SessionChange): CommitResult | Promise<CommitResult>
 
   /**
-   * Gives a session a new id and applies a change, both in the same atomic step; the old id is unknown from then
-   * on. Both ids have the same `slotOf`, so that a clustered store can keep them on one server.
+   * Gives a session a new id and applies a change, both in the same atomic step. The old id has no session from then on, and
+   * leads to the new one for a minute. Both ids have the same `slotOf`, so that a clustered store can keep them on one server.
    */
   renew (id: string, newId: string, change: SessionChange): CommitResult | Promise<CommitResult>
 
   /**
-   * Deletes a session and its data. `false` if there was none.
+   * Deletes the session of an id, if it has one, and writes another under a new id, in one atomic step. The old id leads to
+   * the new one for a minute, unless it leads to another already. `false`, and nothing is written, if the new id is taken.
+   * Both ids have the same `slotOf`.
+   */
+  regenerate (id: string, newId: string, record: SessionRecord): boolean | Promise<boolean>
+
+  /**
+   * Deletes a session and its data. `false` if there was none. An id that was given up less than a minute ago is answered with
+   * its successor, and nothing is deleted.
    * @param generation if given, only a session that was created with it is deleted
    */
-  end (id: string, generation?: string): boolean | Promise<boolean>
+  end (id: string, generation?: string): boolean | Successor | Promise<boolean | Successor>
 
   /**
    * True while `create` would drop another session to make room: `restore` stops then. `undefined`: it never does, as far as
@@ -65,6 +72,24 @@ export interface SessionStore {
 }
 
 /**
+ * The session that took the place of another. A request that had loaded the other one goes on with it; whoever comes with the
+ * old token is not let in.
+ *
+ * @example
+ * ```ts
+ * import type { Successor } from 'fastify-request-session'
+ *
+ * export const explain = ({ successor, how }: Successor): string => `${how} as ${successor}`
+ * ```
+ */
+export interface Successor {
+  /** Its id: a hash, and no token. */
+  readonly successor: string
+  /** `'renewed'`: the same session under a new token. `'regenerated'`: a new session. */
+  readonly how: 'renewed' | 'regenerated'
+}
+
+/**
  * A session as a store keeps it. The reader may keep and change the map: it is a copy.
  *
  * @example
@@ -74,7 +99,7 @@ export interface SessionStore {
  * const now = Date.now()
  * const record: SessionRecord = {
  *   fields: new Map([['user', '"ada"']]), createdAt: now, expiresAt: now + 1_800_000, ttl: undefined, maxAge: undefined,
- *   deleteSession: true, name: undefined, generation: undefined, subject: undefined,
+ *   deleteSession: true, dataSince: now, name: undefined, generation: undefined, subject: undefined,
  * }
  * await memoryStore().create('an id', record)
  * ```
@@ -93,6 +118,11 @@ export interface SessionRecord {
    * by expiry or by removal, such a session has no expiry (`expiresAt` is `null`) until a change with new data sets one.
    */
   deleteSession: boolean
+  /**
+   * When the data began, in milliseconds since the epoch: with the session, but for one that outlives its data, where it is the
+   * first change after it had none. `maxAge` counts from then on.
+   */
+  dataSince: number
   /** The name that the session was created with. */
   name: string | undefined
   /**
@@ -116,7 +146,7 @@ export interface SessionRecord {
  *
  * const change: SessionChange = {
  *   expect: new Map([['state', '"new"']]), clear: false, set: new Map([['state', '"paid"']]), remove: ['basket'],
- *   increment: new Map([['orders', 1]]), expiresAt: undefined, ttl: undefined, subject: undefined, generation: undefined,
+ *   increment: new Map([['orders', 1]]), expiresAt: undefined, ttl: undefined, dataSince: undefined, subject: undefined, generation: undefined,
  * }
  * const result = await memoryStore().commit('an id', change)
  * console.log(result.status) // 'missing'
@@ -135,6 +165,8 @@ export interface SessionChange {
   expiresAt: number | null | undefined
   /** The session's new idle time of its own, in seconds; `null`: never; `undefined`: as it is. */
   ttl: number | null | undefined
+  /** The record's new `dataSince`, if the session outlives its data and has none before this change, or `clear` removes it; `undefined`: as it is. */
+  dataSince: number | undefined
   /** The new subject; `null`: none; `undefined`: as it is. */
   subject: string | null | undefined
   /** The generation that the session must have, else it is another one and the result is `missing`; `undefined`: any. */
@@ -159,8 +191,10 @@ export interface SessionChange {
 export type CommitResult =
   /** Done. `increments`: the sums, in the order of `change.increment`. */
   | { readonly status: 'committed', readonly increments: readonly number[] }
-  /** There is no such session: never was, ended, renewed or expired. Nothing was written. */
+  /** There is no such session: never was, ended or expired. Nothing was written. */
   | { readonly status: 'missing' }
+  /** The id was given up less than a minute ago. Nothing was written. */
+  | { readonly status: 'moved' } & Successor
   /** `expect` does not hold. Nothing was written. `current`: the present texts of its keys. */
   | { readonly status: 'conflict', readonly current: ReadonlyMap<string, string | undefined> }
   /** The value of `key` is not a whole number, or the sum would not be one between ±(2^53 − 1). Nothing was written. */
@@ -190,12 +224,8 @@ export interface SessionSummary extends Omit<SessionRecord, 'fields'> {
  * ```ts
  * import { memoryStore, type ListingStore } from 'fastify-request-session'
  *
- * async function countKeys (store: ListingStore): Promise<number> {
- *   let keys = 0
- *   for await (const page of store.ids()) for (const id of page) keys += (await store.describe(id))?.size ?? 0
- *   return keys
- * }
- * console.log(await countKeys(memoryStore()))
+ * const store: ListingStore = memoryStore()
+ * for await (const page of store.ids()) for (const id of page) console.log(id, (await store.describe(id))?.size)
  * ```
  */
 export interface ListingStore extends SessionStore {
@@ -219,10 +249,8 @@ export interface ListingStore extends SessionStore {
  * ```ts
  * import { memoryStore, type SubjectStore } from 'fastify-request-session'
  *
- * async function endAllOf (store: SubjectStore, subject: string): Promise<void> {
- *   for await (const page of store.idsOf(subject)) for (const id of page) await store.end(id)
- * }
- * await endAllOf(memoryStore(), 'ada')
+ * const store: SubjectStore = memoryStore()
+ * for await (const page of store.idsOf('ada')) for (const id of page) await store.end(id)
  * ```
  */
 export interface SubjectStore extends SessionStore {
@@ -238,13 +266,11 @@ export interface SubjectStore extends SessionStore {
  *
  * @example
  * ```ts
- * import { memoryStore, type RestorableStore, type SessionStore } from 'fastify-request-session'
+ * import { memoryStore, type RestorableStore } from 'fastify-request-session'
  *
- * async function copy (id: string, from: SessionStore, to: RestorableStore): Promise<void> {
- *   const record = await from.load(id)
- *   if (record !== undefined) await to.replace(id, record)
- * }
- * await copy('an id', memoryStore(), memoryStore())
+ * const store: RestorableStore = memoryStore()
+ * const record = await memoryStore().load('an id')
+ * if (record !== undefined && 'fields' in record) await store.replace('an id', record)
  * ```
  */
 export interface RestorableStore extends SessionStore {

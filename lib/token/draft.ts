@@ -80,18 +80,22 @@ export const noChange: Sent['change'] = Object.freeze({ expect: emptyMap, clear:
  * are parsed when first read. No member is `#private`: V8 would run an initializer for each request.
  */
 export class Draft {
-  private base: Map<string, string>
+  /** The texts of the store, as far as is known; none that are to be removed. */
+  base: Map<string, string>
   /** True if the store has this session, so that there is something to clear. */
   private stored: boolean
   private slots: Map<string, Slot>
   private cleared: boolean
+  /** True if the stored data are too old for this request: its first change removes them. */
+  private outdated: boolean
 
   /** @param base the texts of the store; `undefined` for a new session */
-  constructor (base?: Map<string, string>) {
+  constructor (base?: Map<string, string>, outdated = false) {
     this.base = base ?? new Map()
-    this.stored = base !== undefined
     this.slots = noSlots
+    this.stored = base !== undefined
     this.cleared = false
+    this.outdated = outdated
   }
 
   get (key: string): unknown {
@@ -202,10 +206,7 @@ export class Draft {
   /** True if a commit would write any data. */
   get isDirty (): boolean {
     if (this.cleared || this.slots === noSlots) return this.cleared
-    for (const [key, slot] of this.slots) {
-      const { operations, value } = slot
-      if (operations.length > 0 ? isChanged(key, slot) : typeof value === 'object' && slot.isChangedInPlace()) return true
-    }
+    for (const [key, slot] of this.slots) if (slot.operations.length > 0 ? isChanged(key, slot) : typeof slot.value === 'object' && slot.isChangedInPlace()) return true
     return false
   }
 
@@ -227,6 +228,7 @@ export class Draft {
    */
   toSend (): Sent | undefined {
     if (this.slots === noSlots && !this.cleared) return undefined
+    const clear = this.cleared || this.outdated
     let expect: Map<string, string | undefined> | undefined
     let set: Map<string, string> | undefined
     let remove: string[] | undefined
@@ -243,7 +245,7 @@ export class Draft {
         continue
       }
       // After a clear the value depends on nothing that is stored.
-      if (first.kind !== 'set' && !this.cleared) (expect ??= new Map()).set(key, slot.text)
+      if (first.kind !== 'set' && !clear) (expect ??= new Map()).set(key, slot.text)
       const text = slot.value === undefined ? undefined : JSON.stringify(typeof slot.value === 'object' ? checkValue(key, slot.value) : slot.value)
       if (text !== undefined) (set ??= new Map()).set(key, text)
       else if (slot.text !== undefined) (remove ??= []).push(key)
@@ -251,7 +253,7 @@ export class Draft {
     if (!this.cleared && (expect ?? set ?? remove ?? increment) === undefined) return undefined
     for (const [, slot] of slots) slot.sent = slot.operations.length
     return {
-      change: { expect: expect ?? emptyMap, clear: this.cleared, set: set ?? emptyMap, remove: remove ?? emptyList, increment: increment ?? emptyMap },
+      change: { expect: expect ?? emptyMap, clear, set: set ?? emptyMap, remove: remove ?? emptyList, increment: increment ?? emptyMap },
       slots,
       base: this.base,
     }
@@ -260,7 +262,7 @@ export class Draft {
   /** The store has applied the commit. The changes since then stay to be sent. */
   sent ({ change, slots, base }: Sent, increments: readonly number[]): void {
     if (base !== this.base) return // cleared meanwhile: all of this is to be removed
-    if (change.clear) this.cleared = false
+    if (change.clear) this.cleared = this.outdated = false
     for (const [key, text] of change.set) base.set(key, text)
     for (const key of change.remove) base.delete(key)
     let i = 0
@@ -302,11 +304,6 @@ export class Draft {
   forget (key: string): void {
     this.base.delete(key)
     this.slots.delete(key)
-  }
-
-  /** The text that the store has, as far as is known. */
-  storedText (key: string): string | undefined {
-    return this.base.get(key)
   }
 
   /** True if a change of this key waits for its commit. */

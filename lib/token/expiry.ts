@@ -4,7 +4,7 @@ import type { SessionRecord } from '../stores/store.js'
 export interface Lifetime {
   /** Idle: each use begins it anew. */
   readonly ttl: number | null
-  /** Absolute, from the creation on. */
+  /** Absolute, from when the data began. */
   readonly maxAge: number | null
 }
 
@@ -21,17 +21,17 @@ export function lifetimeOf ({ ttl, maxAge }: OwnLimits, defaults: Lifetime): Lif
 }
 
 /** The expiry of a session that is used now, in milliseconds since the epoch; `null`: never. */
-export function expiryAfterUse (now: number, createdAt: number, { ttl, maxAge }: Lifetime): number | null {
+export function expiryAfterUse (now: number, dataSince: number, { ttl, maxAge }: Lifetime): number | null {
   const idle = ttl === null ? Infinity : now + ttl * 1000
-  const absolute = maxAge === null ? Infinity : createdAt + maxAge * 1000
+  const absolute = maxAge === null ? Infinity : dataSince + maxAge * 1000
   const first = Math.min(idle, absolute)
   return first === Infinity ? null : first
 }
 
-/** True when a session is past this route's `maxAge`; another route may allow more. */
+/** True when the data of a session are past this route's `maxAge`; another route may allow more. */
 export function isPastMaxAge (record: SessionRecord, defaults: Lifetime): boolean {
   const maxAge = record.maxAge === undefined ? defaults.maxAge : record.maxAge
-  return maxAge !== null && record.deleteSession && record.createdAt + maxAge * 1000 <= Date.now()
+  return maxAge !== null && record.dataSince + maxAge * 1000 <= Date.now()
 }
 
 /** Browsers keep a cookie for 400 days at the most: a session that lives longer is written, and its cookie sent, before they are over. */

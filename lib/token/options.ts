@@ -1,9 +1,23 @@
 import type { CompleteStore, SessionStore } from '../stores/store.js'
-import { oneOf, rules, withMethods, type Checked, type Rule } from '../util/option-rules.js'
-import type { SessionData } from './session.js'
+import { oneOf, rules, wholeNumber, withMethods, type Checked, type Rule } from '../util/option-rules.js'
 import { tokenKinds, type Secret } from './tokens.js'
 import type { TokenTransport } from './transport.js'
 import { isStorableObject } from './values.js'
+
+/**
+ * The data of a session whose user gave no type for it.
+ *
+ * @example
+ * ```ts
+ * import { tokenSessions, type SessionData } from 'fastify-request-session'
+ *
+ * const users = tokenSessions<SessionData>()
+ * const session = await users.create()
+ * session.set('anything', [1, 2, 3])
+ * await session.commit()
+ * ```
+ */
+export type SessionData = Record<string, unknown>
 
 /**
  * A route's options for its token sessions: `config.session`.
@@ -72,6 +86,11 @@ export interface TokenSessionOptions extends TokenRouteOptions {
   store?: SessionStore | undefined
   /** `false`: when a session expires its data is deleted, and the session itself stays, empty, its token valid. @default true */
   deleteSession?: boolean | undefined
+  /**
+   * The most bytes that a session's keys and values may have, as JSON in UTF-8: a commit beyond it is refused with
+   * `FST_SESSION_TOO_LARGE` (413). `null`: no limit. @default 1048576
+   */
+  maxSize?: number | null | undefined
   /** The form of tokens: 256 random bits in base64url, or an unsigned 64-bit integer as a decimal string. @default 'random256' */
   token?: 'random256' | 'uint64' | undefined
   /** The way of the token between client and server: a cookie by default. */
@@ -142,10 +161,13 @@ export const routeRules = {
   onStoreError: oneOf('fail', 'anonymous'),
 } satisfies Record<keyof TokenRouteOptions, Rule>
 
+const bytes = wholeNumber('bytes', 1)
+
 export const providerRules: Record<keyof TokenSessionOptions, Rule> = {
   ...routeRules,
-  store: withMethods('a session store such as memoryStore()', 'load', 'create', 'commit', 'renew', 'end', 'close'),
+  store: withMethods('a session store such as memoryStore()', 'load', 'create', 'commit', 'renew', 'regenerate', 'end', 'close'),
   deleteSession: rules.boolean,
+  maxSize: { ...bytes, allowed: `${bytes.allowed}, or null for no limit`, test: (value) => value === null || bytes.test(value) },
   token: { ...oneOf(...Object.keys(tokenKinds)), harmless: false }, // a token could be given by mistake
   transport: withMethods('a transport such as cookieTransport()', 'read', 'write'),
   secret: {
@@ -169,9 +191,9 @@ export const newSessionRules: Record<keyof NewSession, Rule> = {
   data: { allowed: 'a plain object without getters, hidden properties and symbols as keys', test: isStorableObject },
 }
 
-type Defaults = Required<Pick<Checked<TokenSessionOptions>, 'ttl' | 'maxAge' | 'load' | 'onStoreError' | 'deleteSession' | 'token'>>
+type Defaults = Required<Pick<Checked<TokenSessionOptions>, 'ttl' | 'maxAge' | 'load' | 'onStoreError' | 'deleteSession' | 'maxSize' | 'token'>>
 
-export const defaults: Defaults = Object.freeze({ ttl: 1800, maxAge: null, load: 'lazy', onStoreError: 'fail', deleteSession: true, token: 'random256' })
+export const defaults: Defaults = Object.freeze({ ttl: 1800, maxAge: null, load: 'lazy', onStoreError: 'fail', deleteSession: true, maxSize: 2 ** 20, token: 'random256' })
 
 /** The options of `tokenSessions()`, checked, with their defaults. */
 export type CheckedTokenOptions = Defaults & Checked<TokenSessionOptions>

@@ -1,11 +1,11 @@
-import { NotANumberError, OutcomeUnknownError, SessionGoneError, StoreUnavailableError, UpdateConflictError } from '../errors.js'
+import { NotANumberError, OutcomeUnknownError, SessionGoneError, SessionRenewedError, SessionTooLargeError, StoreUnavailableError, UpdateConflictError } from '../errors.js'
 import { newRecord } from '../stores/contract-helpers.js'
-import type { CommitResult, SessionChange, SessionRecord, SessionStore } from '../stores/store.js'
+import type { CommitResult, SessionChange, SessionRecord, SessionStore, Successor } from '../stores/store.js'
 import { isPromise, nothing, type MaybePromise, attempt } from '../util/maybe-promise.js'
 import { show } from '../util/option-rules.js'
 import { noChange, type Sent } from './draft.js'
 import type { Identity, SessionSettings, SessionState } from './session-state.js'
-import { idOf } from './tokens.js'
+import { idOf, renewedToken } from './tokens.js'
 import { parseValue } from './values.js'
 
 /** Conflicts after which a commit gives up. */
@@ -44,10 +44,26 @@ export function save (state: SessionState): Promise<void> | undefined {
 /** Drops the changes and reads the session anew. */
 export async function reload (state: SessionState): Promise<void> {
   await state.saving?.catch(nothing)
-  const { settings: { store }, identity, context } = state
-  const record = identity === undefined ? undefined : await callStore(() => store.load(identity.id), (record) => record)
-  if (identity !== undefined && (record === undefined || record.generation !== state.record?.generation)) throw new SessionGoneError(context.route)
-  state.opened(identity, record)
+  const { settings: { store }, context } = state
+  const stored = state.identity ?? state.replaced
+  if (stored === undefined) {
+    state.opened(undefined, undefined)
+    return
+  }
+  const found = await callStore(() => store.load(stored.id), (found) => found)
+  if (found !== undefined && 'successor' in found) {
+    state.identity = stored
+    followRenewal(state, found)
+    return reload(state)
+  }
+  if (found === undefined || found.generation !== state.record?.generation) throw new SessionGoneError(context.route)
+  state.opened(stored, found)
+}
+
+/** @throws SessionRenewedError (`FST_SESSION_RENEWED`) if the successor is another session */
+function followRenewal (state: SessionState, { successor, how }: Successor): void {
+  if (how === 'regenerated') throw new SessionRenewedError(state.context.route)
+  state.supersede(successor)
 }
 
 /**
@@ -57,13 +73,25 @@ export async function reload (state: SessionState): Promise<void> {
 export async function claim (state: SessionState, key: string): Promise<unknown> {
   if (state.draft.isWaiting(key) || state.identity === undefined) await save(state)
   await state.saving?.catch(nothing)
-  const { settings: { store }, draft, identity } = state
-  if (identity === undefined || state.isDegraded) return undefined
-  for (let text = draft.storedText(key); text !== undefined;) {
+  const { settings: { store }, draft } = state
+  if (state.identity === undefined || state.isDegraded) return undefined
+  for (let text = draft.base.get(key); text !== undefined;) {
     const change: SessionChange = {
-      ...noChange, expect: new Map([[key, text]]), remove: [key], expiresAt: undefined, ttl: undefined, subject: undefined, generation: state.record?.generation,
+      ...noChange,
+      expect: new Map([[key, text]]),
+      remove: [key],
+      expiresAt: undefined,
+      ttl: undefined,
+      dataSince: undefined,
+      subject: undefined,
+      generation: state.record?.generation,
     }
-    const result = await callStore(() => store.commit(identity.id, change), (result) => result)
+    const { id } = state.identity as Identity
+    const result = await callStore(() => store.commit(id, change), (result) => result)
+    if (result.status === 'moved') {
+      followRenewal(state, result)
+      continue
+    }
     if (result.status === 'missing') throw new SessionGoneError(state.context.route)
     if (result.status === 'committed') {
       draft.forget(key)
@@ -81,13 +109,20 @@ export async function claim (state: SessionState, key: string): Promise<unknown>
  *
  * @param token the first token to try
  * @param more further tokens to try
+ * @param replaced the session in whose place it comes
  */
 export function createUnderToken (
-  { store, tokens }: Pick<SessionSettings, 'store' | 'tokens'>, record: SessionRecord, token = tokens.create(), more = maxTokens
+  { store, tokens }: Pick<SessionSettings, 'store' | 'tokens'>, record: SessionRecord, token = tokens.create(), more = maxTokens, replaced?: Identity
 ): MaybePromise<Identity | undefined> {
   const identity = { token, id: idOf(token) }
-  return callStore(() => store.create(identity.id, record), (created) =>
-    created ? identity : more > 0 ? createUnderToken({ store, tokens }, record, tokens.create(), more - 1) : undefined)
+  const next = (): string => replaced === undefined ? tokens.create() : renewedToken(tokens, replaced.token)
+  return callStore(() => replaced === undefined ? store.create(identity.id, record) : store.regenerate(replaced.id, identity.id, record), (created) =>
+    created ? identity : more > 0 ? createUnderToken({ store, tokens }, record, next(), more - 1, replaced) : undefined)
+}
+
+/** Ends a session, or its successor. `false` if there was none. */
+export function endSession (store: SessionStore, id: string, generation?: string): MaybePromise<boolean> {
+  return callStore(() => store.end(id, generation), (answer) => typeof answer === 'boolean' ? answer : endSession(store, answer.successor))
 }
 
 function saveNew (state: SessionState): Promise<void> | undefined {
@@ -95,20 +130,23 @@ function saveNew (state: SessionState): Promise<void> | undefined {
     ended(state)
     return undefined
   }
-  const { settings, draft, nextSubject, ttl } = state
+  const { settings, draft, replaced, nextSubject, subject, ttl } = state
   const fields = draft.texts()
-  const subject = nextSubject ?? undefined
-  if (fields.size === 0 && subject === undefined) return undefined
-  if (!state.canSendToken && !state.isAnnounced) {
-    state.warn('a new session was changed after the headers were sent, so that the client cannot learn of its token: it was not saved. Call commit() before the headers leave.')
-    return undefined
-  }
+  refuseLarge(settings, state.context.route, fields)
+  if (fields.size === 0 && (subject ?? replaced ?? state.record) === undefined) return undefined
+  if (isUnheard(state)) return undefined
   const sent = draft.toSend()
   const now = Date.now()
   const { deleteSession } = settings
-  const record = newRecord({ fields, createdAt: now, expiresAt: state.expiryAfterUse(now), ttl, deleteSession, subject })
+  // A session that could not be renewed, since another request was first, goes on as a sibling with all that it had.
+  const record = newRecord({ createdAt: now, deleteSession, ...state.record, fields, expiresAt: state.expiryAfterUse(now), ttl, subject })
   const created = (identity: Identity | undefined): void => {
     if (identity === undefined) throw new StoreUnavailableError('the id of a new session is taken')
+    if (state.draft !== draft && state.phase === 'live') { // regenerated meanwhile
+      state.replaced = identity
+      state.nextToken = renewedToken(settings.tokens, identity.token)
+      return
+    }
     state.nextToken = undefined
     if (sent !== undefined) draft.created(sent, fields)
     state.identity = identity
@@ -116,9 +154,10 @@ function saveNew (state: SessionState): Promise<void> | undefined {
     state.sendToken(identity.token, record.expiresAt)
     subjectSaved(state, nextSubject)
     state.mustSlide = state.isTtlChanged = false
+    state.replaced = undefined
   }
   try {
-    const identity = createUnderToken(settings, record, state.token, state.isAnnounced ? 0 : maxTokens)
+    const identity = createUnderToken(settings, record, state.token, state.isAnnounced ? 0 : maxTokens, replaced)
     if (isPromise(identity)) return identity.then(created).catch((error: unknown) => failSave(state, sent, error))
     created(identity)
     return undefined
@@ -127,12 +166,23 @@ function saveNew (state: SessionState): Promise<void> | undefined {
   }
 }
 
+/** True where no client can learn of the token that this save would make: nothing of it is kept. */
+function isUnheard (state: SessionState): boolean {
+  if (state.canSendToken || state.isAnnounced) return false
+  state.isUnheard = true
+  state.warn('the client cannot learn of the session\'s new token, since it has left, its headers were sent, or the reply was hijacked: nothing was saved. ' +
+    'Call commit() before the headers leave.')
+  return true
+}
+
 /** @param tries conflicts so far; `undefined` before the save has its turn */
 function saveStored (state: SessionState, { id }: Identity, tries?: number): Promise<void> | undefined {
   const { store } = state.settings
   const generation = state.record?.generation
-  if (state.phase === 'ended') return callStore(() => store.end(id, generation), () => ended(state)) as Promise<void> | undefined
+  if (state.phase === 'ended') return callStore(() => endSession(store, id, generation), () => ended(state)) as Promise<void> | undefined
+  if (state.nextToken !== undefined && isUnheard(state)) return undefined
   const sent = state.draft.toSend()
+  if (sent !== undefined && sent.change.set.size > 0) refuseGrowth(state, sent)
   const expiresAt = state.slide(Date.now(), sent !== undefined)
   if (sent !== undefined && sent.change.expect.size > 0 && tries === undefined) {
     state.draft.notSent(sent)
@@ -145,7 +195,8 @@ function saveStored (state: SessionState, { id }: Identity, tries?: number): Pro
   }
   const { expect, clear, set, remove, increment } = sent?.change ?? noChange
   const ttl = state.isTtlChanged ? state.ttl : undefined
-  const change: SessionChange = { expect, clear, set, remove, increment, expiresAt, ttl, subject, generation }
+  const dataSince = state.record?.deleteSession === false && sent !== undefined ? Date.now() : undefined
+  const change: SessionChange = { expect, clear, set, remove, increment, expiresAt, ttl, dataSince, subject, generation }
   const renewed = nextToken === undefined ? undefined : { token: nextToken, id: idOf(nextToken) }
   let result: CommitResult | Promise<CommitResult>
   try {
@@ -161,6 +212,37 @@ function saveStored (state: SessionState, { id }: Identity, tries?: number): Pro
     return saved(state, result, change, sent, renewed, tries)
   } catch (error) {
     return failSave(state, sent, error)
+  }
+}
+
+/** The bytes of all keys and texts, in UTF-8. */
+export function sizeOf (texts: Iterable<readonly [key: string, text: string]>): number {
+  let size = 0
+  for (const [key, text] of texts) size += Buffer.byteLength(key) + Buffer.byteLength(text)
+  return size
+}
+
+/** @throws SessionTooLargeError (`FST_SESSION_TOO_LARGE`) */
+export function refuseLarge ({ maxSize }: Pick<SessionSettings, 'maxSize'>, route: string, fields: ReadonlyMap<string, string>): void {
+  const size = sizeOf(fields)
+  if (size > maxSize) throw new SessionTooLargeError(route, size, maxSize)
+}
+
+/**
+ * Refuses a commit that would make a session larger than `maxSize`. One that is too large already may shrink.
+ * @throws SessionTooLargeError (`FST_SESSION_TOO_LARGE`)
+ */
+function refuseGrowth (state: SessionState, sent: Sent): void {
+  const { base, change: { set, remove } } = sent
+  const before = sizeOf(base)
+  if (before + sizeOf(set) <= state.settings.maxSize) return
+  const fields = new Map([...base, ...set])
+  for (const key of remove) fields.delete(key)
+  if (sizeOf(fields) <= before) return
+  try {
+    refuseLarge(state.settings, state.context.route, fields)
+  } catch (error) {
+    failSave(state, sent, error)
   }
 }
 
@@ -185,15 +267,21 @@ function inTurn (store: SessionStore, id: string, saveNow: () => Promise<void> |
 
 /** The store has answered a commit. */
 function saved (state: SessionState, result: CommitResult, change: SessionChange, sent: Sent | undefined, renewed: Identity | undefined, tries = 0): Promise<void> | undefined {
+  if (state.identity === undefined) { // regenerated meanwhile
+    if (result.status === 'committed' && renewed !== undefined) state.replaced = renewed
+    return undefined
+  }
+  const isUse = sent === undefined && renewed === undefined && change.ttl === undefined && change.subject === undefined
   switch (result.status) {
     case 'committed': {
       const record = state.record as SessionRecord
+      if (change.dataSince !== undefined && sent?.base.size === 0) record.dataSince = change.dataSince
       if (sent !== undefined) state.draft.sent(sent, result.increments)
       if (change.expiresAt !== undefined) record.expiresAt = change.expiresAt
       if (change.ttl !== undefined) record.ttl = change.ttl
       if (change.subject !== undefined) subjectSaved(state, change.subject)
       if (renewed !== undefined) state.identity = renewed
-      if (renewed !== undefined || change.expiresAt !== undefined || record.expiresAt === null) state.sendToken((state.identity as Identity).token, record.expiresAt)
+      if (renewed !== undefined || change.expiresAt !== undefined || record.expiresAt === null) state.sendToken(state.identity.token, record.expiresAt)
       if (state.nextToken === renewed?.token) state.nextToken = undefined
       state.mustSlide = false
       if (state.ttl === change.ttl) state.isTtlChanged = false
@@ -201,15 +289,24 @@ function saved (state: SessionState, result: CommitResult, change: SessionChange
     }
     case 'missing':
       // A session that is gone is an error only if there was a change to save.
-      if (sent === undefined && renewed === undefined && change.ttl === undefined && change.subject === undefined) return undefined
+      if (isUse) return undefined
       throw new SessionGoneError(state.context.route)
+    case 'moved':
+      if (isUse) return undefined
+      if (sent !== undefined) state.draft.notSent(sent)
+      if (renewed !== undefined) {
+        state.identity = undefined
+        return saveNew(state)
+      }
+      followRenewal(state, result)
+      return saveStored(state, state.identity, tries)
     case 'not-a-number':
       throw new NotANumberError(show(result.key), 'another request has put something else there than a whole number.')
     case 'conflict':
       if (tries === maxTries) throw new UpdateConflictError([...result.current.keys()].map(show).join(', '), tries)
       if (sent !== undefined) state.draft.notSent(sent)
       state.draft.rebase(result.current)
-      return saveStored(state, state.identity as Identity, tries + 1)
+      return saveStored(state, state.identity, tries + 1)
   }
 }
 

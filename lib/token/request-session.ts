@@ -1,10 +1,12 @@
 import { inspect } from 'node:util'
 import type { FastifyRequest } from 'fastify'
 import { channels, report, type SessionEvent } from '../core/events.js'
+import { pulseInterval } from '../core/open-sessions.js'
 import type { OpenContext, OpenSession, SessionOpener } from '../core/provider.js'
 import { SessionNotLoadedError } from '../errors.js'
-import type { SessionRecord } from '../stores/store.js'
-import { nothing } from '../util/maybe-promise.js'
+import type { SessionChange, SessionRecord, Successor } from '../stores/store.js'
+import { attempt, nothing } from '../util/maybe-promise.js'
+import { noChange } from './draft.js'
 import { storeFailure, save } from './persistence.js'
 import { isPastMaxAge } from './expiry.js'
 import { SessionState, type Identity, type SessionContext, type SessionSettings } from './session-state.js'
@@ -55,8 +57,12 @@ class RequestSession extends SessionState implements OpenSession<Promise<TokenSe
     }
   }
 
+  pulse (): void {
+    if (this.loaded !== undefined) this.keepAlive()
+  }
+
   close (): void {
-    if (this.isSaved && !this.isDegraded && this.isDirty) {
+    if (this.isSaved && !this.isDegraded && !this.isUnheard && this.isDirty) {
       this.warn('the session was changed after it was saved: that was not kept. Call commit() after the last change.')
     } else if (!this.isSaved && this.unsaved !== undefined && this.unsaved !== this.pendingWork()) {
       this.warn('the session was changed after its commit had failed: that was not kept. Call commit() after the last change.')
@@ -93,15 +99,22 @@ class RequestSession extends SessionState implements OpenSession<Promise<TokenSe
       const identity = { token, id: idOf(token) }
       return { identity, record: await this.settings.store.load(identity.id) }
     }))
-    const [first, second] = found.filter(({ record }) => record !== undefined && !isPastMaxAge(record, this.settings.lifetime))
+    const [first, second] = found.filter(({ record }) => record !== undefined && !('successor' in record) && !(record.deleteSession && isPastMaxAge(record, this.settings.lifetime)))
     warnOfCandidates(this.settings, this.context, tokens.length)
-    return second === undefined ? this.take(first?.identity, first?.record) : this.take(undefined, undefined)
+    if (second !== undefined) return this.take(undefined, undefined)
+    const { identity, record } = first ?? found.find(({ record }) => record !== undefined && 'successor' in record) ?? {}
+    return this.take(identity, record)
   }
 
   /** Takes the answer of the store: without a record the session is new. */
-  private take (identity: Identity | undefined, record: SessionRecord | undefined): TokenSession {
-    if (record !== undefined && !isPastMaxAge(record, this.settings.lifetime)) {
-      this.opened(identity, record)
+  private take (identity: Identity | undefined, record: SessionRecord | Successor | undefined): TokenSession {
+    if (record !== undefined && 'successor' in record) {
+      this.opened(undefined, undefined)
+      this.phase = 'renewed'
+    } else if (record !== undefined && !(record.deleteSession && isPastMaxAge(record, this.settings.lifetime))) {
+      this.opened(identity, record, isPastMaxAge(record, this.settings.lifetime))
+      // A use that may not be committed slides nothing by itself.
+      if (record.expiresAt !== null && !this.context.isConditional && record.expiresAt - Date.now() < keptAliveWithin) this.keepAlive()
     } else {
       if (identity !== undefined) this.publishExpiry()
       this.opened(undefined, undefined)
@@ -109,6 +122,22 @@ class RequestSession extends SessionState implements OpenSession<Promise<TokenSe
     const session = new TokenSession(this)
     this.loaded = session
     return session
+  }
+
+  /**
+   * Slides the expiry of a session that would soon expire under its request: one that was used in time lives on. Its cookie is
+   * sent by the commit.
+   */
+  private keepAlive (): void {
+    const { identity, record, phase } = this
+    const now = Date.now()
+    if (identity === undefined || record === undefined || phase !== 'live' || record.expiresAt === null || record.expiresAt - now >= keptAliveWithin) return
+    const expiresAt = this.expiryAfterUse(now)
+    if (expiresAt !== null && expiresAt <= record.expiresAt) return
+    const change: SessionChange = { ...noChange, expiresAt, ttl: undefined, dataSince: undefined, subject: undefined, generation: record.generation }
+    this.mustSlide = true
+    // Where this fails or comes too late, the commit says so.
+    attempt(() => this.settings.store.commit(identity.id, change), ({ status }) => { if (status === 'committed') record.expiresAt = expiresAt }, nothing)
   }
 
   /** All that waits to be saved, as a text to compare. */
@@ -150,6 +179,8 @@ class RequestSession extends SessionState implements OpenSession<Promise<TokenSe
   }
 }
 
+/** Milliseconds of life left from which on a session is kept alive: enough for the next pulse to come late. */
+const keptAliveWithin = 2.5 * pulseInterval
 /** The most cookies of one name that are looked up. */
 const maxCandidates = 4
 const warned = new WeakSet<TokenTransport>()

@@ -1,4 +1,4 @@
-import { RecordError, SessionClosedError, SessionEndedError, SharedTokenError } from '../errors.js'
+import { RecordError, SessionClosedError, SessionEndedError, SessionRenewedError, SharedTokenError } from '../errors.js'
 import type { OpenContext } from '../core/provider.js'
 import { requireInterface } from '../stores/contract-helpers.js'
 import type { SessionRecord, SessionStore } from '../stores/store.js'
@@ -16,12 +16,14 @@ export interface SessionSettings {
   readonly lifetime: Lifetime
   /** False where a session outlives its data. */
   readonly deleteSession: boolean
+  /** The most bytes of a session's keys and values; `Infinity`: no limit. */
+  readonly maxSize: number
   readonly transport: TokenTransport
   readonly onStoreError: 'fail' | 'anonymous'
 }
 
 /** The request, or the call outside of one, that a session is used in. */
-export type SessionContext = Pick<OpenContext, 'route' | 'request' | 'reply' | 'log' | 'isConditional'>
+export type SessionContext = Pick<OpenContext, 'route' | 'request' | 'reply' | 'log' | 'canSendHeaders' | 'isConditional'>
 
 /** A stored session's token and id. */
 export interface Identity {
@@ -40,6 +42,8 @@ export class SessionState {
   record: SessionRecord | undefined
   /** `undefined` while the store does not have the session. */
   identity: Identity | undefined
+  /** The stored session that this new one replaces at commit, after `regenerate()`. */
+  replaced: Identity | undefined = undefined
   /** The token that the session gets at commit. */
   nextToken: string | undefined = undefined
   /** The session's own idle time, in seconds; `null`: never; `undefined`: the route's counts. */
@@ -54,9 +58,14 @@ export class SessionState {
   isAnnounced = false
   /** True once a token was written into the reply's headers. */
   isTokenSent = false
+  /** True where another request has renewed the session: its client gets the new token from that one's reply, and none from this. */
+  isSuperseded = false
+  /** True once a save was left out, with a warning, since the client could not learn of the new token. */
+  isUnheard = false
   /** True where the store has failed and the visitor is anonymous for it: nothing is saved, and the client keeps its token. */
   isDegraded = false
-  phase: 'live' | 'ended' | 'closed' = 'live'
+  /** `renewed`: the client came with a token that was given up. The session is empty, and no work on it is taken. */
+  phase: 'live' | 'ended' | 'renewed' | 'closed' = 'live'
   isEnded = false
   saving: Promise<void> | undefined = undefined
   /** The error of a save whose answer was lost: it may have been applied, and must not be applied twice. */
@@ -69,22 +78,30 @@ export class SessionState {
     this.context = context
   }
 
-  /** Takes the store's record (none: a new session) and drops all changes that wait for a commit. */
-  opened (identity: Identity | undefined, record: SessionRecord | undefined): this {
+  /**
+   * Takes the store's record (none: a new session) and drops all changes that wait for a commit.
+   * @param isOutdated true where its data are past their `maxAge`: the session outlives them, and is empty
+   */
+  opened (identity: Identity | undefined, record: SessionRecord | undefined, isOutdated = false): this {
     this.identity = identity
-    this.draft = new Draft(record?.fields)
+    this.draft = isOutdated ? new Draft(new Map(), true) : new Draft(record?.fields)
     this.record = record
     this.ttl = record?.ttl
     this.lifetime = record === undefined ? this.settings.lifetime : lifetimeOf(record, this.settings.lifetime)
-    this.nextToken = this.nextSubject = this.lost = undefined
+    this.nextToken = this.nextSubject = this.replaced = this.lost = undefined
     this.isTtlChanged = this.mustSlide = false
     return this
   }
 
-  /** @throws SessionEndedError (`FST_SESSION_ENDED`), SessionClosedError (`FST_SESSION_CLOSED`) */
+  /** @throws SessionEndedError (`FST_SESSION_ENDED`), SessionRenewedError (`FST_SESSION_RENEWED`), SessionClosedError (`FST_SESSION_CLOSED`) */
   refuseWrites (): void {
-    if (this.phase === 'live') return
-    throw this.phase === 'ended' ? new SessionEndedError() : new SessionClosedError('The session', this.context.route)
+    const { route } = this.context
+    switch (this.phase) {
+      case 'live': return
+      case 'ended': throw new SessionEndedError()
+      case 'renewed': throw new SessionRenewedError(route)
+      case 'closed': throw new SessionClosedError('The session', route)
+    }
   }
 
   get token (): string {
@@ -118,15 +135,39 @@ export class SessionState {
   }
 
   renew (): void {
-    if (this.record?.generation !== undefined) throw new SharedTokenError()
-    if (!this.canSendToken) throw new SessionClosedError('renew()', this.context.route)
+    this.refuseNewToken('renew()')
     if (this.identity !== undefined) this.nextToken = renewedToken(this.settings.tokens, this.identity.token)
     this.mustSlide = true
+  }
+
+  /** Goes on as a new session with these values. */
+  regenerate (kept: Iterable<readonly [key: string, value: unknown]>): void {
+    this.refuseNewToken('regenerate()')
+    const replaced = this.identity ?? this.replaced
+    this.opened(undefined, undefined)
+    this.phase = 'live'
+    this.isSuperseded = false
+    if (replaced !== undefined) this.nextToken = renewedToken(this.settings.tokens, replaced.token)
+    this.replaced = replaced
+    for (const [key, value] of kept) if (value !== undefined) this.draft.set(key, value)
+  }
+
+  private refuseNewToken (call: string): void {
+    if (this.record?.generation !== undefined) throw new SharedTokenError()
+    if (!this.canSendToken) throw new SessionClosedError(call, this.context.route)
+  }
+
+  /** Another request has renewed the session: goes on with it under its new id. */
+  supersede (id: string): void {
+    this.identity = { token: (this.identity as Identity).token, id }
+    this.isSuperseded = true
   }
 
   /** The session reads as empty from now on. */
   end (): void {
     if (this.phase !== 'live') return
+    this.identity ??= this.replaced
+    this.replaced = this.nextToken = undefined
     this.phase = 'ended'
     this.isEnded = true
     this.draft = new Draft()
@@ -135,21 +176,21 @@ export class SessionState {
 
   /** The ids that the store has the session under, before and after its next commit. */
   get ids (): string[] {
-    const ids = this.identity === undefined ? [] : [this.identity.id]
+    const stored = this.identity ?? this.replaced
+    const ids = stored === undefined ? [] : [stored.id]
     return this.nextToken === undefined ? ids : [...ids, idOf(this.nextToken)]
   }
 
   get isDirty (): boolean {
     if (this.isEnded) return this.identity !== undefined
-    return this.draft.isDirty || this.nextSubject !== undefined || (this.identity !== undefined && (this.nextToken !== undefined || this.isTtlChanged))
+    return this.draft.isDirty || this.nextSubject !== undefined || this.replaced !== undefined || (this.identity !== undefined && (this.nextToken !== undefined || this.isTtlChanged))
   }
 
   /** The expiry that a use at this moment leads to. */
   expiryAfterUse (now: number): number | null {
-    const { record, lifetime } = this
-    const expiry = expiryAfterUse(now, record?.createdAt ?? now, lifetime)
-    // With `deleteSession: false` a session whose data has expired is empty but alive: its next write starts a new life.
-    return expiry !== null && expiry <= now && record?.deleteSession === false ? expiryAfterUse(now, now, lifetime) : expiry
+    const { record } = this
+    const begins = record === undefined || (!record.deleteSession && this.draft.base.size === 0)
+    return expiryAfterUse(now, begins ? now : record.dataSince, this.lifetime)
   }
 
   /** The expiry to write; `undefined` if it stays as it is. */
@@ -158,15 +199,15 @@ export class SessionState {
     const expiry = this.expiryAfterUse(now)
     if (!record.deleteSession) {
       // An emptied session has no expiry, and needs none until it has data.
-      if (record.expiresAt === null && !changesData) return undefined
+      if (this.draft.base.size === 0 && !changesData) return undefined
       if (changesData) return expiry
     }
     return this.mustSlide || this.isTtlChanged || isSlideDue(record.expiresAt, expiry, this.lifetime.ttl) ? expiry : undefined
   }
 
-  /** True while the client can still be sent a token: the headers are not out yet. */
+  /** True while the client can still be sent a token. */
   get canSendToken (): boolean {
-    return this.context.reply?.raw.headersSent !== true
+    return this.context.canSendHeaders
   }
 
   /**
@@ -177,7 +218,7 @@ export class SessionState {
    */
   sendToken (token: string, expiresAt: number | null): void {
     const { reply } = this.context
-    if (reply === undefined || this.isDegraded || this.isAnnounced || !this.canSendToken) return
+    if (reply === undefined || this.isDegraded || this.isAnnounced || this.isSuperseded || !this.canSendToken) return
     // A session that outlives its data keeps its token too.
     const isDeleted = this.record?.deleteSession ?? this.settings.deleteSession
     this.isTokenSent = true

@@ -1,23 +1,9 @@
 import { inspect } from 'node:util'
 import { OptionError, PropertyError } from '../errors.js'
-import { rules, show } from '../util/option-rules.js'
+import { describeType, rules, show } from '../util/option-rules.js'
+import type { SessionData } from './options.js'
 import { claim, reload, save } from './persistence.js'
 import type { SessionState } from './session-state.js'
-
-/**
- * The data of a session whose user gave no type for it.
- *
- * @example
- * ```ts
- * import { tokenSessions, type SessionData } from 'fastify-request-session'
- *
- * const users = tokenSessions<SessionData>()
- * const session = await users.create()
- * session.set('anything', [1, 2, 3])
- * await session.commit()
- * ```
- */
-export type SessionData = Record<string, unknown>
 
 type Key<Data> = keyof Data & string
 type Value<Data, K extends keyof Data> = Exclude<Data[K], undefined>
@@ -268,8 +254,10 @@ export class TokenSession<Data extends object = SessionData> {
   }
 
   /**
-   * Gives the session a new token at commit, with the same data; the old one is unknown from then on. Do this at login.
-   * @throws SharedTokenError (`FST_SESSION_SHARED_TOKEN`) for a shared session
+   * Gives the session a new token at commit, with the same data. Requests that have loaded it under the old token go on with
+   * it; whoever comes with the old token afterwards is not let in, and work is refused with `FST_SESSION_RENEWED`.
+   * @throws SharedTokenError (`FST_SESSION_SHARED_TOKEN`) for a shared session; SessionClosedError (`FST_SESSION_CLOSED`)
+   *   where no client can learn the token: over a WebSocket, after `hijack()`, once the headers are out
    */
   renew (): void {
     this.#state.refuseWrites()
@@ -277,12 +265,36 @@ export class TokenSession<Data extends object = SessionData> {
   }
 
   /**
-   * Ends the session at commit: it and its data are deleted, and the client's token is cleared. It reads as empty for the
-   * rest of the request; a second call does nothing.
+   * Goes on as a new session, under a new token, with only the named keys: it has no subject and no ttl of its own, and its
+   * `maxAge` begins anew. The old session is ended at commit. Do this at login, and to log out with a message.
+   *
+   * @param keep the keys that the new session takes over
+   * @throws as `renew()` does
+   *
+   * @example
+   * ```ts
+   * import { tokenSessions } from 'fastify-request-session'
+   *
+   * const users = tokenSessions<{ basket: string[], user: string }>()
+   * const session = await users.create({ data: { basket: ['pizza'] } })
+   * session.regenerate(['basket'])
+   * session.set('user', 'ada')
+   * await session.commit()
+   * ```
+   */
+  regenerate (keep: ReadonlyArray<Key<Data>> = []): void {
+    if (this.#state.phase !== 'renewed') this.#state.refuseWrites()
+    if (!Array.isArray(keep)) throw new OptionError('regenerate()', `keep must be a list of keys; got ${describeType(keep)}`)
+    this.#state.regenerate((keep as Array<Key<Data>>).map((key) => [key, this.get(key)]))
+  }
+
+  /**
+   * Ends the session at commit: it and its data are deleted, and the client's token is cleared, also if another request has
+   * renewed it meanwhile. It reads as empty for the rest of the request; a second call does nothing.
    * @throws SessionClosedError (`FST_SESSION_CLOSED`) after the request's end
    */
   end (): void {
-    if (this.#state.phase === 'closed') this.#state.refuseWrites()
+    if (this.#state.phase !== 'ended') this.#state.refuseWrites()
     this.#state.end()
   }
 
@@ -293,8 +305,8 @@ export class TokenSession<Data extends object = SessionData> {
 
   /**
    * Saves now, and tells the client of its token if the headers are not out yet: before a reply is hijacked.
-   * @throws SessionGoneError (`FST_SESSION_GONE`) if the session was ended, renewed or has expired meanwhile;
-   * OutcomeUnknownError (`FST_SESSION_OUTCOME_UNKNOWN`) if the answer was lost, and again each time until `reload()`
+   * @throws SessionGoneError (`FST_SESSION_GONE`) if the session was ended or has expired meanwhile; SessionRenewedError
+   * (`FST_SESSION_RENEWED`) if it was regenerated; OutcomeUnknownError (`FST_SESSION_OUTCOME_UNKNOWN`) if the answer was lost, and again each time until `reload()`
    */
   async commit (): Promise<void> {
     if (this.#state.phase === 'closed') this.#state.refuseWrites()
@@ -303,7 +315,8 @@ export class TokenSession<Data extends object = SessionData> {
 
   /**
    * Drops what was changed and reads the session anew.
-   * @throws SessionGoneError (`FST_SESSION_GONE`) if it was ended, renewed or has expired meanwhile
+   * @throws SessionGoneError (`FST_SESSION_GONE`) if it was ended or has expired meanwhile; SessionRenewedError
+   * (`FST_SESSION_RENEWED`) if it was regenerated
    */
   async reload (): Promise<void> {
     this.#state.refuseWrites()

@@ -5,8 +5,8 @@ import { keyspaceOf } from '../stores/contract-helpers.js'
 import { memoryStore } from '../stores/memory/memory-store.js'
 import type { SessionRecord } from '../stores/store.js'
 import { checkOptions, describeType, type Checked } from '../util/option-rules.js'
-import { callStore } from './persistence.js'
-import { TokenSession, type SessionData } from './session.js'
+import { callStore, endSession } from './persistence.js'
+import { TokenSession } from './session.js'
 import { createSession } from './manage/create.js'
 import { endSessions, infoOf, listSessions, lookUp, totalsOf, type EndFilter, type ListingOptions, type SessionInfo, type SessionTotals, type TotalsOptions } from './manage/list.js'
 import { restoreSessions, type RestoreOptions, type RestoreResult } from './manage/restore.js'
@@ -15,7 +15,7 @@ import { Subscription, type UpdateListener } from './manage/subscribe.js'
 import { checkName } from './values.js'
 import {
   callRules, defaults, providerRules, routeRules,
-  type CheckedTokenOptions, type CompleteTokenSessionOptions, type JsonData, type NewSession, type TokenCallOptions, type TokenRouteOptions, type TokenSessionOptions,
+  type CheckedTokenOptions, type CompleteTokenSessionOptions, type JsonData, type NewSession, type SessionData, type TokenCallOptions, type TokenRouteOptions, type TokenSessionOptions,
 } from './options.js'
 import { requestSessions } from './request-session.js'
 import { SessionState, type Identity, type SessionSettings } from './session-state.js'
@@ -165,12 +165,12 @@ class TokenSessions<Data extends object = SessionData> implements SessionProvide
   readonly #subscriptions = new Set<Subscription>()
 
   constructor (options: CheckedTokenOptions) {
-    const { store = memoryStore(), token, deleteSession, ttl, maxAge, secret, onStoreError, transport = cookieTransport() } = options
+    const { store = memoryStore(), token, deleteSession, maxSize, ttl, maxAge, secret, onStoreError, transport = cookieTransport() } = options
     const tokens = tokenKinds[token]
     const { place } = transport as Partial<PlacedTransport>
     this.claims = place === undefined ? [keyspaceOf(store)] : [place, keyspaceOf(store)]
     this.#options = options
-    this.#settings = { store, tokens, deleteSession, lifetime: { ttl, maxAge }, transport, onStoreError }
+    this.#settings = { store, tokens, deleteSession, maxSize: maxSize ?? Infinity, lifetime: { ttl, maxAge }, transport, onStoreError }
     this.#sharedTokens = secret === undefined ? undefined : new SharedTokens(tokens, secret)
   }
 
@@ -210,10 +210,10 @@ class TokenSessions<Data extends object = SessionData> implements SessionProvide
     return this.#settings.tokens.valid(token) ? this.#load(token, 'load()') : undefined
   }
 
-  /** Deletes a session and its data. `false` if there was none. */
+  /** Deletes a session and its data, also if it was renewed less than a minute ago. `false` if there was none. */
   async end (address: SessionAddress): Promise<boolean> {
     const { store } = this.#settings
-    const ended = await Promise.all(this.#idsAt(address, 'end()').map((id) => callStore(() => store.end(id), (ended) => ended)))
+    const ended = await Promise.all(this.#idsAt(address, 'end()').map((id) => endSession(store, id)))
     return ended.includes(true)
   }
 
@@ -316,14 +316,14 @@ class TokenSessions<Data extends object = SessionData> implements SessionProvide
 
   /** A session outside of a request: its user commits it. */
   #session (call: string, identity: Identity, record: SessionRecord): TokenSession<Data> {
-    const context = { route: call, request: undefined, reply: undefined, log: undefined, isConditional: true }
+    const context = { route: call, request: undefined, reply: undefined, log: undefined, canSendHeaders: true, isConditional: true }
     return new TokenSession<Data>(new SessionState({ ...this.#settings, onStoreError: 'fail' }, context).opened(identity, record))
   }
 
   async #load (token: string, call: string): Promise<TokenSession<Data> | undefined> {
     const id = idOf(token)
-    const record = await callStore(() => this.#settings.store.load(id), (record) => record)
-    return record && this.#session(call, { token, id }, record)
+    const found = await callStore(() => this.#settings.store.load(id), (found) => found)
+    return found === undefined || 'successor' in found ? undefined : this.#session(call, { token, id }, found)
   }
 
   /** The ids that a session may be found under: one, or one for each secret. None for a text that cannot be a token. */

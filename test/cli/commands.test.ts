@@ -7,6 +7,7 @@ import { Redis } from 'ioredis'
 import t from 'tap'
 import { redisStore, tokenSessions } from '../../lib/index.js'
 import { runCommand, runProcess, type RunOptions } from '../support/cli.js'
+import { recordOf } from '../support/records.js'
 import { stallingProxy } from '../support/stalling-proxy.js'
 import { redisForTest } from '../support/servers/require.js'
 
@@ -88,7 +89,7 @@ if (redis) {
       const token = await create({ subject: 'ada', ttl: 100, maxAge: null })
       await create({ name: 'order 7', shared: true })
       const { id } = (await users.info(token))!
-      const record = (await store.load(id))!
+      const record = (await recordOf(store, id))!
       const hard = ['-V', '-h', '--', '-y'].map(idLike)
       for (const id of hard) await store.create(id, record)
       const named = ['--name', 'order 7', '--secret-env']

@@ -2,8 +2,9 @@ import assert from 'node:assert/strict'
 import t from 'tap'
 import { tokenSessions, type TokenSession } from '../../lib/index.js'
 import { idOf } from '../../lib/token/tokens.js'
-import { expiring, noChange, races, timesLeft, type Data, type Lived } from '../support/expiring.js'
+import { expiring, races, timesLeft, type Data, type Lived } from '../support/expiring.js'
 import { inEachPlace } from '../support/places.js'
+import { change, recordOf } from '../support/records.js'
 
 const count = 10_000
 const ttl = 100
@@ -124,12 +125,12 @@ await inEachPlace(t, async (t, place) => {
       const id = idOf(token)
       let sum: number | undefined
       const lived = await around(n, id, async () => {
-        const result = await theirs.commit(id, { ...noChange, increment: new Map([['sum', 1]]) })
+        const result = await theirs.commit(id, change({ increment: new Map([['sum', 1]]) }))
         assert.equal(result.status, 'committed')
         sum = result.status === 'committed' ? result.increments[0] : undefined
       })
       outcomes.add(sum === 6 ? 'saved' : 'gone', lived)
-      const record = await store.load(id)
+      const record = await recordOf(store, id)
       const data = Object.fromEntries(record?.fields ?? [])
       if (sum === 1) assert.deepEqual([data, record?.expiresAt], [{ sum: '1' }, null], 'the new data has no expiry')
       else if (record?.fields.size !== 0) assert.deepEqual(data, { old: String(n), sum: '6' })

@@ -1,3 +1,4 @@
+import type { FastifyReply } from 'fastify'
 import type { MaybePromise } from '../../lib/util/maybe-promise.js'
 import type { AnyProvider, ErrorReplies, OpenContext, OpenSession, SessionOpener, SessionProvider } from '../../lib/core/provider.js'
 import { barrier, type Barrier } from './barrier.js'
@@ -95,7 +96,8 @@ export class CountingProvider<Exposed = unknown> implements SessionProvider<Expo
         return inner.close()
       }, () => {
         counted.closes++
-        counted.closedAfterReply = replyOver
+        // A stream of HTTP/2 is destroyed, and a reply finished, a moment before their events come.
+        counted.closedAfterReply = replyOver || isFinished(raw)
         for (const waiting of this.#waiting.splice(0)) waiting.open()
       }),
     }
@@ -115,4 +117,9 @@ export class CountingProvider<Exposed = unknown> implements SessionProvider<Expo
     if (result === undefined) return over()
     return result.finally(over)
   }
+}
+
+function isFinished (reply: FastifyReply['raw'] | undefined): boolean {
+  const { writableFinished, destroyed, stream } = (reply ?? {}) as { writableFinished?: boolean, destroyed?: boolean, stream?: { destroyed?: boolean } }
+  return writableFinished === true || destroyed === true || stream?.destroyed === true
 }

@@ -1,15 +1,11 @@
 import type { Test } from 'tap'
-import { tokenSessions, type CompleteStore, type CompleteTokenSessionOptions, type SessionChange, type SessionStore, type TokenManager } from '../../lib/index.js'
+import { tokenSessions, type CompleteStore, type CompleteTokenSessionOptions, type SessionStore, type TokenManager } from '../../lib/index.js'
 import { fakeClock } from './clock.js'
 import type { Place } from './places.js'
+import { change } from './records.js'
 import { SpyStore } from './spy-store.js'
 
 export type Data = Record<string, unknown>
-
-/** A change that changes nothing. */
-export const noChange: SessionChange = {
-  expect: new Map(), clear: false, set: new Map(), remove: [], increment: new Map(), expiresAt: undefined, ttl: undefined, subject: undefined, generation: undefined,
-}
 
 /** What a race saw: whether the session is known to have been there for the write; `undefined`: only the race can tell. */
 export type Lived = boolean | undefined
@@ -39,7 +35,7 @@ export interface Expiring extends Clock {
 
 /** Lets a session expire in so many milliseconds, by the store's own time, unless it is gone. */
 async function expireIn (store: SessionStore, id: string, ms: number): Promise<void> {
-  await store.commit(id, { ...noChange, expiresAt: Date.now() + ms })
+  await store.commit(id, change({ expiresAt: Date.now() + ms }))
 }
 
 /** Waits until the session's time is up: it is gone, or (with `deleteSession: false`) its data. */

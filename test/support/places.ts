@@ -22,14 +22,15 @@ export interface Place {
 /**
  * Runs a test in memory, on a real Redis and on a real Redis Cluster of three masters.
  * @param clock whether `Date` stands still but for `advance`
+ * @param timers whether intervals do so too
  */
 export async function inEachPlace (
-  t: Test, run: (t: Test, place: Place) => Promise<void>, { clock = true }: { clock?: boolean } = {}
+  t: Test, run: (t: Test, place: Place) => Promise<void>, { clock = true, timers = false }: { clock?: boolean, timers?: boolean } = {}
 ): Promise<void> {
   // Before the first subtest: tap ends a file's test once there is none left.
   const redis = await redisForTest(t)
   const cluster = await withServer(t, startRedisCluster)
-  const tick = clock ? fakeClock(t, ['Date']) : () => {}
+  const tick = clock ? fakeClock(t, timers ? ['Date', 'setInterval'] : ['Date']) : () => {}
   const store = memoryStore()
   await Promise.all([
     t.test('memory', (t) => run(t, {

@@ -1,6 +1,6 @@
 import type { SessionChange, SessionStore } from '../../lib/index.js'
 
-type Method = 'load' | 'create' | 'commit' | 'renew' | 'end'
+type Method = 'load' | 'create' | 'commit' | 'renew' | 'regenerate' | 'end'
 
 /** A store that passes every call on, remembers it, and fails where it is told to. */
 export class SpyStore implements SessionStore {
@@ -18,6 +18,7 @@ export class SpyStore implements SessionStore {
   load: SessionStore['load'] = (...args) => this.#pass('load', args, () => this.#store.load(...args))
   create: SessionStore['create'] = (...args) => this.#pass('create', args, () => this.#store.create(...args))
   commit: SessionStore['commit'] = (...args) => this.#pass('commit', args, () => this.#store.commit(...args))
+  regenerate: SessionStore['regenerate'] = (...args) => this.#pass('regenerate', args, () => this.#store.regenerate(...args))
   renew: SessionStore['renew'] = (...args) => this.#pass('renew', args, () => this.#store.renew(...args))
   end: SessionStore['end'] = (...args) => this.#pass('end', args, () => this.#store.end(...args))
   close (): void | Promise<void> { return this.#store.close() }

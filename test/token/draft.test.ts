@@ -119,7 +119,7 @@ class Writer {
     // A key that was added and deleted again, and that the store was not known to have, is left alone.
     for (const [key, value] of before) {
       const isSent = set.has(key) || remove.includes(key) || increment.has(key)
-      if (!isSent && !this.#model.has(key) && this.draft.storedText(key) === undefined) this.#model.set(key, value)
+      if (!isSent && !this.#model.has(key) && this.draft.base.get(key) === undefined) this.#model.set(key, value)
     }
   }
 

@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto'
 import t, { type Test } from 'tap'
 import { memoryStore, redisStore, type CommitOptions, type TokenSessionOptions } from '../../lib/index.js'
 import { fakeClock } from '../support/clock.js'
+import { inEachPlace } from '../support/places.js'
 import { redisPrefix } from '../support/redis-prefix.js'
 import { redisForTest } from '../support/servers/require.js'
 import { SpyStore } from '../support/spy-store.js'
@@ -240,7 +241,9 @@ t.test('Redis: the times to live on the server are those that the session says',
     const visitor = new Visitor(app)
     /** Seconds left, rounded up: of the data, and of the session that outlives it. */
     const left = async (): Promise<Array<number | null>> => {
-      const keys = (await client.keys(`${prefix}${deleteSession}:*`)).sort((a, b) => a.length - b.length)
+      const all = (await client.keys(`${prefix}${deleteSession}:*`)).sort((a, b) => a.length - b.length)
+      const descriptions = await Promise.all(all.map((key) => client.hget(key, '')))
+      const keys = all.filter((_, i) => descriptions[i]?.startsWith('renewed') !== true)
       const times = await Promise.all(keys.map((key) => client.pttl(key)))
       return times.map((ms) => ms === -1 ? null : Math.ceil(ms / 1000))
     }
@@ -314,4 +317,35 @@ t.test('expiresAt: what the cookie and the record of the same reply say', async 
   const left = Math.ceil((Date.parse(reply.json()) - before) / 1000)
   t.ok(left >= 600 && left <= 601, `${left} seconds`)
   t.strictSame(maxAgeOf(setCookies(reply)), [600])
+})
+
+t.test('deleteSession: false: maxAge is absolute for the data, also for those that come after the first have expired', async (t) => {
+  await inEachPlace(t, async (t, { connect, advance }) => {
+    const { app } = await tokenApp(t, { store: connect(), ttl: 600, maxAge: 1000, deleteSession: false }, (app) => {
+      app.get('/login', async (request) => { (await request.session).set('user', 'ada'); return 'in' })
+      app.get('/count', async (request) => (await request.session).increment('n'))
+      app.get('/', async (request) => (await request.session).get('user') ?? 'nobody')
+      app.get('/young', { config: { session: { maxAge: 60 } } }, async (request) => (await request.session).get('user') ?? 'nobody')
+      app.get('/young/login', { config: { session: { maxAge: 60 } } }, async (request) => { (await request.session).set('other', 1); return 'in' })
+    })
+    const visitor = new Visitor(app)
+    for (let life = 0; life < 3; life++) {
+      await visitor.get('/login')
+      for (let age = 300; age <= 900; age += 300) {
+        await advance(300_000)
+        t.equal((await visitor.get(life === 1 ? '/count' : '/')).statusCode, 200)
+        t.equal((await visitor.get('/')).body, 'ada', `life ${life}, after ${age} s`)
+        t.equal((await visitor.get('/young')).body, 'nobody', 'a route that allows less does not see them')
+      }
+      await advance(100_000)
+      t.equal((await visitor.get('/')).body, 'nobody', `life ${life}, after 1000 s`)
+    }
+    const { token } = visitor
+    await visitor.get('/login')
+    await advance(61_000)
+    await visitor.get('/young/login')
+    t.equal((await visitor.get('/')).body, 'nobody', 'a change by such a route replaces them')
+    t.equal((await visitor.get('/young')).body, 'nobody')
+    t.equal(visitor.token, token, 'in the same session')
+  })
 })

@@ -1,6 +1,7 @@
 import t from 'tap'
 import { getSession, memoryStore, tokenSessions, type TokenProvider, type TokenSession } from '../../lib/index.js'
 import { barrier } from '../support/barrier.js'
+import { change } from '../support/records.js'
 import { SpyStore } from '../support/spy-store.js'
 
 type Provider = TokenProvider<Record<string, unknown>>
@@ -129,17 +130,7 @@ t.test('a text that another writer has laid out otherwise is no change', async (
   const provider = tokenSessions({ store })
   const token = await getSession(provider, null, async (session) => { session.set('a', 1); await session.commit(); return session.token })
   const id = store.calls[0]?.args[0] as string
-  await store.commit(id, {
-    expect: new Map(),
-    clear: false,
-    set: new Map([['a', '{ "b" : [1, 2.0] }']]),
-    remove: [],
-    increment: new Map(),
-    expiresAt: undefined,
-    ttl: undefined,
-    subject: undefined,
-    generation: undefined,
-  })
+  await store.commit(id, change({ set: new Map([['a', '{ "b" : [1, 2.0] }']]) }))
   store.take()
   await getSession(provider, null, (session) => { t.strictSame(session.get('a'), { b: [1, 2] }) }, { token })
   t.strictSame(store.take(), ['load'])

@@ -14,9 +14,11 @@ const notFound: Find = () => -1
 const searchedKeys = 8
 
 /** The properties that few sessions have, kept apart so that the others stay small. */
-type Extra = Pick<SessionRecord, 'ttl' | 'maxAge' | 'deleteSession' | 'name' | 'generation' | 'subject'>
+type Extra = Pick<SessionRecord, 'ttl' | 'maxAge' | 'deleteSession' | 'name' | 'generation' | 'subject'> & { readonly dataSince: number | undefined }
 
-const noExtra: Extra = Object.freeze({ ttl: undefined, maxAge: undefined, deleteSession: true, name: undefined, generation: undefined, subject: undefined })
+const noExtra: Extra = Object.freeze({
+  ttl: undefined, maxAge: undefined, deleteSession: true, dataSince: undefined, name: undefined, generation: undefined, subject: undefined,
+})
 
 /** One session, laid out to be small. */
 export class Entry implements Link<Entry> {
@@ -65,16 +67,16 @@ export class Entry implements Link<Entry> {
   /** The record without its data. */
   get description (): Omit<SessionRecord, 'fields'> {
     const { createdAt, expiresAt } = this
-    const { ttl, maxAge, deleteSession, name, generation, subject } = this.extra ?? noExtra
-    return { createdAt, expiresAt: expiresAt === Infinity ? null : expiresAt, ttl, maxAge, deleteSession, name, generation, subject }
+    const { ttl, maxAge, deleteSession, dataSince = createdAt, name, generation, subject } = this.extra ?? noExtra
+    return { createdAt, expiresAt: expiresAt === Infinity ? null : expiresAt, ttl, maxAge, deleteSession, dataSince, name, generation, subject }
   }
 
   record (): SessionRecord {
     const fields = new Map<string, string>()
     for (let i = 0; i < this.fields.length; i += 2) fields.set(this.fields[i] as string, this.fields[i + 1] as string)
     const { createdAt, expiresAt } = this
-    const { ttl, maxAge, deleteSession, name, generation, subject } = this.extra ?? noExtra
-    return { fields, createdAt, expiresAt: expiresAt === Infinity ? null : expiresAt, ttl, maxAge, deleteSession, name, generation, subject }
+    const { ttl, maxAge, deleteSession, dataSince = createdAt, name, generation, subject } = this.extra ?? noExtra
+    return { fields, createdAt, expiresAt: expiresAt === Infinity ? null : expiresAt, ttl, maxAge, deleteSession, dataSince, name, generation, subject }
   }
 
   /** The keys that `apply` would write or remove. */
@@ -105,7 +107,9 @@ export class Entry implements Link<Entry> {
       }
       increments = sums
     }
+    const begins = this.extra?.deleteSession === false && (change.clear || this.fields.length === 0)
     this.#write(change, increments, change.clear ? notFound : find)
+    if (begins && change.dataSince !== undefined) this.extra = { ...this.extra ?? noExtra, dataSince: change.dataSince }
     if (change.expiresAt !== undefined) this.expiresAt = change.expiresAt ?? Infinity
     if (change.ttl !== undefined) this.extra = { ...this.extra ?? noExtra, ttl: change.ttl }
     if (change.subject !== undefined) this.extra = { ...this.extra ?? noExtra, subject: change.subject ?? undefined }
@@ -151,9 +155,9 @@ function search (fields: readonly string[], key: string): number {
   return -1
 }
 
-function extraOf ({ ttl, maxAge, deleteSession, name, generation, subject }: SessionRecord): Extra | undefined {
+function extraOf ({ ttl, maxAge, deleteSession, dataSince, name, generation, subject }: SessionRecord): Extra | undefined {
   if (deleteSession && (ttl ?? maxAge ?? name ?? generation ?? subject) === undefined && ttl !== null && maxAge !== null) return undefined
-  return { ttl, maxAge, deleteSession, name, generation, subject }
+  return { ttl, maxAge, deleteSession, dataSince, name, generation, subject }
 }
 
 function flatten (fields: ReadonlyMap<string, string>): string[] {

@@ -1,5 +1,6 @@
 import { LinkedList } from '../../util/linked-list.js'
-import type { CommitResult, CompleteStore, SessionChange, SessionRecord, SessionSummary, StoreEvent, StoreWatch } from '../store.js'
+import { successorLife } from '../contract-helpers.js'
+import type { CommitResult, CompleteStore, SessionChange, SessionRecord, SessionSummary, StoreEvent, StoreWatch, Successor } from '../store.js'
 import { Entry, ownCopy, SubjectIndex, Watchers } from './entry.js'
 import { checkOptions, wholeNumber, type Rule } from '../../util/option-rules.js'
 
@@ -67,6 +68,8 @@ class MemoryStore implements CompleteStore {
   readonly #entries = new LinkedList<Entry>()
   readonly #subjects = new SubjectIndex()
   readonly #watchers = new Watchers()
+  /** Of the ids that were given up, the longest ago first. */
+  readonly #successors = new Map<string, Successor & { readonly until: number }>()
   #timer: NodeJS.Timeout | undefined
   /** The shard that is being swept, and the rest of its entries. */
   #sweptShard = 0
@@ -80,9 +83,9 @@ class MemoryStore implements CompleteStore {
     return this.#entries.size >= this.#maxSessions
   }
 
-  load (id: string): SessionRecord | undefined {
+  load (id: string): SessionRecord | Successor | undefined {
     const entry = this.#live(id)
-    if (entry === undefined) return undefined
+    if (entry === undefined) return this.#successorOf(id)
     this.#use(entry)
     return entry.record()
   }
@@ -95,27 +98,37 @@ class MemoryStore implements CompleteStore {
 
   commit (id: string, change: SessionChange): CommitResult {
     const entry = this.#live(id)
-    if (entry === undefined || isOtherGeneration(entry, change.generation)) return missing
+    if (entry === undefined || isOtherGeneration(entry, change.generation)) return this.#missing(id)
     this.#use(entry)
     return this.#apply(entry, change)
   }
 
   renew (id: string, newId: string, change: SessionChange): CommitResult {
     const entry = this.#live(id)
-    if (entry === undefined || isOtherGeneration(entry, change.generation)) return missing
+    if (entry === undefined || isOtherGeneration(entry, change.generation)) return this.#missing(id)
     const result = this.#apply(entry, change)
     if (result.status === 'committed') {
       this.#watchers.notify(entry, { type: 'ended', renewed: true })
       this.#remove(entry)
+      this.#giveUp(entry.id, newId, 'renewed')
       entry.id = ownCopy(newId)
       this.#add(entry)
     }
     return result
   }
 
-  end (id: string, generation?: string): boolean {
+  regenerate (id: string, newId: string, record: SessionRecord): boolean {
+    if (this.#live(newId) !== undefined) return false
     const entry = this.#live(id)
-    if (entry === undefined || isOtherGeneration(entry, generation)) return false
+    if (entry !== undefined) this.#end(entry)
+    if (this.#successorOf(id) === undefined) this.#giveUp(ownCopy(id), newId, 'regenerated')
+    this.#add(new Entry(newId, record))
+    return true
+  }
+
+  end (id: string, generation?: string): boolean | Successor {
+    const entry = this.#live(id)
+    if (entry === undefined || isOtherGeneration(entry, generation)) return this.#successorOf(id) ?? false
     this.#end(entry)
     return true
   }
@@ -171,6 +184,27 @@ class MemoryStore implements CompleteStore {
     const entry = this.#shardOf(id).get(id)
     if (entry === undefined || !entry.expired(Date.now())) return entry
     return this.#expire(entry) ? undefined : entry
+  }
+
+  #successorOf (id: string): Successor | undefined {
+    const found = this.#successors.size === 0 ? undefined : this.#successors.get(id)
+    return found !== undefined && found.until > Date.now() ? { successor: found.successor, how: found.how } : undefined
+  }
+
+  #missing (id: string): CommitResult {
+    const successor = this.#successorOf(id)
+    return successor === undefined ? missing : { status: 'moved', ...successor }
+  }
+
+  /** Forgets the successors whose minute is over, and those that are too many. */
+  #giveUp (id: string, newId: string, how: Successor['how']): void {
+    const now = Date.now()
+    for (const [old, { until }] of this.#successors) {
+      if (until > now && this.#successors.size < this.#maxSessions) break
+      this.#successors.delete(old)
+    }
+    this.#successors.delete(id)
+    this.#successors.set(id, { successor: ownCopy(newId), how, until: now + successorLife })
   }
 
   #apply (entry: Entry, change: SessionChange): CommitResult {

@@ -1,6 +1,35 @@
+import { createHash } from 'node:crypto'
 import { deadlinesOf, type Deadlines } from '../../util/call-timeouts.js'
 import { OutcomeUnknownError, RecordError, StoreUnavailableError } from '../../errors.js'
-import type { Effect, Script } from './scripts.js'
+
+/** The effect of a command or script: after a write without a reply the outcome is unknown. */
+export type Effect = 'read' | 'write'
+
+/** A Lua script, with all that knows its arguments (ARGV) and its reply. */
+export interface Script<Args extends unknown[], Reply, Result> {
+  readonly text: string
+  /** The hash by which Redis knows the text. */
+  readonly sha: string
+  readonly effect: Effect
+  args (...args: Args): string[]
+  read (reply: Reply, ...args: Args): Result
+}
+
+/**
+ * Makes a script of a body in Lua.
+ *
+ * @param flags as in Redis's `#!lua flags=…`. The line itself makes Redis refuse a script as a whole, before its first write, when
+ * memory is full.
+ */
+export function script<Args extends unknown[], Reply, Result> (
+  flags: '' | 'no-writes' | 'allow-oom',
+  body: string,
+  args: (...args: Args) => string[],
+  read: (reply: Reply, ...args: Args) => Result
+): Script<Args, Reply, Result> {
+  const text = `#!lua${flags && ` flags=${flags}`}${body}`
+  return { text, sha: createHash('sha1').update(text).digest('hex'), effect: flags === 'no-writes' ? 'read' : 'write', args, read }
+}
 
 /** The commands that the store sends, as ioredis has them. */
 interface SharedCommands {

@@ -1,5 +1,5 @@
 import { RecordError } from '../../errors.js'
-import type { SessionRecord } from '../store.js'
+import type { SessionRecord, Successor } from '../store.js'
 
 /*
  * A session is a hash. Its field '' (no data key is empty) is the description: the version and the parts below, with a
@@ -8,6 +8,8 @@ import type { SessionRecord } from '../store.js'
  *
  * Times are milliseconds since the epoch. `-` stands for never and `=` for "the route's or the plugin's". Texts are
  * percent-encoded, so that they have no spaces; an empty text stands for `undefined`.
+ *
+ * An id that was given up has a hash with a successor in the place of the description: how it came about, and its id.
  */
 
 const version = '1'
@@ -23,6 +25,8 @@ const patterns = {
   maxAge: '[-=\\d]\\d*',
   /** 1: the session outlives its data. 2: it is watched. */
   flags: '[0-3]',
+  /** `=`: with the session. */
+  dataSince: '[=\\d]\\d*',
   name: '\\S*',
   generation: '\\S*',
   subject: '\\S*',
@@ -54,6 +58,19 @@ local function format (${luaParts})
 end
 `
 
+const successorPattern = /^(renewed|regenerated) (\S+)$/
+
+/** The Lua function that reads a successor in the place of a description. */
+export const luaSuccessor = `
+local function successorIn (description)
+  return string.match(description, '^(%l+) (%S+)$')
+end
+`
+
+export function formatSuccessor ({ how, successor }: Successor): string {
+  return `${how} ${successor}`
+}
+
 /** An entry in the index of a subject, as the session's description names it. */
 export interface IndexEntry {
   /** The subject, encoded. */
@@ -71,6 +88,7 @@ export function formatDescription (record: SessionRecord, entry: IndexEntry | un
     ttl: formatSeconds(record.ttl),
     maxAge: formatSeconds(record.maxAge),
     flags: record.deleteSession ? 0 : 1,
+    dataSince: record.dataSince === record.createdAt ? '=' : record.dataSince,
     name: encodeText(record.name),
     generation: encodeText(record.generation),
     subject: entry?.subject ?? '',
@@ -84,14 +102,17 @@ export function formatDescription (record: SessionRecord, entry: IndexEntry | un
  * Reads a whole hash; `undefined` if there is none.
  * @throws RecordError (`FST_SESSION_RECORD`)
  */
-export function parseHash (hash: Record<string, string>): SessionRecord | undefined {
+export function parseHash (hash: Record<string, string>): SessionRecord | Successor | undefined {
   const fields = new Map<string, string>()
   let description: string | undefined
   for (const key in hash) {
     if (key === '') description = hash[key]
     else fields.set(key, hash[key] as string)
   }
-  if (description !== undefined) return parseDescription(description, fields)
+  if (description !== undefined) {
+    const [, how, successor] = successorPattern.exec(description) ?? []
+    return successor === undefined ? parseDescription(description, fields) : { how: how as Successor['how'], successor }
+  }
   if (fields.size > 0) throw new RecordError('its description is missing')
   return undefined
 }
@@ -110,6 +131,7 @@ export function parseDescription (description: string, fields: Map<string, strin
     ttl: parseNumber(texts.ttl),
     maxAge: parseNumber(texts.maxAge),
     deleteSession: texts.flags === '0' || texts.flags === '2',
+    dataSince: Number(texts.dataSince === '=' ? texts.createdAt : texts.dataSince),
     name: decodeText(texts.name),
     generation: decodeText(texts.generation),
     subject: decodeText(texts.subject),

@@ -1,12 +1,12 @@
 import { RecordError } from '../../errors.js'
-import type { CommitResult, CompleteStore, SessionChange, SessionRecord, SessionSummary, StoreEvent, StoreWatch } from '../store.js'
+import type { CommitResult, CompleteStore, SessionChange, SessionRecord, SessionSummary, StoreEvent, StoreWatch, Successor } from '../store.js'
 import { slotOf } from '../contract-helpers.js'
 import { ChangeFeed } from './change-feed.js'
 import { RedisCommands, type RedisClient } from './commands.js'
 import { listIds } from './list-ids.js'
 import { redisStoreOptions, type RedisStoreOptions } from './options.js'
 import { encodeText, entryTagOf, parseDescription, parseHash, type IndexEntry } from './record-format.js'
-import { commitScript, createScript, describeScript, endScript, replaceScript, watchScript } from './scripts.js'
+import { commitScript, createScript, describeScript, endScript, regenerateScript, replaceScript, watchScript } from './scripts.js'
 import { SubjectIndex, type Member } from './subject-index.js'
 
 /**
@@ -52,10 +52,10 @@ class RedisStore implements CompleteStore {
     this.keyspace = `keys ${commands.keyPrefix}${prefix} of ${commands.address}`
   }
 
-  async load (id: string): Promise<SessionRecord | undefined> {
+  async load (id: string): Promise<SessionRecord | Successor | undefined> {
     const [key, dataKey] = this.#keys(id)
     const record = parseHash(await this.#commands.waitFor(this.#commands.client.hgetall(key), 'read'))
-    if (record?.deleteSession !== false) return record
+    if (record === undefined || 'successor' in record || record.deleteSession) return record
     record.fields = new Map(Object.entries(await this.#commands.waitFor(this.#commands.client.hgetall(dataKey), 'read')))
     if (record.fields.size === 0) record.expiresAt = null
     return record
@@ -82,7 +82,15 @@ class RedisStore implements CompleteStore {
     return this.#commit(id, newId, [...this.#keys(id), ...this.#keys(newId)], change)
   }
 
-  async end (id: string, generation?: string): Promise<boolean> {
+  async regenerate (id: string, newId: string, record: SessionRecord): Promise<boolean> {
+    const entry = await this.#addToIndex(newId, record)
+    const keys = [...this.#keys(id), ...this.#keys(newId)]
+    const { created, oldEntry } = await this.#commands.runScript(regenerateScript, keys, { how: 'regenerated', successor: newId }, record, entry)
+    await (created ? this.#subjects.remove(id, oldEntry) : this.#subjects.remove(newId, entry))
+    return created
+  }
+
+  async end (id: string, generation?: string): Promise<boolean | Successor> {
     const { ended, entry } = await this.#commands.runScript(endScript, this.#keys(id), generation)
     await this.#subjects.remove(id, entry)
     return ended
@@ -135,7 +143,7 @@ class RedisStore implements CompleteStore {
    * @param entry the index entry that was written for this commit
    */
   async #commit (id: string, newId: string, keys: string[], change: SessionChange, entry?: IndexEntry): Promise<CommitResult> {
-    const answer = await this.#commands.runScript(commitScript, keys, change, entry)
+    const answer = await this.#commands.runScript(commitScript, keys, change, entry, newId === id ? undefined : newId)
     if ('missingEntry' in answer) {
       await this.#subjects.remove(newId, entry)
       const { subject, expiresAt } = answer.missingEntry
@@ -152,7 +160,7 @@ class RedisStore implements CompleteStore {
     return subject === undefined ? undefined : this.#subjects.add(id, encodeText(subject), deleteSession ? expiresAt : null)
   }
 
-  /** True if the member's session exists and names this index entry, or cannot be read. */
+  /** True if the member's session exists and names this index entry, or cannot be read, or was renewed since it was listed. */
   async #isNamed ({ id, tag }: Member): Promise<boolean> {
     try {
       const description = await this.#description(id)

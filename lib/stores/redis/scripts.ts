@@ -1,20 +1,8 @@
-import { createHash } from 'node:crypto'
 import { RecordError } from '../../errors.js'
-import type { CommitResult, SessionChange, SessionRecord } from '../store.js'
-import { encodeText, formatDescription, formatSeconds, luaFormat, luaParts, type IndexEntry } from './record-format.js'
-
-/** The effect of a command or script: after a write without a reply the outcome is unknown. */
-export type Effect = 'read' | 'write'
-
-/** A Lua script, with all that knows its arguments (ARGV) and its reply. */
-export interface Script<Args extends unknown[], Reply, Result> {
-  readonly text: string
-  /** The hash by which Redis knows the text. */
-  readonly sha: string
-  readonly effect: Effect
-  args (...args: Args): string[]
-  read (reply: Reply, ...args: Args): Result
-}
+import { successorLife } from '../contract-helpers.js'
+import type { CommitResult, SessionChange, SessionRecord, Successor } from '../store.js'
+import { script } from './commands.js'
+import { encodeText, formatDescription, formatSeconds, formatSuccessor, luaFormat, luaParts, luaSuccessor, type IndexEntry } from './record-format.js'
 
 /** An integer in a reply: a string with the client's option `stringNumbers`. */
 type Int = number | string
@@ -26,22 +14,6 @@ export type EntryName = Pick<IndexEntry, 'subject' | 'tag'>
 export type CommitAnswer =
   | { readonly result: CommitResult, readonly obsoleteEntry?: EntryName | undefined }
   | { readonly missingEntry: { readonly subject: string, readonly expiresAt: number | null } }
-
-/**
- * Makes a script of a body in Lua.
- *
- * @param flags as in Redis's `#!lua flags=…`. The line itself makes Redis refuse a script as a whole, before its first write, when
- * memory is full.
- */
-export function script<Args extends unknown[], Reply, Result> (
-  flags: '' | 'no-writes' | 'allow-oom',
-  body: string,
-  args: (...args: Args) => string[],
-  read: (reply: Reply, ...args: Args) => Result
-): Script<Args, Reply, Result> {
-  const text = `#!lua${flags && ` flags=${flags}`}${body}`
-  return { text, sha: createHash('sha1').update(text).digest('hex'), effect: flags === 'no-writes' ? 'read' : 'write', args, read }
-}
 
 /**
  * Lua functions of all scripts that write. Redis does not undo the writes of a script that fails later: each command that the
@@ -79,6 +51,28 @@ for i = 4, #ARGV, 2 do redis.call('HSET', data, ARGV[i], ARGV[i + 1]) end
 if ARGV[2] ~= '-' then redis.call('PEXPIRE', data, ARGV[2]) end
 return 1
 `, recordArgs, (created: Int) => Number(created) === 1)
+
+/** KEYS: the old hashes, the new hashes. ARGV: the successor, then as of `createScript`. Answers 1 and the index entry of the old session. */
+export const regenerateScript = script('', `${luaFormat}${luaSuccessor}${luaAccess}
+if redis.call('EXISTS', KEYS[3]) == 1 then return { 0 } end
+local old = redis.pcall('HGET', KEYS[1], '')
+if type(old) ~= 'string' then old = '' end
+local ${luaParts} = parse(old)
+local data = ARGV[4] == '1' and KEYS[4] or KEYS[3]
+check('HSET', KEYS[1], '', '')
+check('PEXPIRE', KEYS[1], 1)
+if not successorIn(old) then
+  redis.call('UNLINK', KEYS[1], KEYS[2])
+  redis.call('HSET', KEYS[1], '', ARGV[1])
+  redis.call('PEXPIRE', KEYS[1], ${successorLife})
+  if watched then publish('["ended"]') end
+end
+redis.call('HSET', KEYS[3], '', ARGV[2])
+for i = 5, #ARGV, 2 do redis.call('HSET', data, ARGV[i], ARGV[i + 1]) end
+if ARGV[3] ~= '-' then redis.call('PEXPIRE', data, ARGV[3]) end
+return { 1, subject or '', entryTag or '' }
+`, (successor: Successor, record: SessionRecord, entry: IndexEntry | undefined) => [formatSuccessor(successor), ...recordArgs(record, entry)],
+([created, subject, tag]: [Int, string?, string?]) => ({ created: Number(created) === 1, oldEntry: entryName(subject, tag) }))
 
 /** Writes a session in the place of another, whose index entry it answers with. */
 export const replaceScript = script('', `${luaFormat}${luaAccess}
@@ -120,10 +114,13 @@ interface CommitHeader {
   /** Milliseconds until `expiresAt`. */
   timeLeft?: string | undefined
   ttl?: string | undefined
+  dataSince?: string | undefined
   clear?: true | undefined
   /** '': no subject from now on. */
   subject?: string | undefined
   generation?: string | undefined
+  /** The successor that the old id leads to, if this is a renewal. */
+  renewed?: string | undefined
   /** The index entry that was made for this commit. */
   entry?: IndexEntry | undefined
   /** The lengths of the lists that follow: keys and texts ('': absent), keys, keys and texts, keys and numbers. */
@@ -133,15 +130,17 @@ interface CommitHeader {
   increment?: number | undefined
 }
 
-function commitArgs (change: SessionChange, entry: IndexEntry | undefined): string[] {
-  const { expiresAt, ttl, clear, subject, generation, expect, remove, set, increment } = change
+function commitArgs (change: SessionChange, entry: IndexEntry | undefined, newId: string | undefined): string[] {
+  const { expiresAt, ttl, dataSince, clear, subject, generation, expect, remove, set, increment } = change
   const header: CommitHeader = {
     expiresAt: expiresAt === undefined ? undefined : String(expiresAt ?? '-'),
     timeLeft: typeof expiresAt === 'number' ? timeLeft(expiresAt) : undefined,
     ttl: ttl === undefined ? undefined : formatSeconds(ttl),
+    dataSince: dataSince === undefined ? undefined : String(dataSince),
     clear: clear || undefined,
     subject: subject === undefined ? undefined : encodeText(subject ?? undefined),
     generation: generation ? encodeText(generation) : undefined,
+    renewed: newId === undefined ? undefined : formatSuccessor({ how: 'renewed', successor: newId }),
     entry,
     expect: expect.size || undefined,
     remove: remove.length || undefined,
@@ -168,6 +167,7 @@ function readCommit (reply: CommitReply, change: SessionChange): CommitAnswer {
   switch (status) {
     case 'committed': return { result: { status, increments: reply.slice(1).map(Number) } }
     case 'missing': return { result: { status } }
+    case 'moved': return { result: { status, how: first as Successor['how'], successor: second } }
     case 'conflict': return { result: { status, current: new Map([...change.expect.keys()].map((key, i) => [key, reply[i + 1] as string || undefined])) } }
     case 'not-a-number': return { result: { status, key: first } }
     case 'index': return { missingEntry: { subject: first, expiresAt: second === '-' ? null : Number(second) } }
@@ -181,11 +181,14 @@ function readCommit (reply: CommitReply, change: SessionChange): CommitAnswer {
  * 'index', subject, time: nothing was written, since the session needs an entry in the index of this subject that lasts
  * until then. 'obsolete', reply, subject, tag: the reply counts, and this index entry can be removed.
  */
-export const commitScript = script('', `${luaFormat}${luaAccess}
+export const commitScript = script('', `${luaFormat}${luaSuccessor}${luaAccess}
 local description = redis.call('HGET', KEYS[1], '')
 if not description then return { 'missing' } end
 local ${luaParts} = parse(description)
-if not createdAt then return { 'damaged' } end
+if not createdAt then
+  local how, successor = successorIn(description)
+  return how and { 'moved', how, successor } or { 'damaged' }
+end
 local change = cjson.decode(ARGV[1])
 if change.generation and change.generation ~= generation then return { 'missing' } end
 
@@ -244,6 +247,10 @@ if change.expiresAt or outlivesData then
   check('PEXPIRE', data, 1)
   check('PERSIST', data)
 end
+if KEYS[3] then
+  check('RENAME', KEYS[1], KEYS[3])
+  check('PEXPIRE', KEYS[1], 1)
+end
 
 expiresAt = change.expiresAt or wasEmpty and '-' or expiresAt
 local message = watched and { 'changed', expiresAt }
@@ -251,6 +258,8 @@ local key, wasWatched = KEYS[1], watched
 if KEYS[3] then
   redis.call('RENAME', key, KEYS[3])
   if outlivesData and not wasEmpty then redis.call('RENAME', data, KEYS[4]) end
+  redis.call('HSET', key, '', change.renewed)
+  redis.call('PEXPIRE', key, ${successorLife})
   key, data = KEYS[3], outlivesData and KEYS[4] or KEYS[3]
   watched = false
 end
@@ -266,8 +275,10 @@ if message then
   for i = 1, #removed do message[#message + 1] = removed[i] end
   for i = 1, #written, 2 do message[#message + 1] = written[i] end
 end
-if change.expiresAt or change.ttl or wasEmpty or entryTag ~= oldTag or watched ~= wasWatched then
+local begins = outlivesData and (wasEmpty or change.clear) and change.dataSince
+if change.expiresAt or change.ttl or begins or wasEmpty or entryTag ~= oldTag or watched ~= wasWatched then
   ttl = change.ttl or ttl
+  dataSince = begins or dataSince
   redis.call('HSET', key, '', format(${luaParts}))
 end
 if change.expiresAt == '-' then
@@ -288,20 +299,27 @@ end
 return sums[2] and sums or 1
 `, commitArgs, readCommit)
 
-/** Ends a session, also a damaged one. A full Redis runs it: it frees memory. ARGV: the generation that it must have, '' for any. */
-export const endScript = script('allow-oom', `${luaFormat}${luaAccess}
+/** Ends a session, also a damaged one, or answers with its successor. A full Redis runs it: it frees memory. ARGV: the generation that it must have, '' for any. */
+export const endScript = script('allow-oom', `${luaFormat}${luaSuccessor}${luaAccess}
 local description = redis.pcall('HGET', KEYS[1], '')
-local ${luaParts} = parse(type(description) == 'string' and description or '')
+if type(description) ~= 'string' then description = '' end
+local how, successor = successorIn(description)
+if how then return { -1, how, successor } end
+local ${luaParts} = parse(description)
 if ARGV[1] ~= '' and ARGV[1] ~= generation then return { 0 } end
 local ended = redis.call('UNLINK', KEYS[1], KEYS[2])
 if watched then publish('["ended"]') end
 return { ended, subject or '', entryTag or '' }
-`, (generation: string | undefined) => [encodeText(generation)], ([ended, subject, tag]: [Int, string?, string?]) => ({ ended: Number(ended) > 0, entry: entryName(subject, tag) }))
+`, (generation: string | undefined) => [encodeText(generation)], ([ended, first, second]: [Int, string?, string?]) => ({
+  ended: Number(ended) < 0 ? { how: first, successor: second } as Successor : Number(ended) > 0,
+  entry: Number(ended) < 0 ? undefined : entryName(first, second),
+}))
 
 /** Answers with the description, '' if it is missing, and the number of data keys. */
-export const describeScript = script('no-writes', `${luaFormat}
+export const describeScript = script('no-writes', `${luaFormat}${luaSuccessor}
 local description = redis.call('HGET', KEYS[1], '')
 if not description then return redis.call('EXISTS', KEYS[1]) == 1 and { '', 0 } or {} end
+if successorIn(description) then return {} end
 local ${luaParts} = parse(description)
 return { description, outlivesData and redis.call('HLEN', KEYS[2]) or redis.call('HLEN', KEYS[1]) - 1 }
 `, () => [], ([description, size]: [string?, Int?]) => description === undefined ? undefined : { description, size: Number(size) })

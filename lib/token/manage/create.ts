@@ -5,7 +5,7 @@ import { checkOptions, show } from '../../util/option-rules.js'
 import { expiryAfterUse, lifetimeOf } from '../expiry.js'
 import { checkName, checkKey, checkValue } from '../values.js'
 import { newSessionRules, type NewSession } from '../options.js'
-import { createUnderToken } from '../persistence.js'
+import { createUnderToken, refuseLarge } from '../persistence.js'
 import type { Identity, SessionSettings } from '../session-state.js'
 import { idOf, newGeneration } from '../tokens.js'
 import { lookUp } from './list.js'
@@ -34,6 +34,7 @@ export async function createSession (
     requireInterface('subjects', settings.store, `${call} with a subject`)
   }
   const record = recordOf(settings, checked)
+  refuseLarge(settings, call, record.fields)
   const identity = shared ? await createShared(settings, name as string, record, tokensOf) : await createUnderToken(settings, record)
   if (identity === undefined) throw new SessionExistsError(show(name))
   return { identity, record }

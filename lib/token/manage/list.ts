@@ -66,7 +66,7 @@ export function infoOf (id: string, summary: SessionSummary, lifetime: Lifetime)
 /** Describes a session; loads its data only if the store cannot do without. */
 export function lookUp (store: SessionStore | ListingStore, id: string): MaybePromise<SessionSummary | undefined> {
   if ('describe' in store) return callStore(() => store.describe(id), (summary) => summary)
-  return callStore(() => store.load(id), (record) => record && { ...record, size: record.fields.size })
+  return callStore(() => store.load(id), (found) => found === undefined || 'successor' in found ? undefined : { ...found, size: found.fields.size })
 }
 
 /**
@@ -191,13 +191,28 @@ export function listSessions (settings: SessionSettings, options: ListingOptions
 export async function endSessions ({ store }: SessionSettings, filter: EndFilter): Promise<number> {
   const { subject, except, onProgress } = checkFilter('endAll()', filter, endRules)
   const kept = except === undefined ? [] : except instanceof TokenSession ? TokenSession.idsOf(except) : [idOf(except)]
+  for (const id of [...kept]) kept.push(...await successorsOf(store, id))
+  /** A session that was renewed since it was listed is ended under its new id; one that was regenerated, if it is the subject's still. */
+  async function end (id: string): Promise<boolean> {
+    if (kept.includes(id)) return false
+    const answer = await callStore(() => store.end(id), (answer) => answer)
+    if (typeof answer === 'boolean') return answer
+    const isOther = answer.how === 'regenerated' && subject !== undefined && (await lookUp(store, answer.successor))?.subject !== subject
+    return isOther ? false : end(answer.successor)
+  }
   let count = 0
   for await (const page of idsOf({ store }, subject, 'endAll()')) {
-    const ended = await Promise.all(page.map((id) => !kept.includes(id) && callStore(() => store.end(id), (ended) => ended)))
+    const ended = await Promise.all(page.map(end))
     count += ended.filter(Boolean).length
     onProgress?.(count)
   }
   return count
+}
+
+/** The ids that an id leads to, if it was given up. */
+async function successorsOf (store: SessionStore, id: string): Promise<string[]> {
+  const found = await callStore(() => store.load(id), (found) => found)
+  return found !== undefined && 'successor' in found ? [found.successor, ...await successorsOf(store, found.successor)] : []
 }
 
 export async function totalsOf (settings: SessionSettings, options: TotalsOptions): Promise<SessionTotals> {

@@ -1,12 +1,12 @@
 import { createReadStream } from 'node:fs'
 import type { Readable } from 'node:stream'
 import { checkOptions, oneOf, rules, type Rule } from '../../util/option-rules.js'
-import { OptionError, RestoreConflictError, RestoreFullError, RestoreLineError, RestoreTruncatedError, RestoreVersionError } from '../../errors.js'
+import { OptionError, RestoreConflictError, RestoreFullError, RestoreLineError, RestoreTruncatedError, RestoreVersionError, SessionTooLargeError } from '../../errors.js'
 import { requireInterface } from '../../stores/contract-helpers.js'
 import { lookUp } from './list.js'
 import { headerProblem, parseSession, readLines, trailerCount, type Line, type SavedSession } from './save-file.js'
 import type { SessionSettings } from '../session-state.js'
-import { callStore } from '../persistence.js'
+import { callStore, sizeOf } from '../persistence.js'
 
 /**
  * Options of `restore()`.
@@ -136,9 +136,12 @@ class Restoring {
     }
     this.#lines++
     const session = this.#end === undefined ? parseSession(value) : undefined
-    if (session !== undefined) this.#waiting.push({ ...session, line: number })
+    const { maxSize } = this.#settings
+    const size = session === undefined ? 0 : sizeOf(session.record.fields)
+    if (session !== undefined && size <= maxSize) this.#waiting.push({ ...session, line: number })
     else if (this.#options.onDamage === 'skip') this.count.damaged++
-    else throw new RestoreLineError(number)
+    else if (session === undefined) throw new RestoreLineError(number)
+    else throw new SessionTooLargeError(`line ${number} of the saved sessions`, size, maxSize)
   }
 
   async #write (): Promise<void> {

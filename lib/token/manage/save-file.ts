@@ -11,7 +11,7 @@ import { newGeneration } from '../tokens.js'
  * A file of saved sessions is lines of JSON (UTF-8, each ended by a line feed). The first says what it is, the last that
  * it is whole:
  *   {"format":"fastify-request-session","version":1,"savedAt":"2026-01-31T12:00:00.000Z"}
- *   {"id":…,"createdAt":…,"expiresAt":…,"ttl":…,"maxAge":…,"keep":…,"name":…,"shared":…,"subject":…,"data":{…}}
+ *   {"id":…,"createdAt":…,"expiresAt":…,"ttl":…,"maxAge":…,"keep":…,"dataSince":…,"name":…,"shared":…,"subject":…,"data":{…}}
  *   {"end":true,"sessions":1}
  * Times are milliseconds since the epoch, lives are seconds, null is never; what a session has not is left out. Ids are
  * hashes of tokens: such a file contains no valid token.
@@ -35,8 +35,19 @@ export function trailerLine (sessions: number): string {
 
 /** @throws RecordError (`FST_SESSION_RECORD`) if a value is not JSON */
 export function sessionLine (id: string, record: SessionRecord): string {
-  const { fields, createdAt, expiresAt, ttl, maxAge, deleteSession, name, subject } = record
-  const head = JSON.stringify({ id, createdAt, expiresAt, ttl, maxAge, keep: !deleteSession || undefined, name, shared: record.generation !== undefined || undefined, subject })
+  const { fields, createdAt, expiresAt, ttl, maxAge, deleteSession, dataSince, name, generation, subject } = record
+  const head = JSON.stringify({
+    id,
+    createdAt,
+    expiresAt,
+    ttl,
+    maxAge,
+    keep: !deleteSession || undefined,
+    dataSince: dataSince === createdAt ? undefined : dataSince,
+    name,
+    shared: generation !== undefined || undefined,
+    subject,
+  })
   const data = [...fields].map(([key, text]) => `${JSON.stringify(key)}:${jsonLine(key, text)}`)
   return `${head.slice(0, -1)},"data":{${data.join(',')}}}\n`
 }
@@ -65,9 +76,9 @@ export function trailerCount (line: unknown): number | undefined {
 /** The session of a line; `undefined` if it is damaged. */
 export function parseSession (line: unknown): SavedSession | undefined {
   if (!isObject(line)) return undefined
-  const { id, createdAt, expiresAt, ttl, maxAge, keep = false, name, shared = false, subject, data, ...rest } = line
+  const { id, createdAt, expiresAt, ttl, maxAge, keep = false, dataSince = createdAt, name, shared = false, subject, data, ...rest } = line
   const isWhole = typeof id === 'string' && /^[\w-]{43}$/.test(id) && isTime(createdAt) && (expiresAt === null || isTime(expiresAt)) &&
-    isLife(ttl) && isLife(maxAge) && typeof keep === 'boolean' && (name === undefined || isName(name)) && typeof shared === 'boolean' &&
+    isLife(ttl) && isLife(maxAge) && typeof keep === 'boolean' && isTime(dataSince) && (name === undefined || isName(name)) && typeof shared === 'boolean' &&
     (!shared || name !== undefined) && (subject === undefined || isName(subject)) && isObject(data) && Object.keys(rest).length === 0
   if (!isWhole) return undefined
   const fields = new Map<string, string>()
@@ -75,7 +86,7 @@ export function parseSession (line: unknown): SavedSession | undefined {
     if (key === '') return undefined
     fields.set(key, JSON.stringify(value))
   }
-  return { id, record: newRecord({ fields, createdAt, expiresAt, ttl, maxAge, deleteSession: !keep, name, generation: shared ? newGeneration() : undefined, subject }) }
+  return { id, record: newRecord({ fields, createdAt, expiresAt, ttl, maxAge, deleteSession: !keep, dataSince, name, generation: shared ? newGeneration() : undefined, subject }) }
 }
 
 function isTime (value: unknown): value is number {

@@ -118,8 +118,8 @@ async function * lines (
 /** `undefined`: there is no such session any more. `null`: it is damaged. */
 async function lineOf ({ store }: SessionSettings, id: string, onDamage: 'fail' | 'skip'): Promise<string | undefined | null> {
   try {
-    const record = await callStore(() => store.load(id), (record) => record)
-    return record && sessionLine(id, record)
+    const found = await callStore(() => store.load(id), (found) => found)
+    return found === undefined || 'successor' in found ? undefined : sessionLine(id, found)
   } catch (error) {
     if (onDamage === 'skip' && error instanceof RecordError) return null
     throw error

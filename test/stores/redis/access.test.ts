@@ -1,10 +1,11 @@
 import { Redis } from 'ioredis'
 import { randomUUID } from 'node:crypto'
 import t, { type Test } from 'tap'
-import { redisStore, type CompleteStore, type SessionChange, type SessionRecord, type StoreEvent } from '../../../lib/index.js'
+import { redisStore, type CompleteStore, type SessionRecord, type StoreEvent } from '../../../lib/index.js'
 import { barrier } from '../../support/barrier.js'
 import { fakeClock } from '../../support/clock.js'
 import { conformsOnRedis } from '../../support/conformance.js'
+import { change, record, recordOf } from '../../support/records.js'
 import { startRedis } from '../../support/servers/redis.js'
 import { withServer } from '../../support/servers/require.js'
 
@@ -30,28 +31,24 @@ if (server) {
   const admin = new Redis(server.url)
   t.teardown(() => { admin.disconnect() })
   const now = Date.now()
-  const record: SessionRecord = {
-    fields: new Map([['a', '1'], ['b', '1']]), createdAt: now, expiresAt: now + 600_000, ttl: undefined, maxAge: undefined, deleteSession: true, name: undefined, generation: undefined, subject: undefined,
-  }
-  const change: SessionChange = {
-    expect: new Map(), clear: false, set: new Map([['a', '2']]), remove: ['b'], increment: new Map(), expiresAt: now + 900_000, ttl: 7, subject: undefined, generation: undefined,
-  }
+  const stored = record({ fields: new Map([['a', '1'], ['b', '1']]), createdAt: now, expiresAt: now + 600_000 })
+  const work = change({ set: new Map([['a', '2']]), remove: ['b'], expiresAt: now + 900_000, ttl: 7 })
 
   await t.test('a user who may not publish: everything is written', async (t) => {
     const client = await userWith(t, admin, server.port, ['~*', '+@all', 'resetchannels'])
     const [store, watching] = [redisStore(client), redisStore(admin)]
     t.teardown(() => watching.close())
     for (const deleteSession of [true, false]) {
-      const [id, newId] = ['ab1', 'ab2'] as const
-      await store.create(id, { ...record, deleteSession })
+      const [id, newId] = deleteSession ? ['ab1', 'ab2'] as const : ['ab3', 'ab4'] as const
+      await store.create(id, { ...stored, deleteSession })
       await watching.watch(id, () => {})
-      t.match(await store.commit(id, change), { status: 'committed' })
-      t.match(await store.renew(id, newId, { ...change, set: new Map([['a', '3']]) }), { status: 'committed' })
-      t.equal(await store.load(id), undefined)
-      t.strictSame((await store.load(newId))?.fields, new Map([['a', '3']]))
+      t.match(await store.commit(id, work), { status: 'committed' })
+      t.match(await store.renew(id, newId, { ...work, set: new Map([['a', '3']]) }), { status: 'committed' })
+      t.strictSame(await store.load(id), { how: 'renewed', successor: newId })
+      t.strictSame((await recordOf(store, newId))?.fields, new Map([['a', '3']]))
       await watching.watch(newId, () => {})
-      await store.replace(newId, { ...record, deleteSession })
-      t.strictSame((await store.load(newId))?.fields, record.fields)
+      await store.replace(newId, { ...stored, deleteSession })
+      t.strictSame((await recordOf(store, newId))?.fields, stored.fields)
       t.equal(await store.end(newId), true)
       t.equal(await store.load(newId), undefined)
     }
@@ -61,9 +58,10 @@ if (server) {
     const owner = redisStore(admin)
     const steps: Array<(store: CompleteStore, id: string, one: SessionRecord) => Promise<unknown>> = [
       async (store, id, one) => store.create(`${id}new`, one),
-      async (store, id) => store.commit(id, change),
-      async (store, id) => store.commit(id, { ...change, clear: true, remove: [], expiresAt: null }),
-      async (store, id) => store.renew(id, `${id}new`, change),
+      async (store, id) => store.commit(id, work),
+      async (store, id) => store.commit(id, { ...work, clear: true, remove: [], expiresAt: null }),
+      async (store, id) => store.renew(id, `${id}new`, work),
+      async (store, id, one) => store.regenerate(id, `${id}new`, one),
       async (store, id, one) => store.replace(id, { ...one, fields: new Map([['c', '1']]) }),
       async (store, id) => store.end(id),
     ]
@@ -73,7 +71,7 @@ if (server) {
       for (const deleteSession of [true, false]) {
         for (const step of steps) {
           const id = `ab${randomUUID()}`
-          const one = { ...record, deleteSession }
+          const one = { ...stored, deleteSession }
           await owner.create(id, one)
           const failed = await step(store, id, one).then(() => false, () => true)
           if (!failed) continue
@@ -90,11 +88,11 @@ if (server) {
     t.teardown(() => store.close())
     const events: StoreEvent[] = []
     const over = barrier()
-    await store.create('abc', record)
+    await store.create('abc', stored)
     await store.watch('abc', (event) => { events.push(event); if (event.type === 'ended') over.open() })
-    await store.renew('abc', 'abd', { ...change, remove: [] })
+    await store.renew('abc', 'abd', { ...work, remove: [] })
     await over.opened
-    t.strictSame(events, [{ type: 'changed', keys: ['a'], expiresAt: change.expiresAt }, { type: 'ended', renewed: true }])
+    t.strictSame(events, [{ type: 'changed', keys: ['a'], expiresAt: work.expiresAt }, { type: 'ended', renewed: true }])
   })
 
   await t.test('the smallest ACL', async (t) => {

@@ -2,6 +2,7 @@ import { Redis } from 'ioredis'
 import t from 'tap'
 import { redisStore, type StoreEvent } from '../../../lib/index.js'
 import { barrier } from '../../support/barrier.js'
+import { record } from '../../support/records.js'
 import { startRedis } from '../../support/servers/redis.js'
 import { withServer } from '../../support/servers/require.js'
 
@@ -11,7 +12,7 @@ t.test('what other clients publish on the channel of a session is not taken for 
   const client = new Redis(server.url)
   const store = redisStore(client)
   t.teardown(() => { store.close(); client.disconnect() })
-  await store.create('abc', { fields: new Map(), createdAt: 1, expiresAt: null, ttl: undefined, maxAge: undefined, deleteSession: true, name: undefined, generation: undefined, subject: undefined })
+  await store.create('abc', record())
   const events: StoreEvent[] = []
   const over = barrier()
   await store.watch('abc', (event) => { events.push(event); if (event.type === 'ended') over.open() })

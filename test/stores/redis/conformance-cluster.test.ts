@@ -4,6 +4,7 @@ import t from 'tap'
 import { redisStore } from '../../../lib/index.js'
 import { fakeClock } from '../../support/clock.js'
 import { conforms } from '../../support/conformance.js'
+import { record } from '../../support/records.js'
 import { passTime } from '../../support/redis-time.js'
 import { startRedisCluster } from '../../support/servers/redis-cluster.js'
 import { withServer } from '../../support/servers/require.js'
@@ -28,8 +29,7 @@ if (cluster) {
 
   await t.test('the sessions are spread over all masters', async (t) => {
     const store = redisStore(client, { timeout: 30_000, prefix: 'spread:' })
-    const record = { fields: new Map<string, string>(), createdAt: Date.now(), expiresAt: null, ttl: undefined, maxAge: undefined, deleteSession: true, name: undefined, generation: undefined, subject: undefined }
-    await Promise.all(Array.from({ length: 600 }, () => store.create(randomBytes(32).toString('base64url'), record)))
+    await Promise.all(Array.from({ length: 600 }, () => store.create(randomBytes(32).toString('base64url'), record())))
     const keys = await Promise.all(client.nodes('master').map((node) => node.keys('spread:*')))
     // The mean is 200, and 256 slots spread a little unevenly: fewer than half of the mean is a fault, not chance.
     t.ok(keys.length === 3 && keys.every(({ length }) => length > 100), `sessions on each master: ${keys.map(({ length }) => length).join(', ')}`)

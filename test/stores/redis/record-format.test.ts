@@ -1,7 +1,8 @@
 import { Redis } from 'ioredis'
 import { randomUUID } from 'node:crypto'
 import t, { type Test } from 'tap'
-import { redisStore, type SessionRecord, type TokenSessionOptions } from '../../../lib/index.js'
+import { redisStore, type TokenSessionOptions } from '../../../lib/index.js'
+import { change, record } from '../../support/records.js'
 import { redisPrefix } from '../../support/redis-prefix.js'
 import { redisForTest } from '../../support/servers/require.js'
 import { setCookies, tokenApp, Visitor, type TokenApp } from '../../support/token-app.js'
@@ -124,27 +125,24 @@ t.test('the description in Redis: written and rewritten in the same format, by t
   })
   const description = async (id: string): Promise<string | null> => client.hget(`${prefix}{${id.charAt(0)}${id.charCodeAt(1) & 3}}${id}`, '')
   const expiresAt = Date.now() + 60_000
-  const plain: SessionRecord = {
-    fields: new Map([['a', '1']]), createdAt: 1000, expiresAt, ttl: undefined, maxAge: undefined, deleteSession: true, name: undefined, generation: undefined, subject: undefined,
-  }
-  const change = { expect: new Map(), clear: false, set: new Map(), remove: [], increment: new Map(), expiresAt: undefined, ttl: undefined, subject: undefined, generation: undefined }
+  const plain = record({ fields: new Map([['a', '1']]), createdAt: 1000, expiresAt })
 
   await store.create('aaa', plain)
-  t.equal(await description('aaa'), `1 1000 ${expiresAt} = = 0     `)
-  await store.commit('aaa', { ...change, set: new Map([['a', '2']]) })
-  t.equal(await description('aaa'), `1 1000 ${expiresAt} = = 0     `, 'a commit of data alone leaves it')
+  t.equal(await description('aaa'), `1 1000 ${expiresAt} = = 0 =     `)
+  await store.commit('aaa', change({ set: new Map([['a', '2']]) }))
+  t.equal(await description('aaa'), `1 1000 ${expiresAt} = = 0 =     `, 'a commit of data alone leaves it')
   await store.watch('aaa', () => {})
-  t.equal(await description('aaa'), `1 1000 ${expiresAt} = = 2     `)
-  await store.commit('aaa', { ...change, expiresAt: expiresAt + 5, ttl: 60 })
-  t.equal(await description('aaa'), `1 1000 ${expiresAt + 5} 60 = 2     `)
+  t.equal(await description('aaa'), `1 1000 ${expiresAt} = = 2 =     `)
+  await store.commit('aaa', change({ expiresAt: expiresAt + 5, ttl: 60 }))
+  t.equal(await description('aaa'), `1 1000 ${expiresAt + 5} 60 = 2 =     `)
   await store.replace('aaa', { ...plain, ttl: null, deleteSession: false })
-  t.equal(await description('aaa'), `1 1000 ${expiresAt} - = 3     `, 'it stays watched')
-  await store.renew('aaa', 'aab', { ...change, ttl: null })
-  t.equal(await description('aab'), `1 1000 ${expiresAt} - = 1     `, 'and is not under its new id')
+  t.equal(await description('aaa'), `1 1000 ${expiresAt} - = 3 =     `, 'it stays watched')
+  await store.renew('aaa', 'aab', change({ ttl: null }))
+  t.equal(await description('aab'), `1 1000 ${expiresAt} - = 1 =     `, 'and is not under its new id')
 
   await store.create('bbb', { ...plain, expiresAt: null, maxAge: 90, name: 'a b', generation: 'g', subject: 'ada ü' })
-  t.match(await description('bbb'), /^1 1000 - = 90 0 a%20b g ada%20%C3%BC [\w-]{13} -$/)
-  await store.commit('bbb', { ...change, subject: null })
-  t.equal(await description('bbb'), '1 1000 - = 90 0 a%20b g   ')
+  t.match(await description('bbb'), /^1 1000 - = 90 0 = a%20b g ada%20%C3%BC [\w-]{13} -$/)
+  await store.commit('bbb', change({ subject: null }))
+  t.equal(await description('bbb'), '1 1000 - = 90 0 = a%20b g   ')
   t.strictSame(await store.load('bbb'), { ...plain, expiresAt: null, maxAge: 90, name: 'a b', generation: 'g' })
 })
