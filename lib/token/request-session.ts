@@ -132,6 +132,7 @@ class RequestSession extends SessionState implements OpenSession<Promise<TokenSe
     const { identity, record, phase } = this
     const now = Date.now()
     if (identity === undefined || record === undefined || phase !== 'live' || record.expiresAt === null || record.expiresAt - now >= keptAliveWithin) return
+    if (!record.deleteSession && this.draft.base.size === 0) return // there is no data to keep
     const expiresAt = this.expiryAfterUse(now)
     if (expiresAt !== null && expiresAt <= record.expiresAt) return
     const change: SessionChange = { ...noChange, expiresAt, ttl: undefined, dataSince: undefined, subject: undefined, generation: record.generation }
