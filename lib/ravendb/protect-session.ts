@@ -58,12 +58,15 @@ function overrideSessionMembers (prototype: object): void {
     return this[kGuard].save(() => Reflect.apply(saveChanges, this, args) as Promise<void>)
   })
   // `store()` may get a range of ids from the server, with the store's executor.
-  overrideMethod<Guarded>(prototype, 'store', (store) => async function (...args) {
-    try {
-      await Reflect.apply(store, this, args)
-    } catch (error) {
-      throw this[kGuard].readError(error)
+  overrideMethod<Guarded>(prototype, 'store', (store) => function (...args) {
+    const translated = async (): Promise<void> => {
+      try {
+        await Reflect.apply(store, this, args)
+      } catch (error) {
+        throw this[kGuard].readError(error)
+      }
     }
+    return this[kGuard].track(translated())
   })
   overrideMethod<Guarded & IDocumentSession['advanced']>(prototype, 'incrementRequestCount', (increment) => function (...args) {
     try {
