@@ -1,14 +1,18 @@
+import { Readable } from 'node:stream'
+import { buffer } from 'node:stream/consumers'
 import { setImmediate } from 'node:timers/promises'
 import type { IDocumentSession, RavenCommand, RequestExecutor, SessionInfo } from 'ravendb'
 import type { Deadlines } from '../util/call-timeouts.js'
 import { DatabaseUnavailableError, OutcomeUnknownError, SessionClosedError } from '../errors.js'
-import { readAttachments } from './attachments.js'
 import { guardSending, Sending } from './guard-sending.js'
 import { readError, requestLimitError, saveError, type ErrorContext } from './translate-errors.js'
 import type { Access } from './session-members.js'
 
 /** Milliseconds: the longest timer of Node. */
 const longestTimeout = 2_147_483_647
+
+/** The field in which RavenDB's client keeps the contents of a save's attachments. */
+const attachmentsField = '_attachmentStreams'
 
 type ExecuteOptions = Parameters<RequestExecutor['execute']>[2]
 
@@ -195,4 +199,19 @@ function track<T> (call: Promise<T>, calls: Set<Promise<T>> | Set<Promise<unknow
   })
   calls.add(tracked)
   return tracked
+}
+
+/**
+ * Reads the attachments of a save that are streams, and rejects with the error of a source. The client would read them
+ * while it sends: it takes an error of a source for one of the server, which it then avoids, and sends nothing of a
+ * source to the second node that it tries. `undefined` when there is nothing to read.
+ */
+function readAttachments (command: RavenCommand<unknown>): Promise<void> | undefined {
+  const contents: unknown = Reflect.get(command, attachmentsField)
+  if (!(contents instanceof Set) || ![...contents].some((content) => content instanceof Readable)) return undefined
+  return Promise.all([...contents].map(readContent)).then((read) => { Reflect.set(command, attachmentsField, new Set(read)) })
+}
+
+function readContent (content: unknown): unknown {
+  return content instanceof Readable ? buffer(content) : content
 }
