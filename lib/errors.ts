@@ -108,6 +108,11 @@ function causeOf (problem: string, options?: ErrorOptions): ErrorOptions {
   return { cause: cause instanceof Error && cause.message === problem ? cause : new Error(problem, options) }
 }
 
+/** Keeps the driver's own error as the cause, since apps look at its code. */
+function causeFrom (problem: string, options?: ErrorOptions): ErrorOptions {
+  return options?.cause instanceof Error ? options : causeOf(problem, options)
+}
+
 /** At commit a document or compare-exchange value had been changed by another request meanwhile. Nothing was saved. The cause is kept. */
 export const DocumentConflictError = createError<[route: string, options?: ErrorOptions]>(
   'FST_SESSION_CONFLICT',
@@ -119,12 +124,17 @@ export const DatabaseMissingError = createError<[database: string, route: string
 
 /**
  * The database is down, restarting, has no connection to spare, or met a transient conflict. Nothing was saved, and the
- * same request may work in a moment: the reply says so with `Retry-After`. The cause is kept.
+ * same request may work in a moment: the reply says so with `Retry-After`. The `cause` is the driver's error.
  */
-export class DatabaseUnavailableError extends createError<[what: string, options?: ErrorOptions]>(
-  'FST_SESSION_DATABASE_UNAVAILABLE', 'The database is unavailable: %s', 503) {
+export class DatabaseUnavailableError extends createError<[options: ErrorOptions]>(
+  'FST_SESSION_DATABASE_UNAVAILABLE', 'The database is unavailable. Try again in a moment.', 503) {
   /** Fastify sends them with the error. `retry-after` is in seconds. */
   readonly headers = { 'retry-after': '1' }
+
+  /** @param problem for the log: it becomes the cause where there is no error of the driver */
+  constructor (problem: string, options?: ErrorOptions) {
+    super(causeFrom(problem, options))
+  }
 }
 
 /** The session made more requests to the server than its client allows. The cause is kept. */
@@ -132,13 +142,27 @@ export const RequestLimitError = createError<[route: string, limit: number, opti
   'FST_SESSION_REQUEST_LIMIT',
   '%s makes more than %d requests to the database in one session. Load several documents at once, or raise conventions.maxNumberOfRequestsPerSession.')
 
-/** The database refused to open the session: it does not exist, the credentials are wrong. The cause is kept. */
-export const OpenError = createError<[what: string, options?: ErrorOptions]>(
-  'FST_SESSION_OPEN', 'The session could not be opened: %s', 500)
+/** The database refused to open the session: it does not exist, the credentials are wrong. The `cause` is the driver's error. */
+export class OpenError extends createError<[options: ErrorOptions]>(
+  'FST_SESSION_OPEN', 'The session could not be opened.', 500) {
+  /** @param problem for the log: it becomes the cause where there is no error of the driver */
+  constructor (problem: string, options?: ErrorOptions) {
+    super(causeFrom(problem, options))
+  }
+}
 
-/** The commit was refused. Nothing was kept. The cause is kept. */
-export const CommitError = createError<[what: string, options?: ErrorOptions]>(
-  'FST_SESSION_COMMIT', 'The changes were not saved: %s', 500)
+/** The commit was refused. Nothing was kept. The `cause` is the driver's error, or says why. */
+export class CommitError extends createError<[options: ErrorOptions]>(
+  'FST_SESSION_COMMIT', 'The changes were not saved.', 500) {
+  /** @param problem for the log: it becomes the cause where there is no error of the driver */
+  constructor (problem: string, options?: ErrorOptions) {
+    super(causeFrom(problem, options))
+  }
+}
+
+/** A query's parameter holds what the driver cannot send: a function, a node, or lists and maps that are circular or nested too deep. Nothing was sent. */
+export const ParameterError = createError<[name: string, problem: string]>(
+  'FST_SESSION_PARAMETER', 'The parameter %s cannot be sent to the database: %s.', 500, TypeError)
 
 /** The handler committed by itself what is to be rolled back now: that is kept. */
 export const AlreadyCommittedError = createError<[]>(
