@@ -1,197 +1,198 @@
-import createError from '@fastify/error'
+import createError, { type FastifyErrorConstructor } from '@fastify/error'
 
-/** An option of the plugin, a provider, a store, a transport or a route is unknown or has a value that is not allowed. Thrown at boot. */
-export const OptionError = createError<[where: string, problem: string]>(
+/**
+ * Codes of all errors of this package, as `error.code`. Thrown errors are values of `errors`, made with `@fastify/error`.
+ *
+ * @example
+ * ```ts
+ * import Fastify, { type FastifyError } from 'fastify'
+ * import requestSession, { type SessionErrorCode } from 'fastify-request-session'
+ *
+ * const app = Fastify()
+ * await app.register(requestSession)
+ * app.setErrorHandler<FastifyError>((error, request, reply) => {
+ *   switch (error.code as SessionErrorCode) {
+ *     case 'FST_SESSION_CONFLICT':
+ *     case 'FST_SESSION_GONE': return reply.code(409).send({ message: 'This page is out of date. Load it again.' })
+ *     case 'FST_SESSION_STORE_UNAVAILABLE': return reply.code(503).send({ message: 'Try again in a moment.' })
+ *     default: return reply.send(error)
+ *   }
+ * })
+ * ```
+ */
+export type SessionErrorCode = InstanceType<SessionErrors[keyof SessionErrors]>['code']
+
+type SessionErrors = typeof import('./errors.js')
+
+/** Makes an error class. The types of its arguments are given first, so that the code can be inferred as a literal. */
+function errorWith<Args extends unknown[]> () {
+  return <Code extends string>(code: Code, message: string, statusCode?: number, Base?: ErrorConstructor): FastifyErrorConstructor<{ code: Code }, Args> =>
+    createError<Code, Args>(code, message, statusCode, Base)
+}
+
+/** An option of the plugin, a provider, a store, a transport or a route is unknown or has a wrong value. Thrown at boot. */
+export const OptionError = errorWith<[where: string, problem: string]>()(
   'FST_SESSION_OPTION', '%s: %s', 500, TypeError)
 
-/** The session was used after its end: the reply is out, the client has left, or the handler timed out. */
-export const SessionClosedError = createError<[name: string, route: string]>(
+/** The session was used after its end: after the reply, after the client had left, or after the handler's timeout. */
+export const SessionClosedError = errorWith<[name: string, route: string]>()(
   'FST_SESSION_CLOSED',
   '%s of %s was used after its end. Await all work before the handler returns, or use getSession() for work that outlives the reply.')
 
-/** The route's config refuses this session (`config: { session: false }`), yet the route used it. */
-export const SessionRefusedError = createError<[name: string, route: string]>(
+/** The route used a session that its config refuses (`config: { session: false }`). */
+export const SessionRefusedError = errorWith<[name: string, route: string]>()(
   'FST_SESSION_REFUSED', '%s must not be used by %s: its route config says false.')
 
-/** A hook or route that was defined before the plugin was loaded used the session: nothing would settle it. */
-export const TooEarlyError = createError<[name: string, route: string]>(
+/** A hook or route that was defined before the plugin was loaded used the session: no hook would settle it. */
+export const TooEarlyError = errorWith<[name: string, route: string]>()(
   'FST_SESSION_TOO_EARLY',
   '%s was used by %s, in a hook or route that was defined before the plugin was loaded. Write `await app.register(requestSession)` first, or define them in a plugin registered after it.')
 
 /** A token session was used synchronously before it was loaded. */
-export const SessionNotLoadedError = createError<[method: string]>(
+export const SessionNotLoadedError = errorWith<[method: string]>()(
   'FST_SESSION_NOT_LOADED',
   'The session is not loaded yet, so that %s cannot answer. Write `const session = await request.session`, or load it before the handler with `load: \'onRequest\'`.')
 
-/** The session was ended earlier in the same request by `end()`. */
-export const SessionEndedError = createError<[]>(
+/** The session was used after `end()` in the same request. */
+export const SessionEndedError = errorWith<[]>()(
   'FST_SESSION_ENDED', 'The session was ended by end() and can be used no more in this request.')
 
-/** At commit the session was no longer in the store: ended by another request, renewed or expired. Nothing was written. */
-export const SessionGoneError = createError<[route: string]>(
+/** The session was missing from the store at commit: ended by another request, renewed or expired. Nothing was written. */
+export const SessionGoneError = errorWith<[route: string]>()(
   'FST_SESSION_GONE',
   'The session of %s was ended, renewed or has expired while the request ran: its changes were not saved.', 409)
 
-/** `update()` met a newer value each time it tried. Nothing was written. */
-export const UpdateConflictError = createError<[key: string, tries: number]>(
+/** Each try of `update()` met a newer value. Nothing was written. */
+export const UpdateConflictError = errorWith<[key: string, tries: number]>()(
   'FST_SESSION_UPDATE_CONFLICT', 'update() of the session key %s met a newer value in each of %d tries: nothing was saved.', 503)
 
 /** A session key is not a non-empty, well-formed string. */
-export const KeyError = createError<[key: string]>(
+export const KeyError = errorWith<[key: string]>()(
   'FST_SESSION_KEY', 'A session key is a non-empty, well-formed string; got %s.', 500, TypeError)
 
 /** A session value holds something that JSON cannot. Nothing was changed. */
-export const ValueError = createError<[key: string, problem: string]>(
+export const ValueError = errorWith<[key: string, problem: string]>()(
   'FST_SESSION_VALUE', 'The value for the session key %s cannot be stored: %s', 500, TypeError)
 
 /** A property was assigned to a session, which would be lost: `session.user = …`. */
-export const PropertyError = createError<[name: string]>(
+export const PropertyError = errorWith<[name: string]>()(
   'FST_SESSION_PROPERTY', 'A session keeps no property %s: write session.set(key, value).', 500, TypeError)
 
-/** `increment()` met a value that is not a whole number, or would leave the range that JavaScript counts exactly. Nothing was changed. */
-export const NotANumberError = createError<[key: string, problem: string]>(
+/** `increment()` met a value that is not a whole number, or its sum is no safe integer. Nothing was changed. */
+export const NotANumberError = errorWith<[key: string, problem: string]>()(
   'FST_SESSION_NOT_A_NUMBER', 'The session key %s cannot be incremented: %s', 500, TypeError)
 
 /** A session's name or subject is not a non-empty, well-formed text of at most 256 characters, or a shared session has no name. */
-export const NameError = createError<[what: string, problem: string]>(
+export const NameError = errorWith<[what: string, problem: string]>()(
   'FST_SESSION_NAME', '%s: %s', 400, TypeError)
 
-/** Shared sessions need the app's secret, which their tokens follow from. */
-export const NoSecretError = createError<[call: string]>(
+/** A shared session was asked for without `tokenSessions({ secret })`, from which its token is derived. */
+export const NoSecretError = errorWith<[call: string]>()(
   'FST_SESSION_NO_SECRET', '%s needs tokenSessions({ secret }): the token of a shared session follows from its name under it.')
 
-/** A shared session of this name exists already: it can be opened. */
-export const SessionExistsError = createError<[name: string]>(
+/** A shared session of this name exists already. It can be opened instead. */
+export const SessionExistsError = errorWith<[name: string]>()(
   'FST_SESSION_EXISTS', 'A shared session named %s exists already. Open it, or end it first.', 409)
 
-/** The store implements only a part of what this call needs. */
-export const StoreLacksError = createError<[call: string, what: string, methods: string]>(
+/** The store does not implement an optional interface that this call needs. */
+export const StoreLacksError = errorWith<[call: string, what: string, methods: string]>()(
   'FST_SESSION_STORE_LACKS', '%s needs a store that can %s; this one has no %s().')
 
-/** A shared session's token follows from its name, so that it cannot be renewed. */
-export const SharedTokenError = createError<[]>(
+/** The token of a shared session is derived from its name, so it cannot be renewed. */
+export const SharedTokenError = errorWith<[]>()(
   'FST_SESSION_SHARED_TOKEN', 'The token of a shared session follows from its name and cannot be renewed.')
 
 /**
- * The store did not answer, refused the command, or answered too late. Fastify sends the message to the client, so it is
- * always the same: what happened is the `cause`, which Fastify's logger prints with the error.
+ * An error whose message is for everybody, since Fastify sends it to the client. The events at the server are in `cause` and in
+ * `problem`, which loggers print and replies do not have.
  */
-export class StoreUnavailableError extends createError<[options: ErrorOptions]>(
-  'FST_SESSION_STORE_UNAVAILABLE', 'The session store is unavailable. Try again in a moment.', 503) {
-  /** @param problem for the log: it becomes the cause, unless the given cause says the same */
+const withProblem = <Code extends string>(code: Code, message: string, statusCode = 503) => class extends errorWith<[options: ErrorOptions]>()(code, message, statusCode) {
+  /** The event at the server, if the cause does not say it. Not for clients. */
+  readonly problem: string | undefined
+
+  /** @param problem the event; without an error as its cause it becomes that: loggers leave out any other */
   constructor (problem: string, options?: ErrorOptions) {
-    super(causeOf(problem, options))
+    const given = options?.cause
+    const cause = given instanceof Error ? given : new Error(problem, options)
+    super({ cause })
+    this.problem = cause.message === problem ? undefined : problem
   }
 }
 
-/** A stored record could not be understood: damaged, or written by another version. It is left as it is. The `cause` says why. */
-export class RecordError extends createError<[options: ErrorOptions]>(
-  'FST_SESSION_RECORD', 'A stored session cannot be read: it is damaged, or was written by another version. It was left as it is.', 503) {
-  /** @param problem for the log: it becomes the cause */
-  constructor (problem: string, options?: ErrorOptions) {
-    super(causeOf(problem, options))
-  }
-}
+/** The store gave no answer in time, or refused the command. Keeps the cause. */
+export class StoreUnavailableError extends withProblem(
+  'FST_SESSION_STORE_UNAVAILABLE', 'The session store is unavailable. Try again in a moment.') {}
 
-/** The answer to a commit was lost: it may or may not have been applied. The `cause` says why. */
-export class OutcomeUnknownError extends createError<[options: ErrorOptions]>(
-  'FST_SESSION_OUTCOME_UNKNOWN', 'It is unknown whether the changes were saved. Look before you try again.', 503) {
-  /** @param problem for the log: it becomes the cause, unless the given cause says the same */
-  constructor (problem: string, options?: ErrorOptions) {
-    super(causeOf(problem, options))
-  }
-}
+/** A stored record is damaged or was written by another version. It is left as it is. Keeps the cause. */
+export class RecordError extends withProblem(
+  'FST_SESSION_RECORD', 'A stored session cannot be read: it is damaged, or was written by another version. It was left as it is.') {}
 
-/** The cause of an error with a fixed message. It is always an error: loggers leave out a cause that is not. */
-function causeOf (problem: string, options?: ErrorOptions): ErrorOptions {
-  const cause = options?.cause
-  return { cause: cause instanceof Error && cause.message === problem ? cause : new Error(problem, options) }
-}
+/** The answer to a commit was lost: the commit may or may not have been applied. Keeps the cause. */
+export class OutcomeUnknownError extends withProblem(
+  'FST_SESSION_OUTCOME_UNKNOWN', 'It is unknown whether the changes were saved. Look before you try again.') {}
 
-/** Keeps the driver's own error as the cause, since apps look at its code. */
-function causeFrom (problem: string, options?: ErrorOptions): ErrorOptions {
-  return options?.cause instanceof Error ? options : causeOf(problem, options)
-}
-
-/** At commit a document or compare-exchange value had been changed by another request meanwhile. Nothing was saved. The cause is kept. */
-export const DocumentConflictError = createError<[route: string, options?: ErrorOptions]>(
+/** A document or compare-exchange value was changed by another request before the commit. Nothing was saved. Keeps the cause. */
+export const DocumentConflictError = errorWith<[route: string, options?: ErrorOptions]>()(
   'FST_SESSION_CONFLICT',
   'The changes of %s conflict with what was saved meanwhile, and were not saved. Load it again, and try again or let the user choose.', 409)
 
-/** The database does not exist on the server. The cause is kept. */
-export const DatabaseMissingError = createError<[database: string, route: string, options?: ErrorOptions]>(
+/** The database does not exist on the server. Keeps the cause. */
+export const DatabaseMissingError = errorWith<[database: string, route: string, options?: ErrorOptions]>()(
   'FST_SESSION_DATABASE_MISSING', 'There is no database \'%s\' on the server, which %s uses. Create it, or correct its name in the options.')
 
 /**
- * The database is down, restarting, has no connection to spare, or met a transient conflict. Nothing was saved, and the
- * same request may work in a moment: the reply says so with `Retry-After`. The `cause` is the driver's error.
+ * The database is down, restarting, has no connection to spare, or met a transient conflict. Nothing was saved. The same
+ * request may work in a moment, which the reply says with `Retry-After`. Keeps the cause.
  */
-export class DatabaseUnavailableError extends createError<[options: ErrorOptions]>(
-  'FST_SESSION_DATABASE_UNAVAILABLE', 'The database is unavailable. Try again in a moment.', 503) {
-  /** Fastify sends them with the error. `retry-after` is in seconds. */
+export class DatabaseUnavailableError extends withProblem(
+  'FST_SESSION_DATABASE_UNAVAILABLE', 'The database is unavailable. Try again in a moment.') {
+  /** Headers that Fastify sends with the error. `retry-after` is in seconds. */
   readonly headers = { 'retry-after': '1' }
-
-  /** @param problem for the log: it becomes the cause where there is no error of the driver */
-  constructor (problem: string, options?: ErrorOptions) {
-    super(causeFrom(problem, options))
-  }
 }
 
-/** The session made more requests to the server than its client allows. The cause is kept. */
-export const RequestLimitError = createError<[route: string, limit: number, options?: ErrorOptions]>(
+/** The session made more requests to the server than its client allows. Keeps the cause. */
+export const RequestLimitError = errorWith<[route: string, limit: number, options?: ErrorOptions]>()(
   'FST_SESSION_REQUEST_LIMIT',
   '%s makes more than %d requests to the database in one session. Load several documents at once, or raise conventions.maxNumberOfRequestsPerSession.')
 
-/** The database refused to open the session: it does not exist, the credentials are wrong. The `cause` is the driver's error. */
-export class OpenError extends createError<[options: ErrorOptions]>(
-  'FST_SESSION_OPEN', 'The session could not be opened.', 500) {
-  /** @param problem for the log: it becomes the cause where there is no error of the driver */
-  constructor (problem: string, options?: ErrorOptions) {
-    super(causeFrom(problem, options))
-  }
-}
+/** The database refused to open the session, because it does not exist or the credentials are wrong. Keeps the cause. */
+export class OpenError extends withProblem('FST_SESSION_OPEN', 'The session could not be opened.', 500) {}
 
-/** The commit was refused. Nothing was kept. The `cause` is the driver's error, or says why. */
-export class CommitError extends createError<[options: ErrorOptions]>(
-  'FST_SESSION_COMMIT', 'The changes were not saved.', 500) {
-  /** @param problem for the log: it becomes the cause where there is no error of the driver */
-  constructor (problem: string, options?: ErrorOptions) {
-    super(causeFrom(problem, options))
-  }
-}
+/** The database refused the commit. Nothing was kept. Keeps the cause, or says why in it. */
+export class CommitError extends withProblem('FST_SESSION_COMMIT', 'The changes were not saved.', 500) {}
 
-/** A query's parameter holds what the driver cannot send: a function, a node, or lists and maps that are circular or nested too deep. Nothing was sent. */
-export const ParameterError = createError<[name: string, problem: string]>(
+/** A query's parameter cannot be sent: it holds a function or a node, is circular, or is nested too deep. Nothing was sent. */
+export const ParameterError = errorWith<[name: string, problem: string]>()(
   'FST_SESSION_PARAMETER', 'The parameter %s cannot be sent to the database: %s.', 500, TypeError)
 
-/** The handler committed by itself what is to be rolled back now: that is kept. */
-export const AlreadyCommittedError = createError<[]>(
+/** The handler committed the transaction itself, so the rollback that is due now cannot undo it. */
+export const AlreadyCommittedError = errorWith<[]>()(
   'FST_SESSION_ALREADY_COMMITTED', 'The handler has committed the transaction itself: it cannot be rolled back.')
 
-/** What is to be restored is no file of saved sessions, or one of another version. Nothing was restored. */
-export const RestoreVersionError = createError<[problem: string]>(
+/** The input of `restore()` is no file of saved sessions, or one of another version. Nothing was restored. */
+export const RestoreVersionError = errorWith<[problem: string]>()(
   'FST_SESSION_RESTORE_VERSION', 'The sessions cannot be restored: %s.')
 
-/** A line of a file of saved sessions is damaged. Its `result` says what was restored before. */
-export const RestoreLineError = createError<[line: number]>(
+/** A line of a file of saved sessions is damaged. Its `result` has the counts of the sessions restored before. */
+export const RestoreLineError = errorWith<[line: number]>()(
   'FST_SESSION_RESTORE_LINE', 'Line %d of the saved sessions is damaged. Restore with onDamage: \'skip\' to leave such lines out.')
 
-/** A file of saved sessions ends too early. Its `result` says what was restored. */
-export const RestoreTruncatedError = createError<[problem: string]>(
+/** A file of saved sessions ends too early. Its `result` has the counts of the restored sessions. */
+export const RestoreTruncatedError = errorWith<[problem: string]>()(
   'FST_SESSION_RESTORE_TRUNCATED', 'The saved sessions are not whole: %s.')
 
-/** A session that is to be restored exists already. Its `result` says what was restored besides. */
-export const RestoreConflictError = createError<[line: number]>(
+/** A session to restore exists already. Its `result` has the counts of the sessions restored besides. */
+export const RestoreConflictError = errorWith<[line: number]>()(
   'FST_SESSION_RESTORE_CONFLICT', 'The session of line %d exists already. Restore with onConflict: \'skip\' or \'replace\'.', 409)
 
-/** The store could take a session only by dropping another. Its `result` says what was restored before. */
-export const RestoreFullError = createError<[line: number]>(
+/** The store could take a restored session only by dropping another. Its `result` has the counts of the sessions restored before. */
+export const RestoreFullError = errorWith<[line: number]>()(
   'FST_SESSION_RESTORE_FULL', 'The store is full: it could take the session of line %d only by dropping another. Give memoryStore() a larger maxSessions.', 507)
 
-/** The operator's command needs a driver that is not installed. The cause is kept. */
-export const DriverMissingError = createError<[driver: string, command: string, options?: ErrorOptions]>(
+/** The operator's command needs a driver that is not installed. Keeps the cause. */
+export const DriverMissingError = errorWith<[driver: string, command: string, options?: ErrorOptions]>()(
   'FST_SESSION_DRIVER_MISSING', 'This needs %s, which is not installed: %s')
 
-/** The test helper found sessions that are still open. */
-export const OpenSessionsError = createError<[count: number, list: string]>(
+/** `assertNoOpenSessions()` found sessions that are still open. */
+export const OpenSessionsError = errorWith<[count: number, list: string]>()(
   'FST_SESSION_STILL_OPEN', '%d session(s) are still open: %s')

@@ -1,4 +1,4 @@
-// Everything public is exported here; the rest is internal.
+// Everything public is exported here and in conformance/index.ts; the rest is internal.
 export { default } from './plugin/plugin.js'
 export type { RequestSessionOptions } from './plugin/options.js'
 export type { CommitOptions, OpenContext, OpenSession, RouteOptionsOf, SessionOf, SessionOpener, SessionProvider, TransactionProvider } from './core/provider.js'
@@ -11,9 +11,8 @@ export {
 export {
   tokenSessions, type CompleteTokenManager, type CompleteTokenProvider, type ExistingSessions, type SessionAddress, type TokenManager, type TokenProvider,
 } from './token/token-sessions.js'
-export type { CompleteTokenSessionOptions, NewSession, TokenCallOptions, TokenRouteOptions, TokenSessionOptions } from './token/options.js'
+export type { CompleteTokenSessionOptions, JsonData, NewSession, TokenCallOptions, TokenRouteOptions, TokenSessionOptions } from './token/options.js'
 export { TokenSession, type SessionData } from './token/session.js'
-export type { JsonData } from './token/json-types.js'
 export type { RestoreOptions, RestoreResult } from './token/manage/restore.js'
 export type { SaveOptions, SaveResult } from './token/manage/save.js'
 export type { SessionUpdate, Subscription, UpdateListener } from './token/manage/subscribe.js'
@@ -25,11 +24,11 @@ export type { Neo4jSessionConfig, Neo4jTransactionConfig } from './neo4j/options
 export type { Neo4jDriver } from './neo4j/driver-types.js'
 
 export { memoryStore } from './stores/memory/memory-store.js'
-export type { MemoryStoreOptions } from './stores/memory/options.js'
+export type { MemoryStoreOptions } from './stores/memory/memory-store.js'
 export { redisStore } from './stores/redis/redis-store.js'
 export type { RedisStoreOptions } from './stores/redis/options.js'
 export type { RedisClient } from './stores/redis/commands.js'
-export { slotOf } from './stores/slot.js'
+export { slotOf } from './stores/contract-helpers.js'
 export type {
   CommitResult, SessionChange, SessionRecord, SessionStore, CompleteStore, ListingStore, RestorableStore, SessionSummary, StoreEvent, StoreWatch, SubjectStore, WatchableStore,
 } from './stores/store.js'
@@ -40,4 +39,21 @@ export type { RavenCallOptions, RavenOptionsOf, RavenSessionOptions } from './ra
 export { channels, type SessionEvent } from './core/events.js'
 export { assertNoOpenSessions, type NoOpenSessionsOptions } from './testing.js'
 export type { SessionStats } from './core/open-sessions.js'
+
+/**
+ * Errors that this package throws, by name. Each has a fixed `code`, see `SessionErrorCode`, and a `statusCode`.
+ *
+ * @example
+ * ```ts
+ * import { errors, memoryStore, tokenSessions } from 'fastify-request-session'
+ *
+ * const users = tokenSessions({ store: memoryStore() })
+ * try {
+ *   await users.create({ name: 'order 7', shared: true })
+ * } catch (error) {
+ *   if (error instanceof errors.NoSecretError) console.log(error.code) // FST_SESSION_NO_SECRET
+ * }
+ * ```
+ */
 export * as errors from './errors.js'
+export type { SessionErrorCode } from './errors.js'

@@ -3,38 +3,63 @@ import { OpenSessionsError } from './errors.js'
 import { channels } from './core/events.js'
 import { registrationsOf } from './plugin/plugin.js'
 
-/** Options of `assertNoOpenSessions()`. */
+/**
+ * Options of `assertNoOpenSessions()`.
+ *
+ * @example
+ * ```ts
+ * import Fastify from 'fastify'
+ * import requestSession, { assertNoOpenSessions, type NoOpenSessionsOptions } from 'fastify-request-session'
+ *
+ * const app = Fastify()
+ * await app.register(requestSession)
+ * const patient: NoOpenSessionsOptions = { within: 5000 }
+ * await assertNoOpenSessions(app, patient)
+ * ```
+ */
 export interface NoOpenSessionsOptions {
   /**
-   * Milliseconds that sessions which are being closed may take.
+   * Milliseconds to wait for sessions that are still being closed.
    * @default 1000
    */
   within?: number | undefined
 }
 
 /**
- * For tests: resolves once the app, with the plugins that it registered, holds no open session.
+ * Asserts in a test that the app, with the plugins that it registered, holds no open session.
  *
- * A reply that has arrived may still be closing its session: that is waited for.
- * @throws OpenSessionsError (`FST_SESSION_STILL_OPEN`) that names the routes of those that are still open then
+ * A reply may arrive before its session is closed, so the assertion waits for a moment (`within`).
+ * @throws OpenSessionsError (`FST_SESSION_STILL_OPEN`) with the routes whose sessions are still open then
+ * @example
+ * ```ts
+ * import Fastify from 'fastify'
+ * import requestSession, { assertNoOpenSessions } from 'fastify-request-session'
+ *
+ * const app = Fastify()
+ * await app.register(requestSession)
+ * app.get('/', async () => 'hello')
+ * await app.inject('/')
+ * await assertNoOpenSessions(app)
+ * await app.close()
+ * ```
  */
 export async function assertNoOpenSessions (app: FastifyInstance, { within = 1000 }: NoOpenSessionsOptions = {}): Promise<void> {
-  const open = (): string[] => registrationsOf(app).flatMap(({ name, sessions }) => [...sessions].map(({ route }) => `${name} of ${route}`))
-  if (open().length > 0) await closed(() => open().length === 0, within)
-  const left = open()
+  const openRoutes = (): string[] => registrationsOf(app).flatMap(({ name, sessions }) => [...sessions].map(({ route }) => `${name} of ${route}`))
+  if (openRoutes().length > 0) await waitForCloses(() => openRoutes().length === 0, within)
+  const left = openRoutes()
   if (left.length > 0) throw new OpenSessionsError(left.length, left.join(', '))
 }
 
-/** Resolves when that is so after the end of some session, or when the time is up. */
-async function closed (done: () => boolean, within: number): Promise<void> {
+/** Resolves as soon as a session's close makes `done` true, or when the time is up. */
+async function waitForCloses (done: () => boolean, within: number): Promise<void> {
   await new Promise<void>((resolve) => {
     const timer = setTimeout(stop, within)
-    function look (): void { if (done()) stop() }
+    function check (): void { if (done()) stop() }
     function stop (): void {
       clearTimeout(timer)
-      channels.close.unsubscribe(look)
+      channels.close.unsubscribe(check)
       resolve()
     }
-    channels.close.subscribe(look)
+    channels.close.subscribe(check)
   })
 }

@@ -1,10 +1,16 @@
+import type { Command } from 'commander'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import type { SessionInfo } from '../token/manage/list.js'
-import type { Surroundings } from './terminal.js'
+import type { SessionAddress } from '../token/token-sessions.js'
+import { parseRedisUrl, type CommonOptions } from './options.js'
+import { exitCodes, type ExitCode, type Terminal } from './terminal.js'
 
-/** What is told of a session. How long it lives without being used is not known here, where the app does not say it of each. */
-export interface PrintedSession {
+/** Ids of damaged sessions that one message names at most. */
+const maxDamagedIds = 5
+
+/** Fields that `list` and `info` print. `ttl` is not among them: a session without one of its own has the app's, which is unknown here. */
+interface PrintedSession {
   readonly id: string
   readonly name: string | null
   readonly shared: boolean
@@ -16,28 +22,28 @@ export interface PrintedSession {
   readonly deleteSession: boolean
 }
 
-export function printed ({ id, name, shared, subject, createdAt, expiresAt, timeLeft, keys, deleteSession }: SessionInfo): PrintedSession {
+export function toPrinted ({ id, name, shared, subject, createdAt, expiresAt, timeLeft, keys, deleteSession }: SessionInfo): PrintedSession {
   return { id, name: name ?? null, shared, subject: subject ?? null, createdAt, expiresAt, timeLeft, keys, deleteSession }
 }
 
-/** Writes lines, no faster than they are read. Who reads no more (`| head`) has had enough: that is no error. */
-export async function writeLines ({ stdout }: Surroundings, lines: AsyncIterable<string> | Iterable<string>): Promise<void> {
+/** Writes lines no faster than they are read. A reader that stops early (`| head`) is no error. */
+export async function writeLines ({ stdout }: Terminal, lines: AsyncIterable<string> | Iterable<string>): Promise<void> {
   try {
-    await pipeline(Readable.from(ended(lines)), stdout, { end: false })
+    await pipeline(Readable.from(withNewlines(lines)), stdout, { end: false })
   } catch (error) {
     if (Object(error).code !== 'EPIPE') throw error
   }
 }
 
-/** One object, as JSON or as a list of what it has. */
-export async function writeObject (surroundings: Surroundings, object: object, asJson: boolean | undefined): Promise<void> {
-  if (asJson) return writeLines(surroundings, [json(object)])
+/** Writes one object, as JSON or as one line for each of its properties. */
+export async function writeObject (terminal: Terminal, object: object, asJson: boolean | undefined): Promise<void> {
+  if (asJson) return writeLines(terminal, [toJsonLine(object)])
   const entries = Object.entries(object).filter(([, value]) => value !== undefined)
   const width = Math.max(...entries.map(([name]) => name.length))
-  return writeLines(surroundings, entries.map(([name, value]) => `${name.padEnd(width)}  ${cell(value)}`))
+  return writeLines(terminal, entries.map(([name, value]) => `${name.padEnd(width)}  ${formatValue(value)}`))
 }
 
-/** Columns that are as wide as what they hold usually is: lines come as the store tells of sessions. */
+/** Columns of a fixed width: rows are written as they arrive, before the widest value is known. */
 const columns: ReadonlyArray<readonly [title: string, width: number, key: keyof PrintedSession]> = [
   ['ID', 43, 'id'], ['CREATED', 24, 'createdAt'], ['EXPIRES', 24, 'expiresAt'], ['KEYS', 5, 'keys'], ['SHARED', 6, 'shared'],
   ['SUBJECT', 16, 'subject'], ['NAME', 0, 'name'],
@@ -46,30 +52,57 @@ const columns: ReadonlyArray<readonly [title: string, width: number, key: keyof 
 export const tableHead = columns.map(([title, width]) => title.padEnd(width)).join('  ')
 
 export function tableRow (session: PrintedSession): string {
-  return columns.map(([, width, key]) => cell(session[key]).padEnd(width)).join('  ').trimEnd()
+  return columns.map(([, width, key]) => formatValue(session[key]).padEnd(width)).join('  ').trimEnd()
 }
 
-/** A text on one line, without what would move a terminal's cursor or turn its text round. */
-export function plain (text: string): string {
-  return text.replace(/\s+/g, ' ').replace(/\p{C}/gu, escaped)
+/** Names a session without showing its token. */
+export function describeAddress (address: SessionAddress): string {
+  if (typeof address === 'object' && 'id' in address) return `the session ${address.id}`
+  if (typeof address === 'object' && 'name' in address) return `the shared session ${JSON.stringify(address.name)}`
+  return 'the session of this token'
 }
 
-/** JSON on one line, in which the same holds for its texts. */
-export function json (value: unknown): string {
-  return JSON.stringify(value).replace(/[\p{C}\p{Zl}\p{Zp}]/gu, escaped)
+/** Names the Redis and the prefix, without the password that the URL may have. */
+export function describeRedis (command: Command, { redis, prefix }: CommonOptions): string {
+  const { host, pathname } = parseRedisUrl(command, redis)
+  return `${host}${pathname === '/' ? '' : pathname} under the prefix ${JSON.stringify(prefix)}`
 }
 
-function escaped (char: string): string {
+/** Reports that a session does not exist. */
+export function reportNotFound ({ stderr }: Terminal, address: SessionAddress): ExitCode {
+  stderr.write(`${toPlainLine(`There is no session: ${describeAddress(address)}`)}\n`)
+  return exitCodes.notFound
+}
+
+/** Reports damaged sessions that were left out, with the first ids, by which they can be ended. */
+export function reportDamaged ({ stderr }: Terminal, count: number, ids: readonly string[] = []): ExitCode {
+  if (count === 0) return exitCodes.ok
+  const which = ids.length === 0 ? '' : `: ${ids.slice(0, maxDamagedIds).join(' ')}${ids.length > maxDamagedIds ? ' …' : ''}`
+  stderr.write(`${toPlainLine(`error: FST_SESSION_RECORD: ${count} session(s) cannot be read, and were left out${which}`)}\n`)
+  return exitCodes.failed
+}
+
+/** Puts a text on one line and escapes what would move a terminal's cursor or reverse its text. */
+export function toPlainLine (text: string): string {
+  return text.replace(/\s+/g, ' ').replace(/\p{C}/gu, escapeChar)
+}
+
+/** Writes JSON on one line, with the same characters escaped. */
+export function toJsonLine (value: unknown): string {
+  return JSON.stringify(value).replace(/[\p{C}\p{Zl}\p{Zp}]/gu, escapeChar)
+}
+
+function escapeChar (char: string): string {
   return char.split('').map((unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`).join('')
 }
 
-function cell (value: unknown): string {
+function formatValue (value: unknown): string {
   if (value === null) return '-'
   if (value instanceof Date) return value.toISOString()
-  if (typeof value === 'string') return /^[\w@.:+-]+$/.test(value) && value !== '-' ? value : json(value)
+  if (typeof value === 'string') return /^[\w@.:+-]+$/.test(value) && value !== '-' ? value : toJsonLine(value)
   return typeof value === 'boolean' ? (value ? 'yes' : 'no') : String(value)
 }
 
-async function * ended (lines: AsyncIterable<string> | Iterable<string>): AsyncGenerator<string, undefined> {
+async function * withNewlines (lines: AsyncIterable<string> | Iterable<string>): AsyncGenerator<string, undefined> {
   for await (const line of lines) yield `${line}\n`
 }

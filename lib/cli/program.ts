@@ -1,20 +1,22 @@
 import { createRequire } from 'node:module'
 import { Command, CommanderError } from 'commander'
-import { addCopyCommands } from './copy.js'
-import { addEndCommands } from './end.js'
-import { addLookCommands } from './look.js'
-import { plain } from './output.js'
-import { exitCodes, type ExitCode, type Surroundings } from './terminal.js'
+import { addEndAllCommand } from './end-all.js'
+import { addEndCommand } from './end.js'
+import { addInfoCommand } from './info.js'
+import { addListCommand } from './list.js'
+import { toPlainLine } from './output.js'
+import { addRestoreCommand } from './restore.js'
+import { addSaveCommand } from './save.js'
+import { exitCodes, type ExitCode, type Terminal } from './terminal.js'
 
-/** Adds commands to the program. Each tells `done` what it ends with. */
-export type AddCommands = (program: Command, surroundings: Surroundings, done: (code: ExitCode) => void) => void
+const commands = [addListCommand, addInfoCommand, addEndCommand, addEndAllCommand, addSaveCommand, addRestoreCommand]
 
-/** Errors that what was written on the command line leads to. */
+/** Codes of errors that a wrong command line causes. */
 const usageErrors = new Set<unknown>(['FST_SESSION_OPTION', 'FST_SESSION_NAME', 'FST_SESSION_NO_SECRET'])
 
-/** Runs the operator's command. It never throws: what fails is a line on stderr and an exit code. */
-export async function run (args: readonly string[], surroundings: Surroundings): Promise<ExitCode> {
-  const { stdout, stderr } = surroundings
+/** Runs the operator's command. A failure is one line on standard error and an exit code, never a rejection. */
+export async function run (args: readonly string[], terminal: Terminal): Promise<ExitCode> {
+  const { stdout, stderr } = terminal
   let code: ExitCode = exitCodes.ok
   const program = new Command('fastify-request-session')
     .description('Looks at, ends, saves and restores the token sessions that fastify-request-session keeps in a Redis.')
@@ -24,17 +26,17 @@ export async function run (args: readonly string[], surroundings: Surroundings):
     .configureOutput({
       writeOut: (text) => { stdout.write(text) },
       writeErr: (text) => { stderr.write(text) },
-      outputError: (text, write) => { write(`${plain(text.trim())}\n`) },
+      outputError: (text, write) => { write(`${toPlainLine(text.trim())}\n`) },
     })
     .addHelpText('after', '\nIt ends with 0 (done), 1 (failed, or damaged sessions were left out), 2 (wrong usage), 3 (there is no such session) or\n130 (interrupted).')
-  for (const add of [addLookCommands, addEndCommands, addCopyCommands]) add(program, surroundings, (ended) => { code = ended })
+  for (const addCommand of commands) addCommand(program, terminal, (exitCode) => { code = exitCode })
   try {
     await program.parseAsync(args, { from: 'user' })
     return code
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.ok : exitCodes.usage
     const { code, message = String(error) } = Object(error) as { code?: unknown, message?: string }
-    stderr.write(`${plain(`error: ${typeof code === 'string' && !message.includes(code) ? `${code}: ` : ''}${message}`)}\n`)
+    stderr.write(`${toPlainLine(`error: ${typeof code === 'string' && !message.includes(code) ? `${code}: ` : ''}${message}`)}\n`)
     return usageErrors.has(code) ? exitCodes.usage : exitCodes.failed
   }
 }

@@ -1,20 +1,62 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import type { CommitResult, SessionChange, SessionRecord, SessionStore } from '../stores/store.js'
-import type { ConformanceOptions } from './index.js'
+import type { OptionalInterface } from '../stores/contract-helpers.js'
 
-/** One promise of the contract. */
-export interface Case {
-  readonly name: string
-  /** The option without which the case cannot run. */
-  readonly needs?: 'damage'
-  readonly test: (bench: Bench) => Promise<void>
+/**
+ * Options of `storeConformance()`: the store under test, and control over its time.
+ *
+ * @example
+ * ```ts
+ * import { memoryStore } from 'fastify-request-session'
+ * import type { ConformanceOptions } from 'fastify-request-session/conformance'
+ *
+ * // A store whose time cannot be moved: sessions live for a second, and `advance` waits.
+ * const options: ConformanceOptions = {
+ *   create: () => memoryStore(),
+ *   advance: (ms) => new Promise((resolve) => { setTimeout(resolve, ms) }),
+ *   lifetime: 1000,
+ * }
+ * ```
+ */
+export interface ConformanceOptions {
+  /** Makes the store for one case. It may hold other sessions: each case uses ids of its own. */
+  create (): SessionStore | Promise<SessionStore>
+  /**
+   * Lets this many milliseconds pass, for `Date.now()` and for the store: moves a fake clock, rewinds the expiry
+   * times that a server keeps, or just waits.
+   */
+  advance (ms: number): void | Promise<void>
+  /**
+   * Lifetime of the suite's sessions, in milliseconds. If `advance` waits, make it short, but longer than a case may
+   * take: some cases look at a session shortly before it expires.
+   * @default 60000
+   */
+  lifetime?: number | undefined
+  /**
+   * Optional interfaces to test as well: `'list'` (ListingStore), `'subjects'` (SubjectStore), `'restore'`
+   * (RestorableStore), `'watch'` (WatchableStore).
+   * @default none
+   */
+  abilities?: readonly OptionalInterface[] | undefined
+  /** Makes a stored session unreadable, behind the store's back. Without it the case of damaged records is left out. */
+  damage? (store: SessionStore, id: string): void | Promise<void>
+  /** Runs after each case, when its store is closed. */
+  destroy? (store: SessionStore): void | Promise<void>
 }
 
-/** What a case has at hand: the store, time, and short words for records and changes. */
-export class Bench {
+/** One sentence of the store's contract, as a test. */
+export interface Case {
+  readonly name: string
+  /** Option of the suite without which the case is left out. */
+  readonly needs?: 'damage'
+  readonly test: (harness: Harness) => Promise<void>
+}
+
+/** Tools of a test case: the store, control over time, shorthands for records and changes, and assertions. */
+export class Harness {
   readonly store: SessionStore
-  /** Milliseconds that `record()` lives. */
+  /** Lifetime of the sessions that `record()` describes, in milliseconds. */
   readonly lifetime: number
   readonly #options: ConformanceOptions
 
@@ -32,7 +74,7 @@ export class Bench {
     await this.#options.damage?.(this.store, id)
   }
 
-  /** A fresh id; with `like`, one that begins as that does. */
+  /** Makes a fresh id. With `like` it begins with the same two characters, as the new id of a renewal must: both share a slot. */
   id (like = randomBytes(2).toString('hex').slice(0, 2)): string {
     return like.slice(0, 2) + randomBytes(32).toString('base64url')
   }
@@ -53,8 +95,8 @@ export class Bench {
     }
   }
 
-  /** Creates a session and gives its id. */
-  async created (fields: Record<string, string> = {}, more: Partial<SessionRecord> = {}): Promise<string> {
+  /** Creates a session and returns its id. */
+  async createSession (fields: Record<string, string> = {}, more: Partial<SessionRecord> = {}): Promise<string> {
     const id = this.id()
     assert.equal(await this.store.create(id, this.record(fields, more)), true, 'create answers true for a fresh id')
     return id
@@ -70,23 +112,23 @@ export class Bench {
     return this.store.commit(id, this.change(change))
   }
 
-  async committed (id: string, change: Partial<SessionChange>): Promise<readonly number[]> {
+  async commitOk (id: string, change: Partial<SessionChange>): Promise<readonly number[]> {
     const result = await this.commit(id, change)
     assert.equal(result.status, 'committed')
     return result.status === 'committed' ? [...result.increments] : []
   }
 
-  async loaded (id: string): Promise<SessionRecord> {
+  async loadExisting (id: string): Promise<SessionRecord> {
     const record = await this.store.load(id)
     assert.ok(record !== undefined, 'the session is there')
     return record
   }
 
-  async hasData (id: string, fields: Record<string, string>): Promise<void> {
-    assert.deepEqual(sorted((await this.loaded(id)).fields), sorted(new Map(Object.entries(fields))))
+  async assertData (id: string, fields: Record<string, string>): Promise<void> {
+    assert.deepEqual(sorted((await this.loadExisting(id)).fields), sorted(new Map(Object.entries(fields))))
   }
 
-  async isGone (id: string): Promise<void> {
+  async assertGone (id: string): Promise<void> {
     assert.equal(await this.store.load(id), undefined, 'load answers undefined')
     assert.equal((await this.commit(id, { set: new Map([['back', '1']]) })).status, 'missing', 'commit answers missing')
     assert.equal((await this.store.renew(id, this.id(id), this.change({}))).status, 'missing', 'renew answers missing')
@@ -94,9 +136,9 @@ export class Bench {
     assert.equal(await this.store.load(id), undefined, 'nothing has brought it back')
   }
 
-  /** Compares whole records, whatever the order of their keys. */
-  async is (id: string, expected: SessionRecord): Promise<void> {
-    const { fields, ...rest } = await this.loaded(id)
+  /** Asserts that the stored record equals `expected`; the order of its keys does not count. */
+  async assertRecord (id: string, expected: SessionRecord): Promise<void> {
+    const { fields, ...rest } = await this.loadExisting(id)
     const { fields: expectedFields, ...expectedRest } = expected
     assert.deepEqual(sorted(fields), sorted(expectedFields))
     assert.deepEqual({ ...rest }, { ...expectedRest })

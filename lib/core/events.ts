@@ -1,6 +1,18 @@
 import { channel, type Channel } from 'node:diagnostics_channel'
 
-/** The message of every event of the plugin. */
+/**
+ * The message of every event of the plugin.
+ *
+ * @example
+ * ```ts
+ * import { channels, type SessionEvent } from 'fastify-request-session'
+ *
+ * channels.open.subscribe((message) => {
+ *   const { kind, route } = message as SessionEvent
+ *   console.log(`a ${kind} session was opened by ${route}`)
+ * })
+ * ```
+ */
 export interface SessionEvent {
   /** The registration's name: `session`, `graph`, or the name of the call outside of Fastify. */
   readonly name: string
@@ -10,7 +22,7 @@ export interface SessionEvent {
   readonly route: string
   /** The end of the scope, once it has one. */
   readonly outcome?: 'committed' | 'rolled-back' | 'unknown' | undefined
-  /** Milliseconds since the session was opened; `undefined` if nobody listened to its end then. */
+  /** Milliseconds since the session was opened; `undefined` if no channel had a subscriber then. */
   readonly duration?: number | undefined
   readonly error?: unknown
 }
@@ -38,3 +50,15 @@ export const channels = {
   expire: channel('fastify-request-session:expire'),
   lateAccess: channel('fastify-request-session:late-access'),
 } satisfies Record<string, Channel>
+
+/** The two levels of a Fastify logger that are used here. */
+export interface Log {
+  warn (details: object, message: string): void
+  error (details: object, message: string): void
+}
+
+/** Reports a failure that no caller receives: in the app's log, or as a process warning where there is none. */
+export function report (log: Log | undefined, level: keyof Log, details: { readonly err?: unknown, [field: string]: unknown }, message: string): void {
+  if (log !== undefined) log[level](details, message)
+  else process.emitWarning(details.err instanceof Error ? `${message}: ${details.err.message}` : message, 'FastifyRequestSessionWarning')
+}

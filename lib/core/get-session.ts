@@ -2,7 +2,18 @@ import { OpenSessions } from './open-sessions.js'
 import type { AnyProvider, SessionOpener, SessionProvider, TransactionProvider } from './provider.js'
 import { noRequest, Scope } from './scope.js'
 
-/** A provider's session, loaded: the argument of a callback of `getSession()`. */
+/**
+ * A provider's session, loaded: the argument of a callback of `getSession()`.
+ *
+ * @example
+ * ```ts
+ * import { getSession, tokenSessions, type OpenedSession } from 'fastify-request-session'
+ *
+ * const users = tokenSessions<{ visits: number }>()
+ * const count = (session: OpenedSession<typeof users>) => session.increment('visits')
+ * await getSession(users, null, count)
+ * ```
+ */
 export type OpenedSession<P extends AnyProvider> = P extends SessionProvider<infer Exposed, never, never> ? Awaited<Exposed> : never
 
 /** The options of a call of `getSession()` under a provider. */
@@ -18,10 +29,39 @@ export type GetSessionOf<P extends AnyProvider> = <R>(
 /** A provider of any kind whose sessions hold transactions. */
 export type AnyTransactionProvider = AnyProvider & TransactionProvider<any, any, any>
 
-/** The argument of a callback of `getTransaction()`. */
+/**
+ * The argument of a callback of `getTransaction()`.
+ *
+ * @example
+ * ```ts
+ * import neo4j from 'neo4j-driver'
+ * import { getTransaction, neo4jSessions, type TransactionOf } from 'fastify-request-session'
+ *
+ * const driver = neo4j.driver(process.env.NEO4J_URL ?? 'bolt://127.0.0.1:7687')
+ * const graph = neo4jSessions(driver)
+ * const addAda = (transaction: TransactionOf<typeof graph>) => transaction.run("MERGE (:Person { name: 'Ada' })")
+ * await getTransaction(graph, null, addAda)
+ * await driver.close()
+ * ```
+ */
 export type TransactionOf<P extends AnyTransactionProvider> = P extends TransactionProvider<never, infer Transaction> ? Transaction : never
 
-/** The first argument of `getTransaction()`: a transaction to join, a session to open one in, or nothing to open both. */
+/**
+ * The first argument of `getTransaction()`: a transaction to join, a session to open one in, or nothing to open both.
+ *
+ * @example
+ * ```ts
+ * import neo4j from 'neo4j-driver'
+ * import { getTransaction, neo4jSessions, type TransactionPlace } from 'fastify-request-session'
+ *
+ * const driver = neo4j.driver(process.env.NEO4J_URL ?? 'bolt://127.0.0.1:7687')
+ * const graph = neo4jSessions(driver)
+ * const addAda = (place?: TransactionPlace<typeof graph>) =>
+ *   getTransaction(graph, place, (transaction) => transaction.run("MERGE (:Person { name: 'Ada' })"))
+ * await addAda()
+ * await driver.close()
+ * ```
+ */
 export type TransactionPlace<P extends AnyTransactionProvider> =
   | (P extends TransactionProvider<infer Session, infer Transaction> ? Session | Transaction : never)
   | null | undefined

@@ -1,7 +1,21 @@
 import { LinkedList, type Link } from '../util/linked-list.js'
-import { report, type Log } from '../util/report.js'
+import { report, type Log } from './events.js'
 
-/** The counts of one registration: `app.sessionStats()[name]`. */
+/**
+ * The counts of one registration: `app.sessionStats()[name]`.
+ *
+ * @example
+ * ```ts
+ * import Fastify from 'fastify'
+ * import requestSession, { type SessionStats } from 'fastify-request-session'
+ *
+ * declare module 'fastify' { interface FastifyInstance { sessionStats (): Record<string, SessionStats> } }
+ *
+ * const app = Fastify()
+ * await app.register(requestSession)
+ * console.log(app.sessionStats()['session']?.open)
+ * ```
+ */
 export interface SessionStats {
   readonly kind: string
   /** Sessions that are open now. */
@@ -35,23 +49,22 @@ const ticksPerWarning = 4
 const idleTick = 10_000
 
 /** The open sessions of one registration, or of one call outside of Fastify: counts them, and reports those that are held too long. */
-export class OpenSessions<S extends OpenEntry<S>> {
+export class OpenSessions<S extends OpenEntry<S>> extends LinkedList<S> {
   readonly name: string
   readonly kind: string
   readonly log: Log | undefined
-  opened = 0
   committed = 0
   rolledBack = 0
   unknown = 0
   lateAccesses = 0
   /** A coarse clock: reading a real one for each request would cost more than all other counting. */
   tick = 0
-  readonly #list = new LinkedList<S>()
   readonly #traces = new Map<string, OpeningTrace>()
   #warnAfter = 0
   #timer: NodeJS.Timeout | undefined
 
   constructor (name: string, kind: string, log?: Log) {
+    super()
     this.name = name
     this.kind = kind
     this.log = log
@@ -76,28 +89,14 @@ export class OpenSessions<S extends OpenEntry<S>> {
     return trace
   }
 
-  add (scope: S): void {
-    this.#list.add(scope)
-    this.opened++
-  }
-
-  remove (scope: S): void {
-    this.#list.remove(scope)
-  }
-
-  /** The open scopes, the oldest first. */
-  [Symbol.iterator] (): Iterator<S> {
-    return this.#list[Symbol.iterator]()
-  }
-
   stats (): SessionStats {
-    const { kind, opened, committed, rolledBack, unknown, lateAccesses } = this
-    return { kind, open: this.#list.size, opened, committed, rolledBack, unknown, lateAccesses }
+    const { kind, size: open, added: opened, committed, rolledBack, unknown, lateAccesses } = this
+    return { kind, open, opened, committed, rolledBack, unknown, lateAccesses }
   }
 
   #look (): void {
     this.tick++
-    for (const scope of this.#list) {
+    for (const scope of this) {
       const age = this.tick - scope.openedTick
       if (age === 1) return
       scope.sweep()
@@ -114,23 +113,26 @@ export class OpenSessions<S extends OpenEntry<S>> {
 }
 
 /**
- * Records where the sessions of one route are opened. A stack costs about as much as all else that the plugin does in a
- * request: only the first opening of a route has one, until a session of that route was held too long. From then on each has.
+ * Records where the sessions of one route are opened. A stack costs about as much as the rest of the plugin's
+ * work in a request: only the first opening of a route records one, and each opening after a session was held too long.
  */
 export class OpeningTrace {
   #first: Error | undefined
   #each = false
 
-  /** Called at each opening. Reading the `stack` of the result is what costs most. */
-  record (): Error | undefined {
-    if (this.#first !== undefined && !this.#each) return undefined
+  /** True where the next opening is to be recorded. */
+  isWanted = true
+
+  /** Reading the `stack` of the result costs most. */
+  record (): Error {
+    this.isWanted = this.#each
     const opened = new Error('opened here')
     this.#first ??= opened
     return opened
   }
 
   stackOf (opened: Error | undefined): string {
-    this.#each = true
+    this.#each = this.isWanted = true
     return opened?.stack ?? `of the first session of this route: ${this.#first?.stack}`
   }
 }

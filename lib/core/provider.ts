@@ -8,6 +8,18 @@ import type { MaybePromise } from '../util/maybe-promise.js'
  * @typeParam Exposed the type of `request.<name>`: a native session, or a promise of one
  * @typeParam RouteOptions a route's options under the plugin's name
  * @typeParam CallOptions the options of a call of `getSession()`
+ *
+ * @example
+ * ```ts
+ * import { getSession, type SessionOpener, type SessionProvider } from 'fastify-request-session'
+ *
+ * const opener: SessionOpener<Map<string, string>> = {
+ *   early: false,
+ *   open: () => ({ session: new Map(), commit: () => console.log('kept'), rollback: () => console.log('dropped'), close: () => {} }),
+ * }
+ * const maps: SessionProvider<Map<string, string>> = { kind: 'map', commits: 'success', forRoute: () => opener, forCall: () => opener }
+ * await getSession(maps, null, (map) => map.set('fruit', 'fig'))
+ * ```
  */
 export interface SessionProvider<Exposed = unknown, RouteOptions = never, CallOptions = RouteOptions> {
   /** `'token'`, `'graph'`, `'document'`: named in events and warnings. */
@@ -26,21 +38,45 @@ export interface SessionProvider<Exposed = unknown, RouteOptions = never, CallOp
   forCall(options: CallOptions | undefined, where: string): SessionOpener<Exposed>
 }
 
-/** Opens sessions with options that were checked already. */
+/**
+ * Opens sessions with options that were checked already.
+ *
+ * @example
+ * ```ts
+ * import type { SessionOpener } from 'fastify-request-session'
+ *
+ * export const lists: SessionOpener<string[]> = {
+ *   early: false,
+ *   open: ({ route, log }) => ({ session: [], commit: () => log?.info(`${route} is committed`), close: () => {} }),
+ * }
+ * ```
+ */
 export interface SessionOpener<Exposed> {
   /** True where the plugin opens the session before the handler, and awaits it. */
   readonly early: boolean
   /** Opens a session. `request.<name>` throws its error, and nothing is left open then. */
   open (context: OpenContext): OpenSession<Exposed>
   /**
-   * Gives `request.<name>` where an access may be a mere look that nobody could catch an error of: a log serializer's,
-   * before the first hook or after the end. Without it such an access opens the session, or throws.
+   * Returns `request.<name>` before the first hook and after the end, where an access may be a log serializer's and an
+   * error could not be caught. Without this method such an access opens the session, or throws.
    * @param open opens the session after all, or throws
    */
   standIn? (open: () => Exposed): Exposed
 }
 
-/** Where a session is opened: in a request, or (`request` and `reply` undefined) in a call of `getSession()`. */
+/**
+ * Where a session is opened: in a request, or (`request` and `reply` undefined) in a call of `getSession()`.
+ *
+ * @example
+ * ```ts
+ * import type { OpenContext, OpenSession } from 'fastify-request-session'
+ *
+ * export function openLog ({ route, log }: OpenContext): OpenSession<string[]> {
+ *   const lines: string[] = []
+ *   return { session: lines, commit: () => log?.info({ route, lines }), close: () => {} }
+ * }
+ * ```
+ */
 export interface OpenContext {
   readonly request: FastifyRequest | undefined
   readonly reply: FastifyReply | undefined
@@ -49,13 +85,25 @@ export interface OpenContext {
   /** The registration's name, or that of the call. */
   readonly name: string
   readonly log: FastifyBaseLogger | undefined
-  /** Tells that the work was rolled back by its user: `commit` is not called any more. */
+  /** Reports that the user rolled the work back: `commit` is not called any more. */
   rollbackOnly (): void
 }
 
 /**
  * One open session. The scope calls `commit` or `rollback` once, then `close` once; a second caller waits for the first.
  * A step for which there is nothing to do is left out.
+ *
+ * @example
+ * ```ts
+ * import type { OpenSession } from 'fastify-request-session'
+ *
+ * const list: string[] = []
+ * export const opened: OpenSession<string[]> = {
+ *   session: list,
+ *   rollback: () => { list.length = 0 },
+ *   close: () => {},
+ * }
+ * ```
  */
 export interface OpenSession<Exposed> {
   /** The value of `request.<name>`. */
@@ -87,7 +135,21 @@ export interface Closing {
   close (): MaybePromise<void>
 }
 
-/** A provider whose sessions hold transactions: `getTransaction()` joins one, or opens one. */
+/**
+ * A provider whose sessions hold transactions: `getTransaction()` joins one, or opens one.
+ *
+ * @example
+ * ```ts
+ * import { getTransaction, neo4jSessions, type TransactionProvider } from 'fastify-request-session'
+ * import neo4j, { type Session, type Transaction } from 'neo4j-driver'
+ *
+ * const driver = neo4j.driver(process.env.NEO4J_URL ?? 'bolt://127.0.0.1:7687')
+ * const graph = neo4jSessions(driver)
+ * export const transactions: Pick<TransactionProvider, 'isTransaction'> = graph
+ * await getTransaction(graph, null, (transaction) => transaction.run('RETURN 1'))
+ * await driver.close()
+ * ```
+ */
 export interface TransactionProvider<Session = unknown, Transaction = unknown, Options = never> {
   /**
    * Tells a transaction, to be joined, from a session, to open one in.
@@ -110,14 +172,14 @@ export interface ErrorReply {
   readonly headers?: Readonly<Record<string, string>> | undefined
 }
 
-/** A provider that uses a cookie or header which it cannot share with another one of the same app. */
+/** A provider that uses a cookie or header, or keys of a store, which it cannot share with another one of the same app. */
 export interface Claiming {
-  /** The place, for errors: `cookie session`. `undefined` where it is not known. */
-  readonly claim: string | undefined
+  /** The cookie or header, and the place in the store, for errors: `cookie session`. */
+  readonly claims: readonly string[]
 }
 
-export function claimOf (provider: object): string | undefined {
-  return (provider as Partial<Claiming>).claim
+export function claimsOf (provider: object): readonly string[] {
+  return (provider as Partial<Claiming>).claims ?? []
 }
 
 export function checksAtBoot (provider: object): provider is BootCheck {
@@ -135,7 +197,17 @@ export function hasTransactions (provider: object): provider is TransactionProvi
 /** A provider of any kind. */
 export type AnyProvider = SessionProvider<any, any, any>
 
-/** The type of `request.<name>` under a provider: for `declare module 'fastify'`. */
+/**
+ * The type of `request.<name>` under a provider: for `declare module 'fastify'`.
+ *
+ * @example
+ * ```ts
+ * import { tokenSessions, type SessionOf } from 'fastify-request-session'
+ *
+ * const users = tokenSessions<{ visits: number }>()
+ * declare module 'fastify' { interface FastifyRequest { session: SessionOf<typeof users> } }
+ * ```
+ */
 export type SessionOf<P extends AnyProvider> = P extends SessionProvider<infer Exposed, never, never> ? Exposed : never
 
 /** The type of a route's config under the plugin's name: for `declare module 'fastify'`. */
@@ -143,7 +215,19 @@ export type RouteOptionsOf<P extends AnyProvider> = P extends SessionProvider<un
   ? (Options & CommitOptions) | false
   : never
 
-/** The moment and the condition of a commit, per plugin and per route. */
+/**
+ * The moment and the condition of a commit, per plugin and per route.
+ *
+ * @example
+ * ```ts
+ * import requestSession, { tokenSessions, type CommitOptions } from 'fastify-request-session'
+ * import Fastify from 'fastify'
+ *
+ * const options: CommitOptions = { commit: 'onSend', commitWhen: (_request, reply) => reply.statusCode < 500 }
+ * const app = Fastify()
+ * await app.register(requestSession, { provider: tokenSessions(), ...options })
+ * ```
+ */
 export interface CommitOptions {
   /**
    * `'onSend'`: before the reply's headers leave, so that a failed commit is the reply's error.

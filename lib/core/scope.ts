@@ -1,16 +1,40 @@
 import type { FastifyBaseLogger, FastifyReply, FastifyRequest } from 'fastify'
 import { SessionRefusedError, SessionClosedError } from '../errors.js'
-import { attempt, isPromise, nothing, type MaybePromise } from '../util/maybe-promise.js'
-import { report } from '../util/report.js'
-import { channels, type SessionEvent } from './events.js'
+import { nothing } from '../util/maybe-promise.js'
+import { report, channels, type SessionEvent } from './events.js'
 import type { OpenEntry, OpeningTrace, OpenSessions } from './open-sessions.js'
 import type { CommitOptions, ErrorReplies, ErrorReply, OpenContext, OpenSession, SessionOpener } from './provider.js'
 
+/**
+ * The state of a request's session. `unknown`: the answer of the commit was lost.
+ *
+ * @example
+ * ```ts
+ * import type { SessionScope, ScopeState } from 'fastify-request-session'
+ *
+ * const settled: readonly ScopeState[] = ['committed', 'rolled-back', 'unknown', 'closed']
+ * export const isSettled = (scope: SessionScope) => settled.includes(scope.state)
+ * ```
+ */
 export type ScopeState = 'unopened' | 'open' | 'committing' | 'rolling-back' | 'committed' | 'rolled-back' | 'unknown' | 'closed'
+/**
+ * The end of a request's session. `unknown`: the answer of the commit was lost.
+ *
+ * @example
+ * ```ts
+ * import { channels, type Outcome, type SessionEvent } from 'fastify-request-session'
+ *
+ * const counts = new Map<Outcome | undefined, number>()
+ * channels.close.subscribe((message) => {
+ *   const { outcome } = message as SessionEvent
+ *   counts.set(outcome, (counts.get(outcome) ?? 0) + 1)
+ * })
+ * ```
+ */
 export type Outcome = 'unused' | 'committed' | 'rolled-back' | 'unknown'
 
 /**
- * What a handler may ask of its session's scope, and tell it: `request.sessionScope`, or `request.<name>Scope`.
+ * The state and control of a request's session: `request.sessionScope`, or `request.<name>Scope`.
  *
  * @example
  * ```ts
@@ -60,7 +84,7 @@ export interface ScopeOwner {
   readonly reply: FastifyReply | undefined
   /** True once the reply is over or the client has left: no session may be opened any more. */
   readonly over: boolean
-  /** Finishes all its scopes if the request is over and nobody else does. */
+  /** Finishes all its scopes if the request is over and no hook will. */
   sweep (): void
 }
 
@@ -70,41 +94,49 @@ const none: readonly unknown[] = Object.freeze([])
 
 /**
  * One provider's session within one request: unopened, open, committing or rolling back, committed or rolled
- * back or unknown, closed. It only moves forward, each step at most once; this class is the one place that moves it.
+ * back or unknown, closed. It only moves forward, each step at most once; only this class moves it. No member is
+ * `#private`: V8 would run an initializer for each request.
  */
 export class Scope implements SessionScope, OpenContext, OpenEntry<Scope> {
-  state: ScopeState = 'unopened'
-  outcome: Outcome = 'unused'
-  /** Milliseconds on the clock of `performance.now()`; 0 while nobody listens to events. */
-  openedAt = 0
-  openedTick = 0
-  openedBy: Error | undefined = undefined
+  state: ScopeState
+  outcome: Outcome
+  /** Milliseconds on the clock of `performance.now()`; 0 while no channel has a subscriber. */
+  openedAt: number
+  openedTick: number
+  openedBy: Error | undefined
   /** The failures while rolling back and closing: logged, and never in the way of the app's own error. */
-  cleanUpErrors: readonly unknown[] = none
-  older: Scope | undefined = undefined
-  newer: Scope | undefined = undefined
+  cleanUpErrors: readonly unknown[]
+  older: Scope | undefined
+  newer: Scope | undefined
   /** The scope that was registered before this one, in the same request. */
-  before: Scope | undefined = undefined
+  before: Scope | undefined
+  isRollbackOnly: boolean
   readonly sessions: OpenSessions<Scope>
   readonly settings: ScopeSettings
   readonly owner: ScopeOwner
+  readonly request: FastifyRequest | undefined
   /** The place of its registration: the scopes of a request settle from the highest to the lowest. */
   readonly order: number
-  isRollbackOnly = false
-  #session: OpenSession<unknown> | undefined
-  #loaded: unknown = undefined
+  private opened: OpenSession<unknown> | undefined
+  private loadedSession: unknown
   /** The commit or rollback under way; forgotten once it is done. */
-  #settling: Promise<void> | undefined
-  #closing: Promise<void> | undefined
+  private settling: Promise<void> | undefined
+  private closing: Promise<void> | undefined
 
   constructor (sessions: OpenSessions<Scope>, settings: ScopeSettings, owner: ScopeOwner, order = 0) {
+    this.state = 'unopened'
+    this.outcome = 'unused'
+    this.openedAt = this.openedTick = 0
+    this.cleanUpErrors = none
+    this.isRollbackOnly = false
     this.sessions = sessions
     this.settings = settings
     this.owner = owner
+    this.request = owner.request
     this.order = order
+    this.openedBy = this.older = this.newer = this.before = this.opened = this.loadedSession = this.settling = this.closing = undefined
   }
 
-  get request (): FastifyRequest | undefined { return this.owner.request }
   get reply (): FastifyReply | undefined { return this.owner.reply }
   get route (): string { return this.settings.route }
   get name (): string { return this.sessions.name }
@@ -116,10 +148,15 @@ export class Scope implements SessionScope, OpenContext, OpenEntry<Scope> {
    * @throws SessionClosedError (`FST_SESSION_CLOSED`) after the end
    */
   get session (): unknown {
-    const session = this.#session
-    if (session === undefined) return this.#unopened()
-    if (this.state === 'closed' && session.readableAfterEnd !== true) this.#refuseLateAccess()
-    return this.#loaded ?? session.session
+    const session = this.opened
+    if (session !== undefined) {
+      if (this.state === 'closed' && session.readableAfterEnd !== true) this.refuseLateAccess()
+      return this.loadedSession ?? session.session
+    }
+    // Before the first hook and after the end the access may be a log serializer's: it does not open the session.
+    const { owner: { over, request, reply }, settings: { opener } } = this
+    const mayBeLook = over || (request !== undefined && reply === undefined)
+    return mayBeLook && opener?.standIn !== undefined ? opener.standIn(() => this.openSession().session) : this.openSession().session
   }
 
   rollbackOnly (): void {
@@ -132,97 +169,84 @@ export class Scope implements SessionScope, OpenContext, OpenEntry<Scope> {
 
   async commit (): Promise<void> {
     await this.settle(!this.isRollbackOnly)
-    if (this.outcome !== 'committed' && this.#session !== undefined && !this.isRollbackOnly) this.#refuseLateAccess()
+    if (this.outcome !== 'committed' && this.opened !== undefined && !this.isRollbackOnly) this.refuseLateAccess()
   }
 
   /** Opens the session and waits for it, so that from then on `session` is no promise. */
   async load (): Promise<void> {
-    this.#loaded = await this.session
+    this.loadedSession = await this.session
   }
 
   /** The reply that fits an error of the session's driver; `undefined` for any other error. */
   replyTo (error: unknown): ErrorReply | undefined {
-    const session: OpenSession<unknown> & Partial<ErrorReplies> | undefined = this.#session
+    const session: OpenSession<unknown> & Partial<ErrorReplies> | undefined = this.opened
     return this.state === 'open' ? session?.replyTo?.(error) : undefined
   }
 
   /** The reply's headers leave before the commit. */
   beforeHeaders (): void {
-    if (this.state === 'open' && !this.isRollbackOnly) this.#session?.beforeHeaders?.()
+    if (this.state === 'open' && !this.isRollbackOnly) this.opened?.beforeHeaders?.()
   }
 
   /**
    * Commits or rolls back, once; a second caller waits for the first. Throws or rejects only for the caller
    * whose commit failed.
    */
-  settle (commit: boolean): MaybePromise<void> {
-    if (this.#settling !== undefined) return this.#settling.catch(nothing)
-    if (this.state !== 'open') return
-    const session = this.#session as OpenSession<unknown>
+  settle (commit: boolean): Promise<void> | undefined {
+    if (this.settling !== undefined) return this.settling.catch(nothing)
+    if (this.state !== 'open') return undefined
     this.state = commit ? 'committing' : 'rolling-back'
-    const settled = commit
-      ? this.#step(() => session.commit?.(), (error) => this.#committed(error))
-      : this.#step(() => session.rollback?.(), (error) => this.#rolledBack(error))
-    if (isPromise(settled)) this.#settling = settled
-    return settled
+    this.settling = commit ? this.step('commit', this.onCommitted) : this.step('rollback', this.onRolledBack)
+    return this.settling
   }
 
-  /** Settles what is not settled and closes. Never rejects: nobody waits for the answer, so that failures are logged. */
-  finish (commit: boolean): MaybePromise<void> {
-    if (this.#closing !== undefined || this.state === 'closed') return this.#closing
-    if (this.#session === undefined) {
-      this.state = 'closed'
-      return
+  /** Settles what is not settled and closes. Never rejects: it has no caller that waits, so failures are logged. */
+  finish (commit: boolean): Promise<void> | undefined {
+    if (this.closing !== undefined || this.state === 'closed') return this.closing
+    let settled: Promise<void> | undefined
+    try {
+      settled = this.settle(commit)
+    } catch (error) {
+      this.reportLostCommit(error)
     }
-    if (this.#settling === undefined && this.state !== 'open') return this.#close()
-    const closed = attempt(() => this.settle(commit), () => this.#close(), (error) => {
-      this.#report(error, `committing ${this.#called} of ${this.route} failed after its reply`)
-      return this.#close()
-    })
-    if (isPromise(closed)) this.#closing ??= closed
-    return closed
+    this.closing = settled === undefined ? this.close() : this.closeAfter(settled)
+    return this.closing
   }
 
-  /** Before the first hook and after the end an access may be a mere look, of a log serializer: it does not open the session. */
-  #unopened (): unknown {
-    const { over, request, reply } = this.owner
-    const { opener } = this.settings
-    const mayBeLook = over || (request !== undefined && reply === undefined)
-    return mayBeLook && opener?.standIn !== undefined ? opener.standIn(() => this.#open().session) : this.#open().session
-  }
-
-  #open (): OpenSession<unknown> {
+  private openSession (): OpenSession<unknown> {
     const { opener, route, trace } = this.settings
-    if (opener === undefined) throw new SessionRefusedError(this.#called, route)
-    if (this.#session !== undefined) return this.#session
-    if (this.state === 'closed' || this.owner.over) this.#refuseLateAccess()
-    this.openedBy = trace?.record()
+    if (opener === undefined) throw new SessionRefusedError(this.called, route)
+    if (this.opened !== undefined) return this.opened
+    if (this.state === 'closed' || this.owner.over) this.refuseLateAccess()
+    if (trace?.isWanted) this.openedBy = trace.record()
     const session = opener.open(this)
-    this.#session = session
+    this.opened = session
     this.state = 'open'
     const { open, close, commit, rollback, lateAccess } = channels
     const observed = close.hasSubscribers || commit.hasSubscribers || rollback.hasSubscribers || lateAccess.hasSubscribers
     this.openedAt = observed ? performance.now() : 0
     this.openedTick = this.sessions.tick
     this.sessions.add(this)
-    if (open.hasSubscribers) open.publish(this.#event())
+    if (open.hasSubscribers) open.publish(this.event())
     return session
   }
 
-  /** Runs one step of the session, and then `done`, which is given what the step failed with. */
-  #step (step: () => MaybePromise<void>, done: (error?: unknown) => void): MaybePromise<void> {
-    let stepped: MaybePromise<void>
+  /** Runs one step of the session, and then `done`, which is given the error that the step failed with. */
+  private step (name: 'commit' | 'rollback' | 'close', done: (this: Scope, error?: unknown) => void): Promise<void> | undefined {
+    let stepped: Promise<void> | undefined
     try {
-      stepped = step()
+      stepped = this.opened?.[name]?.() as Promise<void> | undefined
     } catch (error) {
-      return done(error ?? new Error('thrown without an error'))
+      done.call(this, error ?? new Error('thrown without an error'))
+      return undefined
     }
-    if (!isPromise(stepped)) return done()
-    return stepped.then(() => done(), (error: unknown) => done(error ?? new Error('rejected without an error')))
+    if (stepped?.then !== undefined) return stepped.then(() => done.call(this), (error: unknown) => done.call(this, error ?? new Error('rejected without an error')))
+    done.call(this)
+    return undefined
   }
 
-  #committed (error: unknown): void {
-    this.#settling = undefined
+  private onCommitted (this: Scope, error?: unknown): void {
+    this.settling = undefined
     const { sessions } = this
     if (error === undefined) {
       this.state = this.outcome = 'committed'
@@ -234,54 +258,68 @@ export class Scope implements SessionScope, OpenContext, OpenEntry<Scope> {
       this.state = this.outcome = 'rolled-back'
       sessions.rolledBack++
     }
-    if (channels.commit.hasSubscribers) channels.commit.publish(this.#event(error))
+    if (channels.commit.hasSubscribers) channels.commit.publish(this.event(error))
     if (error !== undefined) throw error
   }
 
-  #rolledBack (error: unknown): void {
-    this.#settling = undefined
+  private onRolledBack (this: Scope, error?: unknown): void {
+    this.settling = undefined
     this.state = this.outcome = 'rolled-back'
     this.sessions.rolledBack++
-    if (error !== undefined) this.#cleanUpFailed('rolling back', error)
-    if (channels.rollback.hasSubscribers) channels.rollback.publish(this.#event(error))
+    if (error !== undefined) this.cleanUpFailed('rolling back', error)
+    if (channels.rollback.hasSubscribers) channels.rollback.publish(this.event(error))
   }
 
-  #close (): MaybePromise<void> {
-    const session = this.#session as OpenSession<unknown>
-    const closed = this.#step(() => session.close(), (error) => this.#closed(error))
+  private close (): Promise<void> | undefined {
+    if (this.opened === undefined) {
+      this.state = 'closed'
+      return undefined
+    }
+    const closed = this.step('close', this.onClosed)
     this.state = 'closed'
-    if (isPromise(closed)) this.#closing = closed
     return closed
   }
 
-  #closed (error: unknown): void {
-    this.#closing = undefined
-    this.state = 'closed'
+  private async closeAfter (settled: Promise<void>): Promise<void> {
+    try {
+      await settled
+    } catch (error) {
+      this.reportLostCommit(error)
+    }
+    await this.close()
+  }
+
+  private reportLostCommit (error: unknown): void {
+    this.reportError(error, `committing ${this.called} of ${this.route} failed after its reply`)
+  }
+
+  private onClosed (this: Scope, error?: unknown): void {
+    this.closing = undefined
     this.sessions.remove(this)
-    if (error !== undefined) this.#cleanUpFailed('closing', error)
-    if (channels.close.hasSubscribers) channels.close.publish(this.#event(error))
+    if (error !== undefined) this.cleanUpFailed('closing', error)
+    if (channels.close.hasSubscribers) channels.close.publish(this.event(error))
   }
 
-  #refuseLateAccess (): never {
+  private refuseLateAccess (): never {
     this.sessions.lateAccesses++
-    if (channels.lateAccess.hasSubscribers) channels.lateAccess.publish(this.#event())
-    throw new SessionClosedError(this.#called, this.route)
+    if (channels.lateAccess.hasSubscribers) channels.lateAccess.publish(this.event())
+    throw new SessionClosedError(this.called, this.route)
   }
 
-  #cleanUpFailed (step: string, error: unknown): void {
+  private cleanUpFailed (step: string, error: unknown): void {
     this.cleanUpErrors = [...this.cleanUpErrors, error]
-    this.#report(error, `${step} ${this.#called} of ${this.route} failed`)
+    this.reportError(error, `${step} ${this.called} of ${this.route} failed`)
   }
 
-  #report (err: unknown, message: string): void {
+  private reportError (err: unknown, message: string): void {
     report(this.log, 'error', { err, session: this.name, route: this.route }, message)
   }
 
-  get #called (): string {
+  private get called (): string {
     return this.request === undefined ? 'the session' : `request.${this.name}`
   }
 
-  #event (error?: unknown): SessionEvent {
+  private event (error?: unknown): SessionEvent {
     return {
       name: this.name,
       kind: this.sessions.kind,

@@ -1,7 +1,7 @@
 import { SessionClosedError } from '../errors.js'
+import { report } from '../core/events.js'
 import type { ErrorReplies, ErrorReply, OpenContext, OpenSession } from '../core/provider.js'
 import { nothing, type MaybePromise } from '../util/maybe-promise.js'
-import { report } from '../util/report.js'
 import type { Neo4jResult, Neo4jSession, Neo4jTransactionPromise } from './driver-types.js'
 import { observeSession, type SessionObserver } from './observe-session.js'
 import { observeBegun, type TransactionObserver } from './observe-transaction.js'

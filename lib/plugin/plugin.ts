@@ -2,13 +2,13 @@ import type { FastifyInstance, FastifyReply, FastifyRequest, HookHandlerDoneFunc
 import fp from 'fastify-plugin'
 import { sessionCaller, transactionCaller, type AnyTransactionProvider } from '../core/get-session.js'
 import type { SessionStats } from '../core/open-sessions.js'
-import { checksAtBoot, claimOf, hasTransactions, isClosing } from '../core/provider.js'
+import { checksAtBoot, claimsOf, hasTransactions, isClosing } from '../core/provider.js'
 import { OptionError } from '../errors.js'
 import { tokenSessions } from '../token/token-sessions.js'
 import { keepTickShapes } from '../util/keep-tick-shapes.js'
 import { pluginOptions, type RequestSessionOptions } from './options.js'
 import { Registration } from './registration.js'
-import { close, closeNotFound, drain, keepLast, linkReply, markFailed, scopeOf, settle, settleNotFound } from './settle-request.js'
+import { close, closeNotFound, drain, keepLast, linkReply, markFailed, scopeOf, sessionGetter, settle, settleNotFound } from './settle-request.js'
 
 /** An instance's registrations, for its stats and those of its children. */
 const kRegistrations = Symbol('fastify-request-session.registrations')
@@ -19,11 +19,10 @@ async function requestSession (app: FastifyInstance & Registered, options: Reque
   keepTickShapes()
   const registrations = app[kRegistrations] ?? addLifecycle(app)
   const registration = new Registration(pluginOptions(options, tokenSessions), registrations.length, app.log)
-  const others = registrations.slice()
   registrations.push(registration)
   const { name, sessions, options: { provider } } = registration
 
-  app.decorateRequest(name, { getter (this: FastifyRequest) { return scopeOf(this, registration).session } })
+  app.decorateRequest(name, { getter: sessionGetter(registration) })
   app.decorateRequest(`${name}Scope`, { getter (this: FastifyRequest) { return scopeOf(this, registration) } })
   const getName = `get${name[0]?.toUpperCase()}${name.slice(1)}`
   app.decorate(getName, sessionCaller(provider, () => sessions, `app.${getName}()`))
@@ -31,7 +30,7 @@ async function requestSession (app: FastifyInstance & Registered, options: Reque
     app.decorate(`${getName}Transaction`, transactionCaller(provider as AnyTransactionProvider, () => sessions, `app.${getName}Transaction()`))
   }
 
-  refuseSharedClaim(registration, others)
+  refuseSharedClaims(app, registration)
   if (checksAtBoot(provider)) await provider.checkAtBoot()
 
   const early = earlyLoader(registration)
@@ -47,13 +46,24 @@ async function requestSession (app: FastifyInstance & Registered, options: Reque
   })
 }
 
-/** Refuses two providers that use one cookie: they would end each other's sessions in silence. */
-function refuseSharedClaim (registration: Registration, others: readonly Registration[]): void {
-  const { provider } = registration.options
-  const claim = claimOf(provider)
-  const other = others.find(({ options }) => claim !== undefined && options.provider !== provider && claimOf(options.provider) === claim)
-  if (other === undefined) return
-  throw new OptionError('requestSession', `${registration.name} and ${other.name} would use the same ${claim}: give one of them a transport with a name of its own`)
+/** The claims of all providers of an app, by its server, which sibling contexts share. */
+const claimants = new WeakMap<object, Map<string, Registration>>()
+
+/**
+ * Refuses two providers that use one cookie, whose logins would end each other's sessions in silence, or one place of a
+ * store, where the token of the one would open a session of the other.
+ */
+function refuseSharedClaims (app: FastifyInstance, registration: Registration): void {
+  const { name, options: { provider } } = registration
+  const claims = claimants.get(app.server) ?? new Map<string, Registration>()
+  claimants.set(app.server, claims)
+  for (const claim of claimsOf(provider)) {
+    const other = claims.get(claim)
+    if (other !== undefined && other.options.provider !== provider) {
+      throw new OptionError('requestSession', `the providers of ${name} and ${other.name} would use the same ${claim}: give one of them a name or prefix of its own`)
+    }
+    if (other === undefined) claims.set(claim, registration)
+  }
 }
 
 /** The registrations of an app, for the test helper. */
@@ -88,4 +98,22 @@ function earlyLoader (registration: Registration) {
   }
 }
 
+/**
+ * The Fastify plugin: gives each request its session as `request.<name>`, opened on first use and settled once.
+ *
+ * @throws OptionError (`FST_SESSION_OPTION`) at registration
+ *
+ * @example
+ * ```ts
+ * import Fastify from 'fastify'
+ * import requestSession, { tokenSessions, type SessionOf } from 'fastify-request-session'
+ *
+ * const users = tokenSessions<{ visits: number }>()
+ * declare module 'fastify' { interface FastifyRequest { session: SessionOf<typeof users> } }
+ *
+ * const app = Fastify()
+ * await app.register(requestSession, { provider: users })
+ * app.get('/', async (request) => ({ visits: (await request.session).increment('visits') }))
+ * ```
+ */
 export default fp(requestSession, { fastify: '5.x', name: 'fastify-request-session' })

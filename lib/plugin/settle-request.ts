@@ -2,18 +2,18 @@ import type { FastifyReply, FastifyRequest, HookHandlerDoneFunction, RouteOption
 import { Scope, type ScopeOwner, type ScopeSettings } from '../core/scope.js'
 import { OptionError, TooEarlyError } from '../errors.js'
 import type { LinkedList } from '../util/linked-list.js'
-import { isPromise, nothing, type MaybePromise } from '../util/maybe-promise.js'
-import { report } from '../util/report.js'
+import { isPromise, nothing } from '../util/maybe-promise.js'
+import { report } from '../core/events.js'
 import type { Registration } from './registration.js'
-import { dropPayload, forgetPayloadHeaders, ignoreErrorsOf, takeStatusOf } from './payload.js'
-import { isOver, isWhole, watchDeparture, type Departing } from './reply-state.js'
+import { dropPayload, forgetPayloadHeaders, ignoreErrorsOf, takeStatusOf, isOver, isWhole, watchDeparture, type Departing } from './reply-state.js'
 
 const kReply = Symbol('fastify-request-session.reply')
 const kSessions = Symbol('fastify-request-session.sessions')
 
 /** The properties that the plugin adds to a request: its reply, to which Fastify has no reference, and its sessions from their first use on. */
 interface Linked {
-  [kReply]?: FastifyReply
+  /** `null` once the reply and its onResponse hooks are over: no session is opened any more. */
+  [kReply]?: FastifyReply | null
   [kSessions]?: RequestSessions
 }
 
@@ -25,8 +25,14 @@ export function linkReply (request: FastifyRequest & Linked, reply: FastifyReply
 
 /** The scope of one registration in a request; made on first use, with its session unopened. */
 export function scopeOf (request: FastifyRequest & Linked, registration: Registration): Scope {
-  const sessions = request[kSessions] ??= new RequestSessions(request, request[kReply])
-  return sessions.scopeOf(registration)
+  return (request[kSessions] ??= new RequestSessions(request, request[kReply])).scopeOf(registration)
+}
+
+/** The getter of `request.<name>`. */
+export function sessionGetter (registration: Registration): (this: FastifyRequest) => unknown {
+  return function getSession (this: FastifyRequest & Linked) {
+    return (this[kSessions] ??= new RequestSessions(this, this[kReply])).scopeOf(registration).session
+  }
 }
 
 /** The onError hook: the handler has failed. */
@@ -44,6 +50,7 @@ export function settle (request: FastifyRequest & Linked, reply: FastifyReply, p
 
 /** The last onResponse hook of each route: the reply is out, and the app's own hooks are done. */
 export function close (request: FastifyRequest & Linked, _reply: FastifyReply, done: HookHandlerDoneFunction): void {
+  request[kReply] = null
   request[kSessions]?.finish()
   done()
 }
@@ -91,42 +98,53 @@ export async function drain ({ sessions }: Registration): Promise<void> {
   }))
 }
 
-/** All sessions of one request. The one that was registered last settles first. */
+/**
+ * All sessions of one request. The one that was registered last settles first. No member is `#private`: V8 would run an
+ * initializer for each request.
+ */
 class RequestSessions implements ScopeOwner, Departing {
-  older: Departing | undefined = undefined
-  newer: Departing | undefined = undefined
+  older: Departing | undefined
+  newer: Departing | undefined
+  readonly request: FastifyRequest
   reply: FastifyReply | undefined
   over: boolean
-  readonly request: FastifyRequest
-  /** The one that was registered last; each knows the one before it. */
-  #last: Scope | undefined
-  readonly #departures: LinkedList<Departing> | undefined
-  /** The scopes that were open when the handler failed; the one that was registered first is asked first for a reply. */
-  #failed: Scope[] | undefined
   /** True while the reply waits for its commit or rollback. */
-  waiting = false
+  waiting: boolean
+  /** The scope that was registered last; each links to the one before it. */
+  private last: Scope | undefined
+  private readonly departures: LinkedList<Departing> | undefined
+  /** The scopes that were open when the handler failed; the one that was registered first is asked first for a reply. */
+  private failed: Scope[] | undefined
   /** True once the scopes were settled for a reply, until an error comes. */
-  #settled = false
+  private settled: boolean
 
-  constructor (request: FastifyRequest, reply: FastifyReply | undefined) {
+  constructor (request: FastifyRequest, reply: FastifyReply | null | undefined) {
+    this.older = this.newer = this.last = this.failed = undefined
     this.request = request
-    this.reply = reply
-    this.over = isOver(request.raw, reply?.raw)
-    if (!this.over) this.#departures = watchDeparture(this, request.raw, reply?.raw)
+    this.reply = reply ?? undefined
+    this.waiting = this.settled = false
+    const departures = reply === null ? 'over' : watchDeparture(this, request.raw, reply?.raw)
+    this.over = departures === 'over'
+    this.departures = departures === 'over' ? undefined : departures
   }
 
+  /** @throws TooEarlyError (`FST_SESSION_TOO_EARLY`) in a route that was defined before the plugin was loaded */
   scopeOf (registration: Registration): Scope {
-    const { sessions, order } = registration
+    const { sessions, order, key } = registration
     let after: Scope | undefined
-    let before = this.#last
+    let before = this.last
     while (before !== undefined && before.order >= order) {
       if (before.sessions === sessions) return before
       after = before
       before = before.before
     }
-    const scope = new Scope(sessions, settingsOf(this.request, registration), this, order)
+    const { config, url } = this.request.routeOptions
+    const own = config && Reflect.get(config, key) as ScopeSettings | undefined
+    const settings = own ?? (this.request.is404 ? registration.defaults : undefined)
+    if (settings === undefined) throw new TooEarlyError(`request.${registration.name}`, `${this.request.method} ${url ?? this.request.url}`)
+    const scope = new Scope(sessions, settings, this, order)
     scope.before = before
-    if (after === undefined) this.#last = scope
+    if (after === undefined) this.last = scope
     else after.before = scope
     return scope
   }
@@ -134,10 +152,10 @@ class RequestSessions implements ScopeOwner, Departing {
   /** The handler has failed: an open session rolls back, if its provider goes by success. */
   fail (reply: FastifyReply, error: unknown): void {
     this.reply = reply
-    this.#failed = [...this.#all()].filter(({ state }) => state === 'open').reverse()
-    if (this.#settled) this.#warnOfKept()
+    this.failed = [...this.all()].filter(({ state }) => state === 'open').reverse()
+    if (this.settled) this.warnOfKept()
     if (reply.sent || reply.statusCode >= 400 || hasStatus(error)) return
-    for (const scope of this.#failed) {
+    for (const scope of this.failed) {
       const answer = scope.replyTo(error)
       if (answer === undefined) continue
       reply.code(answer.statusCode).headers({ ...answer.headers })
@@ -151,22 +169,21 @@ class RequestSessions implements ScopeOwner, Departing {
    */
   leave (reply: FastifyReply, payload: unknown, done: HookHandlerDoneFunction): void {
     this.reply = reply
-    this.#settled = true
-    takeStatusOf(reply, payload)
-    const settled = this.#settle(this.#last)
-    if (!isPromise(settled)) return settled === undefined ? done() : this.#replaceReply(payload, settled.error, done)
-    this.waiting = true
-    Object.defineProperty(reply, 'sent', countsAsSent)
-    ignoreErrorsOf(payload)
-    settled.then((failed) => {
-      this.waiting = false
-      if (failed !== undefined) return this.#replaceReply(payload, failed.error, done)
+    this.settled = true
+    if (typeof payload === 'object') takeStatusOf(reply, payload)
+    for (let scope = this.last; scope !== undefined; scope = scope.before) {
+      let settled: Promise<void> | undefined
       try {
-        done()
+        settled = this.settle(scope)
       } catch (error) {
-        done(error as Error) // as for a hook that is an async function: nobody else catches it (a header that cannot be sent)
+        settled = Promise.reject(error)
       }
-    })
+      if (settled !== undefined) {
+        this.leaveAfter(settled, scope, payload, done)
+        return
+      }
+    }
+    done()
   }
 
   /** The client has left before its reply was whole. After a whole reply the onResponse hooks are under way. */
@@ -179,105 +196,104 @@ class RequestSessions implements ScopeOwner, Departing {
   }
 
   /** The reply is over, whole or not: settles what is unsettled, in the same order, and closes all. Never rejects. */
-  finish (): MaybePromise<void> {
+  finish (): Promise<void> | undefined {
     if (!this.over) {
       this.over = true
-      this.#departures?.remove(this)
+      this.departures?.remove(this)
     }
-    return this.#finish(this.#last, false)
-  }
-
-  #replaceReply (payload: unknown, error: unknown, done: HookHandlerDoneFunction): void {
-    dropPayload(payload)
-    forgetPayloadHeaders(this.reply as FastifyReply)
-    done(error as Error)
-  }
-
-  #settle (from: Scope | undefined): MaybePromise<Failure | undefined> {
-    for (let scope = from; scope !== undefined; scope = scope.before) {
-      if (scope.settings.commit === 'onResponse') {
-        scope.beforeHeaders()
-        continue
-      }
-      try {
-        const settled = scope.settle(scope.state === 'open' && this.#commits(scope, !this.#isOver()))
-        if (isPromise(settled)) return this.#settleOthers(settled, scope)
-      } catch (error) {
-        return this.#rollBack(scope, error)
-      }
+    let failed = false
+    for (let scope = this.last; scope !== undefined; scope = scope.before) {
+      const commit: boolean = !failed && scope.state === 'open' && this.commitsAtEnd(scope)
+      const finished = scope.finish(commit)
+      if (finished !== undefined) return scope.before === undefined ? finished : this.finishAfter(finished, scope, failed, commit)
+      failed ||= commit && scope.outcome !== 'committed'
     }
     return undefined
   }
 
-  /** Apart from the loop, as `#finishOthers` is: a closure there would be allocated in each round, used or not. */
-  #settleOthers (settled: Promise<void>, scope: Scope): Promise<Failure | undefined> {
-    return settled.then(() => scope.before && this.#settle(scope.before), (error: unknown) => this.#rollBack(scope, error))
-  }
-
-  #rollBack (from: Scope, error: unknown): MaybePromise<Failure> {
-    for (let scope = from.before; scope !== undefined; scope = scope.before) {
-      const settled = scope.settle(false)
-      if (isPromise(settled)) return settled.then(() => this.#rollBack(scope, error))
+  private settle (scope: Scope): Promise<void> | undefined {
+    const { commit, commits, commitWhen } = scope.settings
+    if (commit === 'onSend') {
+      const commitsAlways = commits === 'always' && commitWhen === undefined && !scope.isRollbackOnly
+      return scope.settle(commitsAlways || (scope.state === 'open' && this.commits(scope, !this.over && !isOver(this.request.raw, this.reply?.raw))))
     }
-    return { error }
+    scope.beforeHeaders()
+    return undefined
   }
 
-  #finish (from: Scope | undefined, failed: boolean): MaybePromise<void> {
-    for (let scope = from; scope !== undefined; scope = scope.before) {
-      const commit = !failed && scope.state === 'open' && this.#commitsAtEnd(scope)
-      const finished = scope.finish(commit)
-      if (isPromise(finished)) return scope.before === undefined ? finished : this.#finishOthers(finished, scope, failed, commit)
-      failed ||= commit && scope.outcome !== 'committed'
-    }
-  }
-
-  #finishOthers (finished: Promise<void>, scope: Scope, failed: boolean, commit: boolean): Promise<void> {
-    return finished.then(() => this.#finish(scope.before, failed || (commit && scope.outcome !== 'committed')))
-  }
-
-  #commitsAtEnd (scope: Scope): boolean {
+  private async leaveAfter (settled: Promise<void>, first: Scope, payload: unknown, done: HookHandlerDoneFunction): Promise<void> {
+    this.waiting = true
+    Object.defineProperty(this.reply, 'sent', countsAsSent)
+    if (typeof payload === 'object') ignoreErrorsOf(payload)
+    let scope: Scope | undefined = first
+    let failure: { readonly error: unknown } | undefined
     try {
-      return this.#commits(scope, this.reply !== undefined && isWhole(this.reply.raw))
+      await settled
+      for (scope = scope.before; scope !== undefined; scope = scope.before) await this.settle(scope)
+    } catch (error) {
+      failure = { error }
+      for (scope = scope?.before; scope !== undefined; scope = scope.before) await scope.settle(false)
+    }
+    this.waiting = false
+    if (failure !== undefined) {
+      dropPayload(payload)
+      forgetPayloadHeaders(this.reply as FastifyReply)
+      done(failure.error as Error)
+      return
+    }
+    try {
+      done()
+    } catch (error) {
+      done(error as Error) // Fastify catches errors of async hooks only; a header that cannot be sent throws here
+    }
+  }
+
+  private async finishAfter (finished: Promise<void>, first: Scope, failed: boolean, commit: boolean): Promise<void> {
+    await finished
+    failed ||= commit && first.outcome !== 'committed'
+    for (let scope = first.before; scope !== undefined; scope = scope.before) {
+      const commits: boolean = !failed && scope.state === 'open' && this.commitsAtEnd(scope)
+      await scope.finish(commits)
+      failed ||= commits && scope.outcome !== 'committed'
+    }
+  }
+
+  private commitsAtEnd (scope: Scope): boolean {
+    try {
+      return this.commits(scope, this.reply !== undefined && isWhole(this.reply.raw))
     } catch (err) {
       report(scope.log, 'error', { err, route: scope.route }, `commitWhen of ${scope.route} failed`)
       return false
     }
   }
 
-  /** Reports what stays committed although its reply is an error now: a header that cannot be sent, a stream that fails. */
-  #warnOfKept (): void {
-    this.#settled = false
-    for (const { outcome, route, settings, name, log } of this.#all()) {
+  /** Reports sessions that stay committed although the reply became an error: a header that cannot be sent, a failed stream. */
+  private warnOfKept (): void {
+    this.settled = false
+    for (const { outcome, route, settings, name, log } of this.all()) {
       if (outcome !== 'committed' || settings.commits === 'always') continue
       report(log, 'warn', { session: name, route }, `request.${name} of ${route} was committed before its reply became an error`)
     }
   }
 
-  /** The one that was registered last comes first. */
-  * #all (): Generator<Scope, undefined> {
-    for (let scope = this.#last; scope !== undefined; scope = scope.before) yield scope
+  /** The scopes, the last registered first. */
+  private * all (): Generator<Scope, undefined> {
+    for (let scope = this.last; scope !== undefined; scope = scope.before) yield scope
   }
 
-  #isOver (): boolean {
-    return this.over || isOver(this.request.raw, this.reply?.raw)
-  }
-
-  /** @param replied false where the client has left, so that there is no reply to look at */
-  #commits (scope: Scope, replied: boolean): boolean {
+  /** @param isReplied false where the client has left, so that there is no reply to look at */
+  private commits (scope: Scope, isReplied: boolean): boolean {
     const { commits, commitWhen } = scope.settings
     if (scope.isRollbackOnly) return false
-    if (!replied) return commits === 'always'
+    if (!isReplied) return commits === 'always'
     const reply = this.reply as FastifyReply
-    if (commitWhen === undefined) return commits === 'always' || (reply.statusCode < 400 && !this.#failed?.includes(scope))
+    if (commitWhen === undefined) return commits === 'always' || (reply.statusCode < 400 && !this.failed?.includes(scope))
     const answer: unknown = commitWhen(this.request, reply)
     if (!isPromise(answer)) return answer as boolean
     answer.catch(nothing)
     throw new OptionError(`commitWhen of ${scope.route}`, 'must answer at once: a promise would always count as true')
   }
 }
-
-/** The error that a commit failed with. */
-interface Failure { readonly error: unknown }
 
 /**
  * `reply.sent` of a reply that waits for its commit or rollback: it counts as sent, so that Fastify takes no other reply
@@ -295,12 +311,4 @@ const countsAsSent = {
 function hasStatus (error: unknown): boolean {
   const { statusCode, status } = (error ?? {}) as { statusCode?: unknown, status?: unknown }
   return statusCode !== undefined || status !== undefined
-}
-
-function settingsOf (request: FastifyRequest, registration: Registration): ScopeSettings {
-  const config: object | undefined = request.routeOptions.config
-  const own = config && Reflect.get(config, registration.key) as ScopeSettings | undefined
-  const settings = own ?? (request.is404 ? registration.defaults : undefined)
-  if (settings === undefined) throw new TooEarlyError(`request.${registration.name}`, `${request.method} ${request.routeOptions.url ?? request.url}`)
-  return settings
 }

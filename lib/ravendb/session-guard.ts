@@ -100,18 +100,8 @@ export class SessionGuard {
   }
 
   #withDeadline (saved: Promise<void>): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const call = this.#deadlines.start(() => {
-        const { database, route } = this.context
-        reject(new OutcomeUnknownError(`the database '${database}' did not answer ${route} within ${this.#deadlines.timeout} milliseconds.`))
-      })
-      saved.then(() => {
-        this.#deadlines.end(call)
-        resolve()
-      }, (error: unknown) => {
-        this.#deadlines.end(call)
-        reject(error)
-      })
-    })
+    const { database, route } = this.context
+    const problem = `the database '${database}' did not answer ${route} within ${this.#deadlines.timeout} milliseconds.`
+    return this.#deadlines.limit(saved, () => new OutcomeUnknownError(problem))
   }
 }

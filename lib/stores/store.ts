@@ -57,6 +57,9 @@ export interface SessionStore {
    */
   readonly full?: boolean
 
+  /** The place of the sessions, for errors: two stores of one keyspace hold the same sessions. `undefined`: the store alone has them. */
+  readonly keyspace?: string
+
   /** Frees what the store itself holds (timers), when the app closes. A client that it was given stays open. */
   close (): void | Promise<void>
 }

@@ -1,18 +1,8 @@
 import { NotANumberError } from '../errors.js'
 import type { SessionChange } from '../stores/store.js'
 import { describeType, show } from '../util/option-rules.js'
-import { checkKey, checkValue, isKept, parseValue } from './values.js'
-
-type Update = (value: unknown) => unknown
-
-/** A change of one key that waits for its commit. A `set` is the last of its kind: the slot has its value. */
-type Operation =
-  | { readonly kind: 'set' }
-  | { readonly kind: 'increment', by: number }
-  | { readonly kind: 'append', readonly values: unknown[] }
-  | { readonly kind: 'update', readonly fn: Update }
-
-const setOperation: Operation = Object.freeze({ kind: 'set' })
+import { appended, applied, operate, setOperation, type Operation, type Update } from './operations.js'
+import { checkKey, checkValue, isKept, parseValue, textOf } from './values.js'
 
 /** One key that was changed, or whose value may be changed in place. */
 class Slot {
@@ -21,14 +11,17 @@ class Slot {
   /** `undefined`: the key is absent. */
   value: unknown
   /** In their order; those before `sent` are part of a commit that is under way. */
-  readonly operations: Operation[] = []
-  sent = 0
+  readonly operations: Operation[]
+  sent: number
   /** True once the user holds the value, so that it must not be appended to in place. */
-  handedOut = false
+  handedOut: boolean
 
   constructor (text: string | undefined, value: unknown) {
     this.text = text
     this.value = value
+    this.operations = []
+    this.sent = 0
+    this.handedOut = false
   }
 
   /** The last operation, if it is not under way and so may still be extended. */
@@ -41,6 +34,17 @@ class Slot {
     this.operations.length = this.sent
     this.operations.push(setOperation)
     this.value = value
+  }
+
+  /** The operations that were under way wait again, without those that a later `set` replaces. */
+  notSent (): void {
+    this.operations.splice(0, this.operations.lastIndexOf(setOperation))
+    this.sent = 0
+  }
+
+  /** True if an update of the value is part of a waiting `set` or of a change in place. */
+  overwrites (): boolean {
+    return this.waiting?.kind === 'set' || this.isChangedInPlace()
   }
 
   isChangedInPlace (): boolean {
@@ -73,58 +77,66 @@ export const noChange: Sent['change'] = Object.freeze({ expect: emptyMap, clear:
 
 /**
  * The data of a session as one request sees it: the texts of the store, and over them the changes of the request. Texts
- * are parsed when first read. A draft knows nothing of tokens and expiry.
+ * are parsed when first read. No member is `#private`: V8 would run an initializer for each request.
  */
 export class Draft {
-  #base: Map<string, string>
+  private base: Map<string, string>
   /** True if the store has this session, so that there is something to clear. */
-  #stored: boolean
-  #slots = noSlots
-  #cleared = false
+  private stored: boolean
+  private slots: Map<string, Slot>
+  private cleared: boolean
 
   /** @param base the texts of the store; `undefined` for a new session */
   constructor (base?: Map<string, string>) {
-    this.#base = base ?? new Map()
-    this.#stored = base !== undefined
+    this.base = base ?? new Map()
+    this.stored = base !== undefined
+    this.slots = noSlots
+    this.cleared = false
   }
 
   get (key: string): unknown {
-    const slot = this.#slots.get(key)
+    const slot = this.slots.get(key)
     if (slot !== undefined) {
       slot.handedOut = true
       return slot.value
     }
-    const text = this.#base.get(key)
+    const text = this.base.get(key)
     if (text === undefined) return undefined
-    const value = parseValue(key, text)
+    let value: unknown
+    try {
+      value = JSON.parse(text)
+    } catch {
+      return parseValue(key, text) // throws, with the key's name
+    }
     // Only a value that can be changed in place has to be looked at again.
-    if (typeof value === 'object' && value !== null) this.#add(key, text, value).handedOut = true
+    if (typeof value === 'object' && value !== null) this.add(key, text, value).handedOut = true
     return value
   }
 
   has (key: string): boolean {
-    const slot = this.#slots.get(key)
-    return slot === undefined ? this.#base.has(key) : slot.value !== undefined
+    const slot = this.slots.get(key)
+    return slot === undefined ? this.base.has(key) : slot.value !== undefined
   }
 
   set (key: string, value: unknown): void {
-    checkKey(key)
-    const checked = checkValue(key, value)
-    const slot = this.#slots.get(key) ?? this.#add(key, this.#base.get(key), undefined)
+    if (typeof key !== 'string' || key === '' || !key.isWellFormed()) checkKey(key)
+    const isPlainNumber = typeof value === 'number' && Number.isFinite(value)
+    const checked = isPlainNumber || typeof value === 'boolean' ? value : checkValue(key, value)
+    const slot = this.slots.get(key) ?? this.add(key, this.base.get(key), undefined)
     slot.set(checked)
     slot.handedOut = true
   }
 
   delete (key: string): boolean {
     if (!this.has(key)) return false
-    this.#slotOf(key).set(undefined)
+    this.slotOf(key).set(undefined)
     return true
   }
 
   clear (): void {
-    this.#base = new Map()
-    this.#slots = noSlots
-    this.#cleared = this.#stored
+    this.base = new Map()
+    this.slots = noSlots
+    this.cleared = this.stored
   }
 
   increment (key: string, by: number): number {
@@ -137,7 +149,7 @@ export class Draft {
     if (problem !== undefined) throw new NotANumberError(show(key), problem)
     const sum = (current as number) + by
     if (!Number.isSafeInteger(sum)) throw new NotANumberError(show(key), `${sum} is outside ±(2^53 − 1).`)
-    const slot = this.#slotOf(key)
+    const slot = this.slotOf(key)
     const { waiting } = slot
     if (waiting?.kind === 'increment') waiting.by += by
     else if (waiting?.kind !== 'set') slot.operations.push({ kind: 'increment', by })
@@ -148,8 +160,8 @@ export class Draft {
   update (key: string, fn: Update): unknown {
     checkKey(key)
     const value = applied(key, fn, this.get(key))
-    const slot = this.#slotOf(key)
-    if (this.#overwrites(slot)) {
+    const slot = this.slotOf(key)
+    if (slot.overwrites()) {
       slot.set(value)
     } else {
       slot.operations.push({ kind: 'update', fn })
@@ -162,8 +174,8 @@ export class Draft {
   append (key: string, values: readonly unknown[]): void {
     checkKey(key)
     const added = values.map((value) => checkValue(key, value))
-    const slot = this.#slots.get(key) ?? this.#read(key)
-    const overwrites = this.#overwrites(slot)
+    const slot = this.slots.get(key) ?? this.read(key)
+    const overwrites = slot.overwrites()
     const list = appended(slot.handedOut ? undefined : slot.value, slot.value, added)
     if (overwrites) {
       slot.set(list)
@@ -177,27 +189,30 @@ export class Draft {
   }
 
   * keys (): Generator<string, undefined> {
-    for (const key of this.#base.keys()) if (this.has(key)) yield key
-    for (const [key, slot] of this.#slots) if (slot.value !== undefined && !this.#base.has(key)) yield key
+    for (const key of this.base.keys()) if (this.has(key)) yield key
+    for (const [key, slot] of this.slots) if (slot.value !== undefined && !this.base.has(key)) yield key
   }
 
   get size (): number {
-    let size = this.#base.size
-    for (const [key, slot] of this.#slots) size += Number(slot.value !== undefined) - Number(this.#base.has(key))
+    let size = this.base.size
+    for (const [key, slot] of this.slots) size += Number(slot.value !== undefined) - Number(this.base.has(key))
     return size
   }
 
   /** True if a commit would write any data. */
   get isDirty (): boolean {
-    if (this.#cleared) return true
-    for (const [key, slot] of this.#slots) if (slot.isChangedInPlace() || isChanged(key, slot)) return true
+    if (this.cleared || this.slots === noSlots) return this.cleared
+    for (const [key, slot] of this.slots) {
+      const { operations, value } = slot
+      if (operations.length > 0 ? isChanged(key, slot) : typeof value === 'object' && slot.isChangedInPlace()) return true
+    }
     return false
   }
 
   /** All data as JSON texts: a new session is created with them. */
   texts (): Map<string, string> {
-    const texts = new Map(this.#base)
-    for (const [key, slot] of this.#slots) {
+    const texts = new Map(this.base)
+    for (const [key, slot] of this.slots) {
       const text = textOf(key, slot.value)
       if (text === undefined) texts.delete(key)
       else texts.set(key, text)
@@ -211,14 +226,15 @@ export class Draft {
    * @throws ValueError (`FST_SESSION_VALUE`) for a value that was changed in place into one that JSON cannot hold
    */
   toSend (): Sent | undefined {
+    if (this.slots === noSlots && !this.cleared) return undefined
     let expect: Map<string, string | undefined> | undefined
     let set: Map<string, string> | undefined
     let remove: string[] | undefined
     let increment: Map<string, number> | undefined
     const slots: Array<[string, Slot]> = []
-    for (const entry of this.#slots) {
+    for (const entry of this.slots) {
       const [key, slot] = entry
-      if (slot.isChangedInPlace()) slot.set(slot.value)
+      if (typeof slot.value === 'object' && slot.isChangedInPlace()) slot.set(slot.value)
       const first = slot.operations[0]
       if (first === undefined) continue
       slots.push(entry)
@@ -226,24 +242,25 @@ export class Draft {
         (increment ??= new Map()).set(key, first.by)
         continue
       }
-      if (first.kind !== 'set') (expect ??= new Map()).set(key, slot.text)
-      const text = textOf(key, slot.value)
+      // After a clear the value depends on nothing that is stored.
+      if (first.kind !== 'set' && !this.cleared) (expect ??= new Map()).set(key, slot.text)
+      const text = slot.value === undefined ? undefined : JSON.stringify(typeof slot.value === 'object' ? checkValue(key, slot.value) : slot.value)
       if (text !== undefined) (set ??= new Map()).set(key, text)
       else if (slot.text !== undefined) (remove ??= []).push(key)
     }
-    if (!this.#cleared && (expect ?? set ?? remove ?? increment) === undefined) return undefined
+    if (!this.cleared && (expect ?? set ?? remove ?? increment) === undefined) return undefined
     for (const [, slot] of slots) slot.sent = slot.operations.length
     return {
-      change: { expect: expect ?? emptyMap, clear: this.#cleared, set: set ?? emptyMap, remove: remove ?? emptyList, increment: increment ?? emptyMap },
+      change: { expect: expect ?? emptyMap, clear: this.cleared, set: set ?? emptyMap, remove: remove ?? emptyList, increment: increment ?? emptyMap },
       slots,
-      base: this.#base,
+      base: this.base,
     }
   }
 
   /** The store has applied the commit. The changes since then stay to be sent. */
   sent ({ change, slots, base }: Sent, increments: readonly number[]): void {
-    if (base !== this.#base) return // cleared meanwhile: all of this is to be removed
-    if (change.clear) this.#cleared = false
+    if (base !== this.base) return // cleared meanwhile: all of this is to be removed
+    if (change.clear) this.cleared = false
     for (const [key, text] of change.set) base.set(key, text)
     for (const key of change.remove) base.delete(key)
     let i = 0
@@ -253,74 +270,69 @@ export class Draft {
       slot.operations.splice(0, slot.sent)
       slot.sent = 0
       slot.text = base.get(key)
-      if (slot.operations.length > 0 || wasIncrement) this.#recompute(key, slot)
+      if (slot.operations.length > 0 || wasIncrement) this.recompute(key, slot)
     }
   }
 
   /** The store has not applied the commit: its operations wait again. */
   notSent ({ slots }: Sent): void {
-    for (const [, slot] of slots) slot.sent = 0
+    for (const [, slot] of slots) slot.notSent()
   }
 
   /** The store has created the session with these texts. */
   created (sent: Sent, texts: ReadonlyMap<string, string>): void {
-    this.#stored = true
-    if (sent.base !== this.#base) this.#cleared = true
+    this.stored = true
+    if (sent.base !== this.base) this.cleared = true
     this.sent({ ...sent, change: { ...noChange, set: texts } }, emptyList)
   }
 
   /** Other requests were first: takes their texts, and applies the waiting operations to them. */
   rebase (current: ReadonlyMap<string, string | undefined>): void {
     for (const [key, text] of current) {
-      if (text === undefined) this.#base.delete(key)
-      else this.#base.set(key, text)
-      const slot = this.#slots.get(key)
+      if (text === undefined) this.base.delete(key)
+      else this.base.set(key, text)
+      const slot = this.slots.get(key)
       if (slot === undefined) continue
       slot.text = text
-      this.#recompute(key, slot)
+      this.recompute(key, slot)
     }
   }
 
   /** A key is gone from the store: its text, and what was read of it. */
   forget (key: string): void {
-    this.#base.delete(key)
-    this.#slots.delete(key)
+    this.base.delete(key)
+    this.slots.delete(key)
   }
 
   /** The text that the store has, as far as is known. */
   storedText (key: string): string | undefined {
-    return this.#base.get(key)
+    return this.base.get(key)
   }
 
   /** True if a change of this key waits for its commit. */
   isWaiting (key: string): boolean {
-    const slot = this.#slots.get(key)
-    return this.#cleared || (slot !== undefined && (slot.operations.length > 0 || slot.isChangedInPlace()))
+    const slot = this.slots.get(key)
+    return this.cleared || (slot !== undefined && (slot.operations.length > 0 || slot.isChangedInPlace()))
   }
 
-  /** An update of a value that this request has replaced, or changed in place, is part of that. */
-  #overwrites (slot: Slot): boolean {
-    return this.#cleared || slot.waiting?.kind === 'set' || slot.isChangedInPlace()
+  private slotOf (key: string): Slot {
+    return this.slots.get(key) ?? this.read(key)
   }
 
-  #slotOf (key: string): Slot {
-    return this.#slots.get(key) ?? this.#read(key)
+  private read (key: string): Slot {
+    const text = this.base.get(key)
+    return this.add(key, text, text === undefined ? undefined : parseValue(key, text))
   }
 
-  #read (key: string): Slot {
-    const text = this.#base.get(key)
-    return this.#add(key, text, text === undefined ? undefined : parseValue(key, text))
-  }
-
-  #add (key: string, text: string | undefined, value: unknown): Slot {
-    if (this.#slots === noSlots) this.#slots = new Map()
+  private add (key: string, text: string | undefined, value: unknown): Slot {
+    if (this.slots === noSlots) this.slots = new Map()
     const slot = new Slot(text, value)
-    this.#slots.set(key, slot)
+    this.slots.set(key, slot)
     return slot
   }
 
   /** Applies the waiting operations to the text of the store. */
-  #recompute (key: string, slot: Slot): void {
+  private recompute (key: string, slot: Slot): void {
     if (slot.operations[0]?.kind === 'set') return
     let value = slot.text === undefined ? undefined : parseValue(key, slot.text)
     for (const operation of slot.operations) value = operate(key, operation, value)
@@ -329,40 +341,10 @@ export class Draft {
   }
 }
 
-function operate (key: string, operation: Operation, value: unknown): unknown {
-  switch (operation.kind) {
-    case 'set': return value
-    case 'increment': return (value as number | undefined ?? 0) + operation.by
-    case 'append': return appended(value, value, operation.values)
-    case 'update': return applied(key, operation.fn, value)
-  }
-}
-
-/**
- * @param own a list that may be changed in place; `undefined` if there is none
- * @param list the present list; an absent one counts as empty
- */
-function appended (own: unknown, list: unknown, added: readonly unknown[]): unknown[] {
-  if (!Array.isArray(own)) return [...list as unknown[] | undefined ?? [], ...added]
-  for (const value of added) own.push(value)
-  return own
-}
-
-/** Works on a copy: an update that fails half way has changed nothing. */
-function applied (key: string, fn: Update, value: unknown): unknown {
-  const next = fn(typeof value === 'object' && value !== null ? JSON.parse(JSON.stringify(checkValue(key, value))) : value)
-  return next === undefined ? undefined : checkValue(key, next)
-}
-
-function isChanged (key: string, { operations, value, text }: Slot): boolean {
-  if (operations.length === 0) return false
+function isChanged (key: string, { value, text }: Slot): boolean {
   try {
     return textOf(key, value) !== text
   } catch {
     return true
   }
-}
-
-function textOf (key: string, value: unknown): string | undefined {
-  return value === undefined ? undefined : JSON.stringify(checkValue(key, value))
 }

@@ -34,8 +34,11 @@ export function isPastMaxAge (record: SessionRecord, defaults: Lifetime): boolea
   return maxAge !== null && record.deleteSession && record.createdAt + maxAge * 1000 <= Date.now()
 }
 
+/** Browsers keep a cookie for 400 days at the most: a session that lives longer is written, and its cookie sent, before they are over. */
+const maxSlideStep = 40 * 86_400_000
+
 /** True where the stored expiry is so far from that after this use that it is worth a write. */
 export function isSlideDue (stored: number | null, target: number | null, ttl: number | null): boolean {
   if (stored === null || target === null) return stored !== target
-  return Math.abs(target - stored) > (ttl ?? 0) * 1000 * slideStep
+  return Math.abs(target - stored) > Math.min((ttl ?? 0) * 1000 * slideStep, maxSlideStep)
 }

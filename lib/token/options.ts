@@ -5,7 +5,22 @@ import { tokenKinds, type Secret } from './tokens.js'
 import type { TokenTransport } from './transport.js'
 import { isStorableObject } from './values.js'
 
-/** A route's options for its token sessions: `config.session`. */
+/**
+ * A route's options for its token sessions: `config.session`.
+ *
+ * @example
+ * ```ts
+ * import Fastify from 'fastify'
+ * import requestSession, { type TokenRouteOptions } from 'fastify-request-session'
+ *
+ * declare module 'fastify' { interface FastifyContextConfig { session?: TokenRouteOptions } }
+ *
+ * const app = Fastify()
+ * await app.register(requestSession)
+ * const session: TokenRouteOptions = { ttl: 60, onStoreError: 'anonymous' }
+ * app.get('/news', { config: { session } }, async () => 'news')
+ * ```
+ */
 export interface TokenRouteOptions {
   /** Seconds that a session lives without being used; each use begins them anew. `null`: for ever. @default 1800 */
   ttl?: number | null | undefined
@@ -24,7 +39,18 @@ export interface TokenRouteOptions {
   onStoreError?: 'fail' | 'anonymous' | undefined
 }
 
-/** Options of one `getSession()` call. */
+/**
+ * Options of one `getSession()` call.
+ *
+ * @example
+ * ```ts
+ * import { getSession, tokenSessions, type TokenCallOptions } from 'fastify-request-session'
+ *
+ * const users = tokenSessions<{ visits: number }>()
+ * const options: TokenCallOptions = { token: (await users.create()).token, ttl: 600 }
+ * await getSession(users, null, (session) => session.increment('visits'), options)
+ * ```
+ */
 export interface TokenCallOptions extends Pick<TokenRouteOptions, 'ttl' | 'maxAge'> {
   /** The session to open; a new one if there is none with this token. */
   token?: string | undefined
@@ -58,7 +84,18 @@ export interface TokenSessionOptions extends TokenRouteOptions {
   secret?: Secret | undefined
 }
 
-/** Options of token sessions on a complete store. */
+/**
+ * Options of token sessions on a complete store.
+ *
+ * @example
+ * ```ts
+ * import { memoryStore, tokenSessions, type CompleteTokenSessionOptions } from 'fastify-request-session'
+ *
+ * const options: CompleteTokenSessionOptions = { store: memoryStore(), ttl: 600 }
+ * const users = tokenSessions(options)
+ * console.log(await users.infoAll())
+ * ```
+ */
 export interface CompleteTokenSessionOptions extends TokenSessionOptions {
   /** @default memoryStore() */
   store?: CompleteStore
@@ -119,7 +156,7 @@ export const providerRules: Record<keyof TokenSessionOptions, Rule> = {
 
 export const callRules: Record<keyof TokenCallOptions, Rule> = { ttl: rules.seconds, maxAge: rules.seconds, token: rules.text }
 
-/** A text that its user checks by itself, with an error that says more. */
+/** Accepts any value: the call checks it later, with a more precise error. */
 export const checkedLater: Rule = { allowed: 'a text', test: () => true }
 
 export const newSessionRules: Record<keyof NewSession, Rule> = {
@@ -138,3 +175,38 @@ export const defaults: Defaults = Object.freeze({ ttl: 1800, maxAge: null, load:
 
 /** The options of `tokenSessions()`, checked, with their defaults. */
 export type CheckedTokenOptions = Defaults & Checked<TokenSessionOptions>
+
+/** In place of a type whose values a session cannot hold: the compiler shows it. */
+type NotJson = 'JSON does not keep values of this type: store a string, a number or a plain object instead'
+
+/**
+ * The constraint for a session's data, `Data extends JsonData<Data>`: its values come back from JSON as they were set. A `Date`, a
+ * `Map`, a bigint, a symbol, a function and what has methods do not. `unknown` and `any` are checked when they are set.
+ * Needed only for functions that are generic in the data of a session.
+ *
+ * @example
+ * ```ts
+ * import { memoryStore, tokenSessions, type JsonData } from 'fastify-request-session'
+ *
+ * export function inMemory<Data extends JsonData<Data>> () {
+ *   return tokenSessions<Data>({ store: memoryStore() })
+ * }
+ * ```
+ */
+export type JsonData<Data> = object & { [K in keyof Data]: Json<Data[K]> }
+
+/** The type itself where JSON keeps its values; else a type that it does not extend. */
+type Json<T> = unknown extends T ? T
+  : T extends string | number | boolean | null | undefined ? T
+    : T extends bigint | symbol | ((...args: never[]) => unknown) | (abstract new (...args: never[]) => unknown) ? NotJson
+      : T extends { toJSON (...args: never[]): unknown } | ReadonlyMap<unknown, unknown> | ReadonlySet<unknown> ? NotJson
+        : T extends readonly unknown[] ? JsonList<T>
+          : { [K in keyof T]: Json<T[K]> }
+
+/**
+ * A list whose elements JSON keeps. An element that is `undefined` would become `null`, but an optional one of a tuple may be missing.
+ * An index signature, not a mapped type: TypeScript evaluates mapped lists at once, and would not end for a list of itself.
+ */
+type JsonList<T extends readonly unknown[]> = unknown extends T[number] ? T
+  : [number, undefined] extends [T['length'], T[number]] ? NotJson
+      : { readonly [index: number]: Json<T[number]> }

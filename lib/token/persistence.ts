@@ -1,32 +1,39 @@
 import { NotANumberError, OutcomeUnknownError, SessionGoneError, StoreUnavailableError, UpdateConflictError } from '../errors.js'
-import { newRecord } from '../stores/new-record.js'
-import type { CommitResult, SessionChange, SessionRecord } from '../stores/store.js'
-import { isPromise, nothing, type MaybePromise } from '../util/maybe-promise.js'
+import { newRecord } from '../stores/contract-helpers.js'
+import type { CommitResult, SessionChange, SessionRecord, SessionStore } from '../stores/store.js'
+import { isPromise, nothing, type MaybePromise, attempt } from '../util/maybe-promise.js'
 import { show } from '../util/option-rules.js'
-import { callStore } from './call-store.js'
 import { noChange, type Sent } from './draft.js'
 import type { Identity, SessionSettings, SessionState } from './session-state.js'
 import { idOf } from './tokens.js'
+import { parseValue } from './values.js'
 
-/** An update gives up after so many conflicts. */
+/** Conflicts after which a commit gives up. */
 const maxTries = 1000
 /** Give up after so many further id collisions: that is a fault, not chance. */
 const maxTokens = 2
 
 /** Saves; answers at once if the store does. Saves of one session run one after the other, so that nothing is sent twice. */
-export function save (state: SessionState): MaybePromise<void> {
+export function save (state: SessionState): Promise<void> | undefined {
   if (state.saving !== undefined) {
-    const again = (): MaybePromise<void> => save(state)
+    const again = (): Promise<void> | undefined => save(state)
     return state.saving.then(again, again)
   }
   if (state.isDegraded) {
     if (state.isDirty) state.warn('the session was changed, and not saved: its store had failed, and the visitor is anonymous.')
-    return
+    return undefined
   }
   if (state.lost !== undefined && state.phase !== 'ended') throw state.lost
-  const saved = state.identity === undefined ? saveNew(state) : saveStored(state, state.identity, 0)
-  if (!isPromise(saved)) return saved
-  state.saving = saved.then(() => { state.saving = undefined }, (error: unknown) => {
+  state.isSaved = false
+  const saved = state.identity === undefined ? saveNew(state) : saveStored(state, state.identity)
+  if (saved === undefined) {
+    state.isSaved = true
+    return undefined
+  }
+  state.saving = saved.then(() => {
+    state.saving = undefined
+    state.isSaved = true
+  }, (error: unknown) => {
     state.saving = undefined
     if (error instanceof OutcomeUnknownError) state.lost = error
     throw error
@@ -40,7 +47,33 @@ export async function reload (state: SessionState): Promise<void> {
   const { settings: { store }, identity, context } = state
   const record = identity === undefined ? undefined : await callStore(() => store.load(identity.id), (record) => record)
   if (identity !== undefined && (record === undefined || record.generation !== state.record?.generation)) throw new SessionGoneError(context.route)
-  state.restart(record)
+  state.opened(identity, record)
+}
+
+/**
+ * Reads a key and deletes it in one atomic step of the store: of several callers one gets the value.
+ * @throws SessionGoneError (`FST_SESSION_GONE`)
+ */
+export async function claim (state: SessionState, key: string): Promise<unknown> {
+  if (state.draft.isWaiting(key) || state.identity === undefined) await save(state)
+  await state.saving?.catch(nothing)
+  const { settings: { store }, draft, identity } = state
+  if (identity === undefined || state.isDegraded) return undefined
+  for (let text = draft.storedText(key); text !== undefined;) {
+    const change: SessionChange = {
+      ...noChange, expect: new Map([[key, text]]), remove: [key], expiresAt: undefined, ttl: undefined, subject: undefined, generation: state.record?.generation,
+    }
+    const result = await callStore(() => store.commit(identity.id, change), (result) => result)
+    if (result.status === 'missing') throw new SessionGoneError(state.context.route)
+    if (result.status === 'committed') {
+      draft.forget(key)
+      return parseValue(key, text)
+    }
+    if (result.status !== 'conflict') break
+    text = result.current.get(key)
+  }
+  draft.forget(key)
+  return undefined
 }
 
 /**
@@ -57,15 +90,18 @@ export function createUnderToken (
     created ? identity : more > 0 ? createUnderToken({ store, tokens }, record, tokens.create(), more - 1) : undefined)
 }
 
-function saveNew (state: SessionState): MaybePromise<void> {
-  if (state.phase === 'ended') return ended(state)
+function saveNew (state: SessionState): Promise<void> | undefined {
+  if (state.phase === 'ended') {
+    ended(state)
+    return undefined
+  }
   const { settings, draft, nextSubject, ttl } = state
   const fields = draft.texts()
   const subject = nextSubject ?? undefined
-  if (fields.size === 0 && subject === undefined) return
+  if (fields.size === 0 && subject === undefined) return undefined
   if (!state.canSendToken && !state.isAnnounced) {
     state.warn('a new session was changed after the headers were sent, so that the client cannot learn of its token: it was not saved. Call commit() before the headers leave.')
-    return
+    return undefined
   }
   const sent = draft.toSend()
   const now = Date.now()
@@ -79,46 +115,94 @@ function saveNew (state: SessionState): MaybePromise<void> {
     state.record = record
     state.sendToken(identity.token, record.expiresAt)
     subjectSaved(state, nextSubject)
-    ttlSaved(state, record.ttl)
+    state.mustSlide = state.isTtlChanged = false
   }
   try {
     const identity = createUnderToken(settings, record, state.token, state.isAnnounced ? 0 : maxTokens)
     if (isPromise(identity)) return identity.then(created).catch((error: unknown) => failSave(state, sent, error))
     created(identity)
+    return undefined
   } catch (error) {
-    failSave(state, sent, error)
+    return failSave(state, sent, error)
   }
 }
 
-function saveStored (state: SessionState, { id }: Identity, tries: number): MaybePromise<void> {
+/** @param tries conflicts so far; `undefined` before the save has its turn */
+function saveStored (state: SessionState, { id }: Identity, tries?: number): Promise<void> | undefined {
   const { store } = state.settings
   const generation = state.record?.generation
-  if (state.phase === 'ended') return callStore(() => store.end(id, generation), () => ended(state))
+  if (state.phase === 'ended') return callStore(() => store.end(id, generation), () => ended(state)) as Promise<void> | undefined
   const sent = state.draft.toSend()
   const expiresAt = state.slide(Date.now(), sent !== undefined)
+  if (sent !== undefined && sent.change.expect.size > 0 && tries === undefined) {
+    state.draft.notSent(sent)
+    return inTurn(store, id, () => saveStored(state, state.identity as Identity, 0))
+  }
   const { nextToken, nextSubject: subject } = state
-  if (sent === undefined && expiresAt === undefined && nextToken === undefined && subject === undefined) return
+  if (sent === undefined && expiresAt === undefined && nextToken === undefined && subject === undefined) {
+    // Nothing slides the cookie of a session that never expires, and browsers drop every cookie after 400 days.
+    if (state.record?.expiresAt === null) state.sendToken((state.identity as Identity).token, null)
+    return undefined
+  }
   const { expect, clear, set, remove, increment } = sent?.change ?? noChange
   const ttl = state.isTtlChanged ? state.ttl : undefined
   const change: SessionChange = { expect, clear, set, remove, increment, expiresAt, ttl, subject, generation }
   const renewed = nextToken === undefined ? undefined : { token: nextToken, id: idOf(nextToken) }
+  let result: CommitResult | Promise<CommitResult>
   try {
-    const result = callStore(() => renewed === undefined ? store.commit(id, change) : store.renew(id, renewed.id, change),
-      (result) => saved(state, result, change, sent, renewed, tries))
-    return isPromise(result) ? result.catch((error: unknown) => failSave(state, sent, error)) : result
+    result = renewed === undefined ? store.commit(id, change) : store.renew(id, renewed.id, change)
   } catch (error) {
-    failSave(state, sent, error)
+    return failSave(state, sent, storeFailure(error))
+  }
+  if ('then' in result) {
+    const answered = result.then((result) => saved(state, result, change, sent, renewed, tries), failStore)
+    return answered.catch((error: unknown) => failSave(state, sent, error))
+  }
+  try {
+    return saved(state, result, change, sent, renewed, tries)
+  } catch (error) {
+    return failSave(state, sent, error)
   }
 }
 
+/** The saves with expectations that are under way, by store and id. */
+const turns = new WeakMap<SessionStore, Map<string, Promise<unknown>>>()
+
+/**
+ * Runs a save that expects values, with all of its tries, once those of this process before it are done: of a hundred at
+ * once all but one would conflict, and so again each time.
+ */
+function inTurn (store: SessionStore, id: string, saveNow: () => Promise<void> | undefined): Promise<void> | undefined {
+  const waiting = turns.get(store)?.get(id)
+  const saved = waiting === undefined ? saveNow() : waiting.then(saveNow)
+  if (saved === undefined) return undefined
+  const ofStore = turns.get(store) ?? new Map<string, Promise<unknown>>()
+  turns.set(store, ofStore)
+  const turn = saved.then(nothing, nothing)
+  ofStore.set(id, turn)
+  turn.then(() => { if (ofStore.get(id) === turn) ofStore.delete(id) })
+  return saved
+}
+
 /** The store has answered a commit. */
-function saved (state: SessionState, result: CommitResult, change: SessionChange, sent: Sent | undefined, renewed: Identity | undefined, tries: number): MaybePromise<void> {
+function saved (state: SessionState, result: CommitResult, change: SessionChange, sent: Sent | undefined, renewed: Identity | undefined, tries = 0): Promise<void> | undefined {
   switch (result.status) {
-    case 'committed':
-      return committed(state, result.increments, change, sent, renewed)
+    case 'committed': {
+      const record = state.record as SessionRecord
+      if (sent !== undefined) state.draft.sent(sent, result.increments)
+      if (change.expiresAt !== undefined) record.expiresAt = change.expiresAt
+      if (change.ttl !== undefined) record.ttl = change.ttl
+      if (change.subject !== undefined) subjectSaved(state, change.subject)
+      if (renewed !== undefined) state.identity = renewed
+      if (renewed !== undefined || change.expiresAt !== undefined) state.sendToken((state.identity as Identity).token, record.expiresAt)
+      if (state.nextToken === renewed?.token) state.nextToken = undefined
+      state.mustSlide = false
+      if (state.ttl === change.ttl) state.isTtlChanged = false
+      return undefined
+    }
     case 'missing':
-      // That matters only if there was something to save.
-      if (sent === undefined && renewed === undefined && change.ttl === undefined && change.subject === undefined) return
+      // A session that is gone is an error only if there was a change to save.
+      if (sent === undefined && renewed === undefined && change.ttl === undefined && change.subject === undefined) return undefined
       throw new SessionGoneError(state.context.route)
     case 'not-a-number':
       throw new NotANumberError(show(result.key), 'another request has put something else there than a whole number.')
@@ -130,28 +214,10 @@ function saved (state: SessionState, result: CommitResult, change: SessionChange
   }
 }
 
-function committed (state: SessionState, increments: readonly number[], change: SessionChange, sent: Sent | undefined, renewed: Identity | undefined): void {
-  const record = state.record as SessionRecord
-  const identity = renewed ?? state.identity as Identity
-  if (sent !== undefined) state.draft.sent(sent, increments)
-  if (change.expiresAt !== undefined) record.expiresAt = change.expiresAt
-  if (change.ttl !== undefined) record.ttl = change.ttl
-  if (change.subject !== undefined) subjectSaved(state, change.subject)
-  state.identity = identity
-  if (renewed !== undefined || change.expiresAt !== undefined) state.sendToken(identity.token, record.expiresAt)
-  if (state.nextToken === renewed?.token) state.nextToken = undefined
-  ttlSaved(state, change.ttl)
-}
-
-/** A subject that was set while this was being saved stays to be saved, and so does a ttl. */
+/** A subject that was set during the save still waits for the next one. */
 function subjectSaved (state: SessionState, subject: string | null | undefined): void {
   (state.record as SessionRecord).subject = subject ?? undefined
   if (state.nextSubject === subject) state.nextSubject = undefined
-}
-
-function ttlSaved (state: SessionState, ttl: number | null | undefined): void {
-  state.mustSlide = false
-  if (state.ttl === ttl) state.isTtlChanged = false
 }
 
 function ended (state: SessionState): void {
@@ -159,7 +225,28 @@ function ended (state: SessionState): void {
   state.clearToken()
 }
 
+/** Returns all operations of the commit to the waiting ones. */
 function failSave (state: SessionState, sent: Sent | undefined, error: unknown): never {
   if (sent !== undefined) state.draft.notSent(sent)
   throw error
+}
+
+/**
+ * Calls the store and goes on with its answer. Only a failure of the store is translated, not one of `next`, where
+ * the app's own functions may run.
+ */
+export function callStore<T, R> (call: () => MaybePromise<T>, next: (answer: T) => MaybePromise<R>): MaybePromise<R> {
+  return attempt(call, next, failStore)
+}
+
+/** Throws the error of a failed store under its name. */
+function failStore (error: unknown): never {
+  throw storeFailure(error)
+}
+
+/** Passes on this package's errors; any other error of a store becomes a StoreUnavailableError. */
+export function storeFailure (error: unknown): Error {
+  const { code, message } = Object(error) as { code?: unknown, message?: unknown }
+  if (typeof code === 'string' && code.startsWith('FST_SESSION_')) return error as Error
+  return new StoreUnavailableError(String(message ?? error), { cause: error })
 }

@@ -1,15 +1,16 @@
-import { channels, type SessionEvent } from '../core/events.js'
+import { inspect } from 'node:util'
+import type { FastifyRequest } from 'fastify'
+import { channels, report, type SessionEvent } from '../core/events.js'
 import type { OpenContext, OpenSession, SessionOpener } from '../core/provider.js'
 import { SessionNotLoadedError } from '../errors.js'
 import type { SessionRecord } from '../stores/store.js'
-import { isPromise, nothing, type MaybePromise } from '../util/maybe-promise.js'
-import { storeFailure } from './call-store.js'
+import { nothing } from '../util/maybe-promise.js'
+import { storeFailure, save } from './persistence.js'
 import { isPastMaxAge } from './expiry.js'
-import { save } from './persistence.js'
-import { SessionState, type Identity, type SessionSettings } from './session-state.js'
+import { SessionState, type Identity, type SessionContext, type SessionSettings } from './session-state.js'
 import { TokenSession } from './session.js'
 import { idOf } from './tokens.js'
-import type { PlacedTransport } from './transport.js'
+import type { CookieTransport, PlacedTransport, TokenTransport } from './transport.js'
 
 /** Opens the sessions of one route, or (with a token) of one call outside of a request. */
 export function requestSessions (settings: SessionSettings, early: boolean, token?: string): SessionOpener<Promise<TokenSession>> {
@@ -26,100 +27,152 @@ class RequestSession extends SessionState implements OpenSession<Promise<TokenSe
   readonly session: Promise<TokenSession>
   /** The user's view, once the session is loaded. */
   loaded: TokenSession | undefined = undefined
-  #isSaved = false
+  /** The work that the request's commit has failed to save. */
+  private unsaved: string | undefined = undefined
 
   constructor (settings: SessionSettings, context: OpenContext, token?: string) {
     super(settings, context)
-    const { request } = context
-    const given = request === undefined ? token : settings.transport.read(request)
-    const isToken = typeof given === 'string' && settings.tokens.valid(given)
-    this.session = asUnloaded(isToken ? this.#read({ token: given, id: idOf(given) }) : Promise.resolve(this.#take(undefined, undefined)), this)
+    const given = context.request === undefined ? token : settings.transport.read(context.request)
+    const session = typeof given === 'string' && settings.tokens.valid(given) ? this.read(given) : this.readOneOf(context.request)
+    this.session = Object.setPrototypeOf(session, unloadedPrototype) as Promise<TokenSession>
+    ;(this.session as Promise<TokenSession> & Unloaded)[kState] = this
   }
 
   beforeHeaders (): void {
-    this.#protect()
+    if (this.isTokenSent) this.protect()
     if (this.loaded !== undefined) this.announce()
   }
 
-  commit (): MaybePromise<void> {
-    this.#protect()
+  commit (): Promise<void> | undefined {
     // A session that could not be loaded was reported to its user.
-    if (this.loaded === undefined) return this.session.then(() => this.#commit(), nothing)
-    return this.#commit()
+    if (this.loaded === undefined) return this.session.then(() => this.commit(), nothing)
+    if (this.isTokenSent) this.protect()
+    try {
+      return save(this)?.catch((error: unknown) => this.saveFailed(error))
+    } catch (error) {
+      this.saveFailed(error)
+      return undefined
+    }
   }
 
   close (): void {
-    if (this.#isSaved && !this.isDegraded && this.isDirty) {
+    if (this.isSaved && !this.isDegraded && this.isDirty) {
       this.warn('the session was changed after it was saved: that was not kept. Call commit() after the last change.')
+    } else if (!this.isSaved && this.unsaved !== undefined && this.unsaved !== this.pendingWork()) {
+      this.warn('the session was changed after its commit had failed: that was not kept. Call commit() after the last change.')
     }
     this.phase = 'closed'
   }
 
-  /** A token may have been written by `commit()` in the handler, before the reply's headers and status were final. */
-  #protect (): void {
-    const { reply } = this.context
-    if (this.isTokenSent && reply !== undefined && this.canSendToken) (this.settings.transport as Partial<PlacedTransport>).protect?.(reply)
-  }
-
-  #read (identity: Identity): Promise<TokenSession> {
+  private read (token: string): Promise<TokenSession> {
+    const identity = { token, id: idOf(token) }
     try {
       const record = this.settings.store.load(identity.id)
-      if (!isPromise(record)) return Promise.resolve(this.#take(identity, record))
-      return record.then((record) => this.#take(identity, record), (error: unknown) => this.#storeFailed(error))
+      if (record === undefined || !('then' in record)) return Promise.resolve(this.take(identity, record))
+      return record.then((record) => this.take(identity, record), (error: unknown) => this.storeFailed(error))
     } catch (error) {
-      return Promise.resolve(error).then((error: unknown) => this.#storeFailed(error))
+      return Promise.resolve(error).then((error: unknown) => this.storeFailed(error))
     }
   }
 
+  /**
+   * Reads the session of a request without one valid token. Of several cookies of one name, which a change of the cookie's
+   * domain leaves behind, at most one is a live session: that one is taken. Two live ones are nobody's, since which of them
+   * another site has planted cannot be told.
+   */
+  private readOneOf (request: FastifyRequest | undefined): Promise<TokenSession> {
+    const { transport, tokens } = this.settings
+    const given = (request !== undefined && (transport as Partial<CookieTransport>).readAll?.(request)) || []
+    const candidates = [...new Set(given)].filter((token) => tokens.valid(token)).slice(0, maxCandidates)
+    if (candidates.length === 0) return Promise.resolve(this.take(undefined, undefined))
+    return this.readCandidates(candidates).catch((error: unknown) => this.storeFailed(error))
+  }
+
+  private async readCandidates (tokens: readonly string[]): Promise<TokenSession> {
+    const found = await Promise.all(tokens.map(async (token) => {
+      const identity = { token, id: idOf(token) }
+      return { identity, record: await this.settings.store.load(identity.id) }
+    }))
+    const [first, second] = found.filter(({ record }) => record !== undefined && !isPastMaxAge(record, this.settings.lifetime))
+    warnOfCandidates(this.settings, this.context, tokens.length)
+    return second === undefined ? this.take(first?.identity, first?.record) : this.take(undefined, undefined)
+  }
+
   /** Takes the answer of the store: without a record the session is new. */
-  #take (identity: Identity | undefined, record: SessionRecord | undefined): TokenSession {
-    if (record !== undefined && !isPastMaxAge(record, this.settings.lifetime)) this.opened(identity, record)
-    else if (identity !== undefined) this.#publishExpiry()
+  private take (identity: Identity | undefined, record: SessionRecord | undefined): TokenSession {
+    if (record !== undefined && !isPastMaxAge(record, this.settings.lifetime)) {
+      this.opened(identity, record)
+    } else {
+      if (identity !== undefined) this.publishExpiry()
+      this.opened(undefined, undefined)
+    }
     const session = new TokenSession(this)
     this.loaded = session
     return session
   }
 
-  #publishExpiry (): void {
+  /** All that waits to be saved, as a text to compare. */
+  private pendingWork (): string {
+    const { draft, ttl, nextToken, nextSubject, isEnded } = this
+    try {
+      return inspect([draft.texts(), ttl, nextToken, nextSubject, isEnded], { maxArrayLength: null, maxStringLength: null })
+    } catch {
+      return 'a value that JSON does not keep'
+    }
+  }
+
+  private publishExpiry (): void {
     const { name, route } = this.context as OpenContext
     if (channels.expire.hasSubscribers) channels.expire.publish({ name, kind: 'token', route } satisfies SessionEvent)
   }
 
+  /** A token may have been sent by `commit()` in the handler, before the reply's headers and status were final. */
+  private protect (): void {
+    const { reply } = this.context
+    if (reply !== undefined && this.canSendToken) (this.settings.transport as Partial<PlacedTransport>).protect?.(reply)
+  }
+
   /** @throws the store's error, unless the route's visitors are anonymous then */
-  #storeFailed (error: unknown): TokenSession {
+  private storeFailed (error: unknown): TokenSession {
     this.session.catch(nothing) // a handler that does not wait for it has not failed
     this.degrade(storeFailure(error))
-    return this.#take(undefined, undefined)
+    return this.take(undefined, undefined)
   }
 
-  #commit (): MaybePromise<void> {
-    try {
-      const saved = save(this)
-      if (isPromise(saved)) return saved.then(() => { this.#isSaved = true }, (error: unknown) => this.#saveFailed(error))
-      this.#isSaved = true
-    } catch (error) {
-      this.#saveFailed(error)
+  /** Where visitors may be anonymous, a failed write of the expiry alone is only logged. */
+  private saveFailed (err: unknown): void {
+    if (this.settings.onStoreError === 'fail' || this.isDirty) {
+      this.unsaved = this.pendingWork()
+      throw err
     }
-  }
-
-  /** A mere use that could not be noted is no failure where visitors may be anonymous. */
-  #saveFailed (err: unknown): void {
-    if (this.settings.onStoreError === 'fail' || this.isDirty) throw err
     const { log, route } = this.context
     log?.error({ err, route }, 'the expiry of the session could not be written')
   }
 }
 
+/** The most cookies of one name that are looked up. */
+const maxCandidates = 4
+const warned = new WeakSet<TokenTransport>()
+
+/** Tells the operator once, since every request of such a visitor comes so. */
+function warnOfCandidates ({ transport }: SessionSettings, { log, route }: SessionContext, count: number): void {
+  if (warned.has(transport)) return
+  warned.add(transport)
+  const { place = 'token' } = transport as Partial<PlacedTransport>
+  report(log, 'warn', { route }, `a browser sends ${count} tokens for the ${place}: the cookie's domain or path was changed, or another app of the domain ` +
+    'sets a cookie of this name. The one that belongs to a session is used. Choose a name that no other app has.')
+}
+
 const kState = Symbol('fastify-request-session.state')
 
-interface Unloaded { readonly [kState]: RequestSession }
+interface Unloaded { [kState]: RequestSession }
 
 /** The members of a session, for promises of one: a method or a getter by its name. */
 const members = Object.entries(Object.getOwnPropertyDescriptors(TokenSession.prototype)).filter(([name]) => !['constructor', 'then', 'toJSON'].includes(name))
 
 /**
- * A promise whose session members say that the session is not loaded. After the request's end they read it, so that
- * a log serializer may look. It is still a promise, and awaits as fast as any.
+ * A promise whose session members throw that the session is not loaded. After the request's end they read it, for log
+ * serializers. It is still a promise, and awaits as fast as any.
  */
 const unloadedPrototype = Object.create(Promise.prototype, Object.fromEntries(members.map(([name, { value }]) => {
   function member (this: Unloaded, args: unknown[]): unknown {
@@ -133,14 +186,10 @@ const unloadedPrototype = Object.create(Promise.prototype, Object.fromEntries(me
     : { get (this: Unloaded) { return Reflect.apply(member, this, [[]]) } }]
 }))) as object
 
-function asUnloaded (promise: Promise<TokenSession>, state: RequestSession): Promise<TokenSession> {
-  return Object.assign(Object.setPrototypeOf(promise, unloadedPrototype) as Promise<TokenSession>, { [kState]: state })
-}
-
-/** Members that only look: without a session they give `undefined`. */
+/** Members that only read: without a session they give `undefined`. */
 const looks = new Set(['get', 'has', 'keys', 'entries', 'find', 'data', 'size', 'token', 'name', 'shared', 'subject', 'isNew', 'ended', 'createdAt', 'expiresAt', 'ttl'])
 
-/** A session that nobody has opened: it is opened once it is awaited, and a mere look finds nothing. */
+/** A session that is not opened yet: awaiting it opens it, and reading a member gives `undefined`. */
 class StandIn implements Promise<TokenSession> {
   readonly [Symbol.toStringTag] = 'Promise'
   readonly #open: () => Promise<TokenSession>

@@ -1,11 +1,11 @@
 import { RecordError, SessionClosedError, SessionEndedError, SharedTokenError } from '../errors.js'
 import type { OpenContext } from '../core/provider.js'
-import { requireInterface } from '../stores/require-interface.js'
+import { requireInterface } from '../stores/contract-helpers.js'
 import type { SessionRecord, SessionStore } from '../stores/store.js'
-import { report } from '../util/report.js'
+import { report } from '../core/events.js'
 import { Draft } from './draft.js'
 import { expiryAfterUse, isSlideDue, lifetimeOf, type Lifetime } from './expiry.js'
-import { checkName } from './names.js'
+import { checkName } from './values.js'
 import { idOf, renewedToken, type TokenKind } from './tokens.js'
 import type { TokenTransport } from './transport.js'
 
@@ -30,13 +30,13 @@ export interface Identity {
 }
 
 /**
- * A token session as one request (or one call) knows it: its data, its expiry, its token, and what of these waits for the
- * commit. `TokenSession` is the user's view of it, `persistence.ts` moves it from and to the store.
+ * A token session as one request (or one call) sees it: its data, its expiry, its token, and their changes that wait for
+ * the commit. `TokenSession` is the user's view of it, `persistence.ts` moves it from and to the store.
  */
 export class SessionState {
   readonly settings: SessionSettings
   readonly context: SessionContext
-  draft: Draft
+  draft!: Draft
   record: SessionRecord | undefined
   /** `undefined` while the store does not have the session. */
   identity: Identity | undefined
@@ -45,10 +45,12 @@ export class SessionState {
   /** The session's own idle time, in seconds; `null`: never; `undefined`: the route's counts. */
   ttl: number | null | undefined
   isTtlChanged = false
+  /** The lifetime that counts: the session's own, else the route's, else the plugin's. */
+  lifetime!: Lifetime
   /** The subject that the session gets at commit; `null`: none; `undefined`: as it is. */
   nextSubject: string | null | undefined = undefined
   mustSlide = false
-  /** True once the client was told, before a commit that comes after the headers. */
+  /** True once the token was sent before a commit that comes after the headers. */
   isAnnounced = false
   /** True once a token was written into the reply's headers. */
   isTokenSent = false
@@ -59,29 +61,24 @@ export class SessionState {
   saving: Promise<void> | undefined = undefined
   /** The error of a save whose answer was lost: it may have been applied, and must not be applied twice. */
   lost: unknown = undefined
+  /** True if the last save has succeeded. */
+  isSaved = false
 
-  constructor (settings: SessionSettings, context: SessionContext, identity?: Identity, record?: SessionRecord) {
+  constructor (settings: SessionSettings, context: SessionContext) {
     this.settings = settings
     this.context = context
-    this.identity = identity
-    this.record = record
-    this.ttl = record?.ttl
-    this.draft = new Draft(record?.fields)
   }
 
-  /** Takes the record that was read; without one the session is new. */
-  opened (identity: Identity | undefined, record: SessionRecord | undefined): void {
+  /** Takes the store's record (none: a new session) and drops all changes that wait for a commit. */
+  opened (identity: Identity | undefined, record: SessionRecord | undefined): this {
     this.identity = identity
-    this.restart(record)
-  }
-
-  /** Forgets all that waits for a commit. */
-  restart (record: SessionRecord | undefined): void {
     this.draft = new Draft(record?.fields)
     this.record = record
     this.ttl = record?.ttl
+    this.lifetime = record === undefined ? this.settings.lifetime : lifetimeOf(record, this.settings.lifetime)
     this.nextToken = this.nextSubject = this.lost = undefined
     this.isTtlChanged = this.mustSlide = false
+    return this
   }
 
   /** @throws SessionEndedError (`FST_SESSION_ENDED`), SessionClosedError (`FST_SESSION_CLOSED`) */
@@ -103,19 +100,18 @@ export class SessionState {
     this.nextSubject = subject === undefined ? null : checkName('session.subject', subject)
   }
 
-  get lifetime (): Lifetime {
-    return lifetimeOf({ ttl: this.ttl, maxAge: this.record?.maxAge }, this.settings.lifetime)
-  }
-
-  /** Milliseconds since the epoch; `null`: never. */
+  /** The expiry after this request's commit, in milliseconds since the epoch; `null`: never. */
   get expiresAt (): number | null {
-    const stored = this.record?.expiresAt
-    return stored === undefined || this.mustSlide ? this.expiryAfterUse(Date.now()) : stored
+    const now = Date.now()
+    if (this.record === undefined) return this.expiryAfterUse(now)
+    const slid = this.slide(now, this.draft.isDirty)
+    return slid === undefined ? this.record.expiresAt : slid
   }
 
   /** @param ttl seconds; `null`: never */
   expire (ttl: number | null): void {
     this.ttl = ttl
+    this.lifetime = { ttl, maxAge: this.lifetime.maxAge }
     this.isTtlChanged = this.mustSlide = true
   }
 
@@ -216,7 +212,7 @@ export class SessionState {
     this.opened(undefined, undefined)
   }
 
-  /** Tells the operator of changes that were not kept, or of a token that the client cannot learn. */
+  /** Logs a warning: of changes that were not kept, or of a token that cannot reach the client. */
   warn (problem: string): void {
     const { log, route } = this.context
     report(log, 'warn', { route }, `${route}: ${problem}`)

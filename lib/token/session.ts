@@ -1,10 +1,22 @@
 import { inspect } from 'node:util'
 import { OptionError, PropertyError } from '../errors.js'
 import { rules, show } from '../util/option-rules.js'
-import { reload, save } from './persistence.js'
+import { claim, reload, save } from './persistence.js'
 import type { SessionState } from './session-state.js'
 
-/** The data of a session whose user gave no type for it. */
+/**
+ * The data of a session whose user gave no type for it.
+ *
+ * @example
+ * ```ts
+ * import { tokenSessions, type SessionData } from 'fastify-request-session'
+ *
+ * const users = tokenSessions<SessionData>()
+ * const session = await users.create()
+ * session.set('anything', [1, 2, 3])
+ * await session.commit()
+ * ```
+ */
 export type SessionData = Record<string, unknown>
 
 type Key<Data> = keyof Data & string
@@ -16,7 +28,7 @@ type NumberKey<Data> = { [K in Key<Data>]: unknown extends Data[K] ? K : Value<D
 type ListKey<Data> = { [K in Key<Data>]: unknown extends Data[K] ? K : Value<Data, K> extends readonly unknown[] ? K : never }[Key<Data>]
 type Element<Data, K extends keyof Data> = unknown extends Data[K] ? unknown : Value<Data, K> extends ReadonlyArray<infer E> ? E : never
 
-/** Says `set()` where a property is assigned: as the last prototype it is asked only for what a session has not. */
+/** Refuses an assigned property, with an error that names `set()`. As the last prototype it only sees members that a session lacks. */
 const refuseProperties = new Proxy(Object.prototype, {
   set (_target, name): never { throw new PropertyError(show(String(name))) },
 })
@@ -61,28 +73,28 @@ export class TokenSession<Data extends object = SessionData> {
     return session.#state.ids
   }
 
-  /** What the client holds. A new session has one from the start, which counts once it is saved. */
+  /** The client's token. A new session has one from the start; it is valid once the session is saved. */
   get token (): string {
     return this.#state.token
   }
 
-  /** What the session was named at its creation. */
+  /** The name that the session was created with. */
   get name (): string | undefined {
     return this.#state.record?.name
   }
 
-  /** Whether its token follows from its name, so that any process can open it by that. */
+  /** True if the token is derived from the name: any process can open the session by its name. */
   get shared (): boolean {
     return this.#state.record?.generation !== undefined
   }
 
-  /** Whom the session belongs to: a user's id, say. An index of each subject's sessions is kept, for `list` and `endAll`. */
+  /** The session's owner, such as a user's id. The store indexes sessions by subject, for `list` and `endAll`. */
   get subject (): string | undefined {
     return this.#state.subject
   }
 
   /**
-   * Counts from the commit on; `undefined`: nobody's.
+   * Takes effect at commit; `undefined`: no owner.
    * @throws NameError (`FST_SESSION_NAME`) unless it is a text of 1 to 256 characters; StoreLacksError
    *   (`FST_SESSION_STORE_LACKS`) if the store keeps no index of subjects
    */
@@ -91,7 +103,7 @@ export class TokenSession<Data extends object = SessionData> {
     this.#state.subject = subject
   }
 
-  /** Whether the store does not have this session: nothing was ever saved in it. */
+  /** True while the session was never saved. */
   get isNew (): boolean {
     return this.#state.identity === undefined
   }
@@ -141,14 +153,14 @@ export class TokenSession<Data extends object = SessionData> {
     return this
   }
 
-  /** Sets a key only if it is absent, also at commit. Whether it was, as far as this request knows. */
+  /** Sets a key only if it is absent, also at commit. @returns true if it was, as far as this request knows */
   add<K extends Key<Data>> (key: K, value: Value<Data, K>): boolean {
     if (this.has(key)) return false
     this.update(key, (current) => current === undefined ? value : current)
     return true
   }
 
-  /** Whether the key was there. */
+  /** @returns true if the key was present */
   delete (key: Key<Data>): boolean {
     this.#state.refuseWrites()
     return this.#state.draft.delete(key)
@@ -208,11 +220,35 @@ export class TokenSession<Data extends object = SessionData> {
     for (const entry of this.entries()) if (condition(entry[1], entry[0])) yield entry
   }
 
-  /** Reads a key and deletes it: for what is shown once. */
+  /**
+   * Reads a key and deletes it at commit: for a message that is shown once. A newer value that another request sets
+   * meanwhile stays. Parallel requests may all read the value: `claim()` gives it to one.
+   */
   take<K extends Key<Data>> (key: K): Data[K] | undefined {
     const value = this.get(key)
-    this.delete(key)
+    if (value === undefined) return undefined
+    const read = JSON.stringify(value)
+    this.update(key, (current) => JSON.stringify(current) === read ? undefined : current)
     return value
+  }
+
+  /**
+   * Reads a key and deletes it in the store at once, in one atomic step: for a code that counts once. Of several callers
+   * exactly one gets the value, the others `undefined`.
+   * @throws SessionGoneError (`FST_SESSION_GONE`) if the session was ended or has expired meanwhile; as `commit()` does
+   *
+   * @example
+   * ```ts
+   * import { tokenSessions } from 'fastify-request-session'
+   *
+   * const users = tokenSessions<{ code: string }>()
+   * const session = await users.create({ data: { code: '123456' } })
+   * const code = await session.claim('code') // '123456', and undefined for every other caller
+   * ```
+   */
+  async claim<K extends Key<Data>> (key: K): Promise<Data[K] | undefined> {
+    this.#state.refuseWrites()
+    return await claim(this.#state, key) as Data[K] | undefined
   }
 
   /**
@@ -279,7 +315,7 @@ export class TokenSession<Data extends object = SessionData> {
     return this.data()
   }
 
-  /** Shows no value and no token: logs are read by many. */
+  /** Shows no value and no token: they must not reach logs. */
   [inspect.custom] (_depth: number, options: object): string {
     const { isNew, ended, subject, ttl } = this
     return `TokenSession ${inspect({ isNew, ended, subject, ttl, keys: [...this.keys()] }, options)}`

@@ -1,55 +1,122 @@
 import type { Readable, Writable } from 'node:stream'
 import type { Claiming, SessionOpener, SessionProvider } from '../core/provider.js'
 import { NoSecretError, OptionError } from '../errors.js'
+import { keyspaceOf } from '../stores/contract-helpers.js'
 import { memoryStore } from '../stores/memory/memory-store.js'
 import type { SessionRecord } from '../stores/store.js'
 import { checkOptions, describeType, type Checked } from '../util/option-rules.js'
-import { callStore } from './call-store.js'
-import type { JsonData } from './json-types.js'
+import { callStore } from './persistence.js'
+import { TokenSession, type SessionData } from './session.js'
 import { createSession } from './manage/create.js'
-import {
-  endSessions, infoOf, listSessions, lookUp, totalsOf, type EndFilter, type ListingOptions, type SessionInfo, type SessionTotals, type TotalsOptions,
-} from './manage/list.js'
+import { endSessions, infoOf, listSessions, lookUp, totalsOf, type EndFilter, type ListingOptions, type SessionInfo, type SessionTotals, type TotalsOptions } from './manage/list.js'
 import { restoreSessions, type RestoreOptions, type RestoreResult } from './manage/restore.js'
 import { saveSessions, type SaveOptions, type SaveResult } from './manage/save.js'
 import { Subscription, type UpdateListener } from './manage/subscribe.js'
-import { checkName } from './names.js'
+import { checkName } from './values.js'
 import {
   callRules, defaults, providerRules, routeRules,
-  type CheckedTokenOptions, type CompleteTokenSessionOptions, type NewSession, type TokenCallOptions, type TokenRouteOptions, type TokenSessionOptions,
+  type CheckedTokenOptions, type CompleteTokenSessionOptions, type JsonData, type NewSession, type TokenCallOptions, type TokenRouteOptions, type TokenSessionOptions,
 } from './options.js'
 import { requestSessions } from './request-session.js'
 import { SessionState, type Identity, type SessionSettings } from './session-state.js'
-import { TokenSession, type SessionData } from './session.js'
 import { idOf, SharedTokens, tokenKinds } from './tokens.js'
 import { cookieTransport, type PlacedTransport } from './transport.js'
 
 /**
  * The address of a session: a text is a token. `name` is that of a shared session, `id` is what a listing says: a session
  * can be described and ended by its id, but not opened.
+ *
+ * @example
+ * ```ts
+ * import { tokenSessions, type SessionAddress } from 'fastify-request-session'
+ *
+ * const users = tokenSessions()
+ * const { token } = await users.create()
+ * const address: SessionAddress = { token }
+ * console.log(await users.info(address), await users.end(address))
+ * ```
  */
 export type SessionAddress = string | { readonly token: string } | { readonly name: string } | { readonly id: string }
 
-/** The tokens, of those asked for, that belong to a session. */
+/**
+ * The tokens, of those asked for, that belong to a session.
+ *
+ * @example
+ * ```ts
+ * import { tokenSessions, type ExistingSessions } from 'fastify-request-session'
+ *
+ * const users = tokenSessions()
+ * const { token } = await users.create()
+ * const existing: ExistingSessions = await users.exists([token, 'no token'])
+ * console.log(existing.count) // 1
+ * ```
+ */
 export interface ExistingSessions {
   readonly count: number
   readonly tokens: readonly string[]
 }
 
-/** The management that every store allows: `create open load end exists info close`. */
+/**
+ * The management that every store allows: `create open load end exists info close`.
+ *
+ * @example
+ * ```ts
+ * import { tokenSessions, type TokenManager } from 'fastify-request-session'
+ *
+ * type Data = { user: string }
+ * async function logIn (users: TokenManager<Data>, user: string): Promise<string> {
+ *   return (await users.create({ data: { user } })).token
+ * }
+ * await logIn(tokenSessions<Data>(), 'ada')
+ * ```
+ */
 export type TokenManager<Data extends object> = Pick<TokenSessions<Data>, 'create' | 'open' | 'load' | 'end' | 'exists' | 'info' | 'close'>
 
-/** All of the management: the store can list, index, watch and restore its sessions. */
+/**
+ * All of the management: the store can list, index, watch and restore its sessions.
+ *
+ * @example
+ * ```ts
+ * import { tokenSessions, type CompleteTokenManager } from 'fastify-request-session'
+ *
+ * type Data = { user: string }
+ * const logOutEverywhere = (users: CompleteTokenManager<Data>, user: string) => users.endAll({ subject: user })
+ * await logOutEverywhere(tokenSessions<Data>(), 'ada')
+ * ```
+ */
 export type CompleteTokenManager<Data extends object> =
   TokenManager<Data> & Pick<TokenSessions<Data>, 'list' | 'endAll' | 'infoAll' | 'save' | 'restore' | 'subscribe'>
 
-/** Gives each client a session of its own, known by a token, and manages sessions outside of requests. */
+/**
+ * Gives each client a session of its own, known by a token, and manages sessions outside of requests.
+ *
+ * @example
+ * ```ts
+ * import { getSession, tokenSessions, type TokenProvider } from 'fastify-request-session'
+ *
+ * type Data = { visits: number }
+ * const visit = (users: TokenProvider<Data>, token: string) => getSession(users, null, (session) => session.increment('visits'), { token })
+ * const users = tokenSessions<Data>()
+ * await visit(users, (await users.create()).token)
+ * ```
+ */
 export interface TokenProvider<Data extends object, Exposed = Promise<TokenSession<Data>>>
   extends SessionProvider<Exposed, TokenRouteOptions, TokenCallOptions>, TokenManager<Data> {
   readonly kind: 'token'
 }
 
-/** A provider whose store is complete, as `memoryStore()` and `redisStore()` are. */
+/**
+ * A provider whose store is complete, as `memoryStore()` and `redisStore()` are.
+ *
+ * @example
+ * ```ts
+ * import { tokenSessions, type CompleteTokenProvider } from 'fastify-request-session'
+ *
+ * type Data = { visits: number }
+ * const users: CompleteTokenProvider<Data> = tokenSessions<Data>()
+ * for await (const { id, expiresAt } of users.list()) console.log(id, expiresAt)
+ * ```
+ */
 export interface CompleteTokenProvider<Data extends object, Exposed = Promise<TokenSession<Data>>>
   extends SessionProvider<Exposed, TokenRouteOptions, TokenCallOptions>, CompleteTokenManager<Data> {
   readonly kind: 'token'
@@ -91,7 +158,7 @@ export function tokenSessions (options?: TokenSessionOptions): TokenProvider<Ses
 class TokenSessions<Data extends object = SessionData> implements SessionProvider<Promise<TokenSession> | TokenSession, TokenRouteOptions, TokenCallOptions>, Claiming {
   readonly kind = 'token'
   readonly commits = 'always'
-  readonly claim: string | undefined
+  readonly claims: readonly string[]
   readonly #options: CheckedTokenOptions
   readonly #settings: SessionSettings
   readonly #sharedTokens: SharedTokens | undefined
@@ -100,7 +167,8 @@ class TokenSessions<Data extends object = SessionData> implements SessionProvide
   constructor (options: CheckedTokenOptions) {
     const { store = memoryStore(), token, deleteSession, ttl, maxAge, secret, onStoreError, transport = cookieTransport() } = options
     const tokens = tokenKinds[token]
-    this.claim = (transport as Partial<PlacedTransport>).place
+    const { place } = transport as Partial<PlacedTransport>
+    this.claims = place === undefined ? [keyspaceOf(store)] : [place, keyspaceOf(store)]
     this.#options = options
     this.#settings = { store, tokens, deleteSession, lifetime: { ttl, maxAge }, transport, onStoreError }
     this.#sharedTokens = secret === undefined ? undefined : new SharedTokens(tokens, secret)
@@ -249,7 +317,7 @@ class TokenSessions<Data extends object = SessionData> implements SessionProvide
   /** A session outside of a request: its user commits it. */
   #session (call: string, identity: Identity, record: SessionRecord): TokenSession<Data> {
     const context = { route: call, request: undefined, reply: undefined, log: undefined }
-    return new TokenSession<Data>(new SessionState({ ...this.#settings, onStoreError: 'fail' }, context, identity, record))
+    return new TokenSession<Data>(new SessionState({ ...this.#settings, onStoreError: 'fail' }, context).opened(identity, record))
   }
 
   async #load (token: string, call: string): Promise<TokenSession<Data> | undefined> {

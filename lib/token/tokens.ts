@@ -1,5 +1,5 @@
 import { createHmac, hash, randomBytes } from 'node:crypto'
-import { slotOf } from '../stores/slot.js'
+import { slotOf } from '../stores/contract-helpers.js'
 
 /** A form of tokens. A token is what the client holds. */
 export interface TokenKind {

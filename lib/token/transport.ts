@@ -1,9 +1,9 @@
 import { isIPv4 } from 'node:net'
 import { parseCookie, stringifySetCookie, type SetCookie } from 'cookie'
 import type { FastifyReply, FastifyRequest } from 'fastify'
+import { keepPrivate } from './private-replies.js'
 import { checkOptions, oneOf, rules, type Rule } from '../util/option-rules.js'
 import { OptionError } from '../errors.js'
-import { keepPrivate } from './private-replies.js'
 
 /**
  * How a token travels between client and server: `cookieTransport()`, `headerTransport()`, or two functions of your own.
@@ -134,16 +134,21 @@ export function cookieTransport (options?: CookieOptions): CookieTransport {
   }
 
   return {
-    place: `cookie ${name} (${attributes.domain ?? 'this host'}, path ${attributes.path})`,
+    place: `cookie ${name}`,
     read (request) {
       const header = request.headers.cookie
       const at = header === undefined ? -1 : findCookie(header, name, 0)
-      return header === undefined || at < 0 || findCookie(header, name, at + 1) >= 0 ? undefined : valueAt(header, name, at)
+      if (header === undefined || at < 0 || findCookie(header, name, at + 1) >= 0) return undefined
+      const end = header.indexOf(';', at)
+      return parseCookie(header.slice(at, end < 0 ? undefined : end))[name]
     },
     readAll (request) {
       const header = request.headers.cookie ?? ''
       const values: string[] = []
-      for (let at = findCookie(header, name, 0); at >= 0; at = findCookie(header, name, at + 1)) values.push(valueAt(header, name, at))
+      for (let at = findCookie(header, name, 0); at >= 0; at = findCookie(header, name, at + 1)) {
+        const value = parseCookie(header.slice(at).split(';', 1)[0] ?? '')[name]
+        if (value !== undefined) values.push(value)
+      }
       return values
     },
     write (reply, token, expiresAt) {
@@ -209,24 +214,16 @@ function isCookieDomain (value: unknown): boolean {
 function findCookie (header: string, name: string, from: number): number {
   for (let at = header.indexOf(name, from); at >= 0; at = header.indexOf(name, at + 1)) {
     let before = at - 1
-    while (isBlank(header.charCodeAt(before))) before--
+    while (header[before] === ' ' || header[before] === '\t') before--
     if (before >= 0 && header[before] !== ';') continue
     let after = at + name.length
-    while (isBlank(header.charCodeAt(after))) after++
+    while (header[after] === ' ' || header[after] === '\t') after++
     if (header[after] === '=') return at
   }
   return -1
 }
 
 /** The value of the cookie at an index, as `parseCookie` reads it. */
-function valueAt (header: string, name: string, at: number): string {
-  const end = header.indexOf(';', at)
-  return parseCookie(header.slice(at, end < 0 ? undefined : end))[name] as string
-}
-
-function isBlank (code: number): boolean {
-  return code === 0x20 || code === 0x09
-}
 
 function cookiesSet (reply: FastifyReply): string[] {
   return [reply.getHeader('set-cookie') ?? []].flat().map(String)

@@ -1,12 +1,12 @@
 import { describeType, isPlainObject, show } from '../util/option-rules.js'
-import { KeyError, RecordError, ValueError } from '../errors.js'
+import { KeyError, RecordError, ValueError, NameError } from '../errors.js'
 
 /** The deepest nesting of a value. */
 const maxDepth = 200
 
 const notKept = ', which JSON does not keep: store plain objects and arrays.'
 
-/** Where in a value something is that JSON does not keep, and what is wrong with it. */
+/** A part of a value that JSON does not keep: its path, and the reason. */
 interface Problem {
   path: string
   readonly text: string
@@ -18,12 +18,12 @@ export function checkKey (key: unknown): asserts key is string {
 }
 
 /** False for a text with a lone surrogate: UTF-8 has none, so a store would return another character. */
-export function isWellFormed (text: string): boolean {
+function isWellFormed (text: string): boolean {
   return !/\p{Surrogate}/u.test(text)
 }
 
 /**
- * Returns the value, if a later request reads from its JSON text what it holds now. Exceptions that everybody expects:
+ * Returns the value, if a later request reads from its JSON text what it holds now. Two exceptions:
  * a property that is `undefined` is left out, and -0 becomes 0.
  * @throws ValueError (`FST_SESSION_VALUE`) that says where in the value the problem is
  */
@@ -113,6 +113,15 @@ function within (step: string, found: Problem): Problem {
   return found
 }
 
+/**
+ * Returns the JSON text of a value; `undefined` for an absent one.
+ * @throws ValueError (`FST_SESSION_VALUE`) for an object that JSON does not keep
+ */
+export function textOf (key: string, value: unknown): string | undefined {
+  // Only a value that can be changed in place may hold now what JSON does not keep.
+  return JSON.stringify(typeof value === 'object' ? checkValue(key, value) : value)
+}
+
 /** @throws RecordError (`FST_SESSION_RECORD`) */
 export function parseValue (key: string, text: string): unknown {
   try {
@@ -120,4 +129,20 @@ export function parseValue (key: string, text: string): unknown {
   } catch (cause) {
     throw new RecordError(`the value of ${show(key)} is not JSON`, { cause })
   }
+}
+
+/** The longest name or subject, in characters (UTF-16 units). */
+const maxLength = 256
+
+/**
+ * Returns a name or a subject as it is.
+ * @throws NameError (`FST_SESSION_NAME`) unless it is a well-formed text of 1 to 256 characters
+ */
+export function checkName (what: string, name: unknown): string {
+  if (isName(name)) return name
+  throw new NameError(what, `it must be a well-formed text of 1 to ${maxLength} characters; got ${describeType(name)}.`)
+}
+
+export function isName (name: unknown): name is string {
+  return typeof name === 'string' && name !== '' && name.length <= maxLength && isWellFormed(name)
 }

@@ -5,21 +5,23 @@ const maxTicks = 16
 
 /** A call that waits for its answer. */
 class Call implements Link<Call> {
-  older: Call | undefined = undefined
-  newer: Call | undefined = undefined
-  waiting = true
+  older: Call | undefined
+  newer: Call | undefined
+  isWaiting: boolean
   readonly expire: () => void
   /** The tick in which it began. */
   readonly began: number
 
   constructor (expire: () => void, began: number) {
+    this.older = this.newer = undefined
+    this.isWaiting = true
     this.expire = expire
     this.began = began
   }
 }
 
 /**
- * Deadlines of many short calls that all have the same timeout: one coarse timer for all, instead of one for each. A
+ * The timeouts of many short calls, all of the same length: one coarse timer for all, instead of one for each. A
  * call expires after the timeout, never before, and up to a sixteenth of it later.
  */
 export class Deadlines {
@@ -47,39 +49,32 @@ export class Deadlines {
    */
   limit<T> (promise: Promise<T>, onTimeout: () => Error): Promise<T> {
     return new Promise((resolve, reject) => {
-      const call = this.start(() => reject(onTimeout()))
+      const call = new Call(() => reject(onTimeout()), this.#tick)
+      this.#calls.add(call)
+      if (this.#timer === undefined) this.#timer = setInterval(this.#expire, this.#interval)
+      else if (this.#calls.size === 1) this.#timer.ref()
       promise.then((value) => {
-        this.end(call)
+        this.#end(call)
         resolve(value)
       }, (error: unknown) => {
-        this.end(call)
+        this.#end(call)
         reject(error)
       })
     })
   }
 
-  /** Begins a call; `limit` is for one that is a promise. */
-  start (expire: () => void): Call {
-    const call = new Call(expire, this.#tick)
-    this.#calls.add(call)
-    if (this.#timer === undefined) this.#timer = setInterval(() => this.#expire(), this.#interval)
-    else if (this.#calls.size === 1) this.#timer.ref()
-    return call
-  }
-
-  end (call: Call): void {
-    if (!call.waiting) return
-    call.waiting = false
+  #end (call: Call): void {
+    if (!call.isWaiting) return
+    call.isWaiting = false
     this.#calls.remove(call)
     // The timer goes on until its next tick, but a process that has nothing else to do need not wait for it.
     if (this.#calls.size === 0) this.#timer?.unref()
   }
 
-  #expire (): void {
+  readonly #expire = (): void => {
     this.#tick++
-    for (const call of this.#calls) {
-      if (this.#tick - call.began <= this.#ticks) break
-      this.end(call)
+    for (let call = this.#calls.oldest; call !== undefined && this.#tick - call.began > this.#ticks; call = this.#calls.oldest) {
+      this.#end(call)
       call.expire()
     }
     if (this.#calls.size > 0) return

@@ -5,7 +5,7 @@ export function isPromise (value: unknown): value is Promise<unknown> {
   return typeof value === 'object' && value !== null && typeof (value as Promise<unknown>).then === 'function'
 }
 
-/** Ignores an answer that nobody needs, or an error that somebody else reports. */
+/** Ignores an answer that is not needed, or an error that is reported elsewhere. */
 export function nothing (): void {}
 
 /**

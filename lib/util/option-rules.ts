@@ -114,7 +114,7 @@ export function checkOptions<O extends object> (where: string, options: unknown,
   return checked as Checked<O>
 }
 
-/** False for a Map, a promise and the like: whatever they hold, they have no options of their own. */
+/** False for a Map, a promise and the like: their contents are no options. */
 function isOptions (value: unknown): value is object {
   return isPlainObject(value) || (typeof value === 'object' && value !== null && !Array.isArray(value) && Object.keys(value).length > 0)
 }

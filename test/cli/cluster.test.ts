@@ -19,8 +19,8 @@ if (cluster) {
   const urls = cluster.nodes.map(({ url }) => url)
   const lines = (text: string) => text.trimEnd().split('\n')
 
-  /** Sessions on all nodes, those of an even number ada's, and the command, which knows of one node. */
-  async function place (node: number) {
+  /** Creates sessions on all nodes, the even ones ada's, and a command that knows a single node. */
+  async function setUp (node: number) {
     const prefix = `cli-${randomBytes(8).toString('hex')}:`
     const users = tokenSessions<{ n: number }>({ store: redisStore(client, { prefix, timeout: 30_000 }), secret })
     const tokens = await Promise.all(Array.from({ length: sessions }, async (_, n) =>
@@ -33,7 +33,7 @@ if (cluster) {
 
   await t.test('list and info: of all nodes, whichever is named', async (t) => {
     for (const node of urls.keys()) {
-      const { users, tokens, counts, run } = await place(node)
+      const { users, tokens, counts, run } = await setUp(node)
       t.equal(counts.length, 3)
       t.notOk(counts.includes(0), 'each node has sessions')
       const [all, ofAda, named, table, totals, byToken, byName, missing] = await Promise.all([
@@ -61,7 +61,7 @@ if (cluster) {
   })
 
   await t.test('end and end-all', async (t) => {
-    const { users, tokens, run } = await place(1)
+    const { users, tokens, run } = await setUp(1)
     t.match(await run(['end', '-', '--yes', '--json'], { stdin: tokens[1] as string }), { code: 0, stdout: '{"ended":1}\n', stderr: '' })
     t.match(await run(['end', '-', '--yes', '--json'], { stdin: tokens[1] as string }), { code: 3, stdout: '' })
     t.match(await run(['end', '--name', 'n0', '--secret-env', 'APP_SECRET', '--yes']), { code: 0 })
@@ -72,7 +72,7 @@ if (cluster) {
   })
 
   await t.test('save and restore', async (t) => {
-    const { users, tokens, run } = await place(2)
+    const { users, tokens, run } = await setUp(2)
     const file = join(t.testdir(), 'saved.jsonl')
     const none = { restored: 0, replaced: 0, skipped: 0, expired: 0, damaged: 0 }
     t.match(await run(['save', file, '--json']), { code: 0, stdout: `{"sessions":${sessions},"damaged":0}\n`, stderr: '' })
@@ -90,7 +90,7 @@ if (cluster) {
   })
 
   await t.test('as processes of their own', async (t) => {
-    const { tokens, address } = await place(0)
+    const { tokens, address } = await setUp(0)
     const list = await runProcess(['list', '--json', ...address])
     t.match(list, { code: 0, stderr: '' })
     t.equal(lines(list.stdout).length, sessions)

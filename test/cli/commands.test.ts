@@ -13,7 +13,7 @@ import { redisForTest } from '../support/servers/require.js'
 const secret = 'the secret of an app that delivers pizza'
 const data = 'what nobody but its app may see'
 
-/** An id that is as hard as can be on a command line. */
+/** Makes an id that begins like an option. */
 const idLike = (head: string) => head + randomBytes(33).toString('base64url').slice(0, 43 - head.length)
 
 const redis = await redisForTest(t)
@@ -26,8 +26,8 @@ if (redis) {
     client.disconnect()
   })
 
-  /** Some sessions under a prefix of their own, and the command on them. */
-  async function place () {
+  /** Makes a provider under a prefix of its own, and the command on its sessions. */
+  async function setUp () {
     const prefix = `cli-${randomBytes(8).toString('hex')}:`
     prefixes.push(prefix)
     const store = redisStore(client, { prefix, timeout: 30_000 })
@@ -44,7 +44,7 @@ if (redis) {
       tokens.push(session.token)
       return session.token
     }
-    /** Nothing that was printed may have a token, data or a secret in it. */
+    /** Asserts that no output has a token, data or a secret in it. */
     const isDiscreet = (t: { notOk (value: unknown, message: string): unknown }) => {
       for (const text of [...tokens, data, secret]) t.notOk(told.some((output) => output.includes(text)), `never prints ${text.slice(0, 4)}…`)
     }
@@ -55,7 +55,7 @@ if (redis) {
 
   await Promise.all([
     t.test('list', async (t) => {
-      const { create, run, isDiscreet } = await place()
+      const { create, run, isDiscreet } = await setUp()
       const empty = await run(['list', '--json'])
       t.same(empty, { code: 0, stdout: '', stderr: '' })
       await create({ name: 'order 7', shared: true, subject: 'ada' })
@@ -84,7 +84,7 @@ if (redis) {
     }),
 
     t.test('info', async (t) => {
-      const { create, store, users, run, isDiscreet } = await place()
+      const { create, store, users, run, isDiscreet } = await setUp()
       const token = await create({ subject: 'ada', ttl: 100, maxAge: null })
       await create({ name: 'order 7', shared: true })
       const { id } = (await users.info(token))!
@@ -116,7 +116,7 @@ if (redis) {
     }),
 
     t.test('list and info: damaged sessions are left out, and told of on standard error', async (t) => {
-      const { prefix, create, users, run, isDiscreet } = await place()
+      const { prefix, create, users, run, isDiscreet } = await setUp()
       const ids = await Promise.all(Array.from({ length: 7 }, async () => (await users.info(await create()))!.id))
       const damage = async (id: string) => client.hset((await client.keys(`${prefix}*${id}`))[0]!, '', 'gibberish')
       await damage(ids[0]!)
@@ -136,7 +136,7 @@ if (redis) {
     }),
 
     t.test('save: a signal stops it, and leaves no half file behind', async (t) => {
-      const { prefix, create } = await place()
+      const { prefix, create } = await setUp()
       await create()
       for (const [signal, code] of [['SIGINT', 130], ['SIGTERM', 143]] as const) {
         const folder = t.testdir({ 'saved.jsonl': 'from before' })
@@ -156,7 +156,7 @@ if (redis) {
     }),
 
     t.test('as processes of their own', async (t) => {
-      const { prefix, create, users } = await place()
+      const { prefix, create, users } = await setUp()
       const token = await create({ subject: 'ada' })
       await Promise.all(Array.from({ length: 3000 }, () => users.create()))
       const env = { REDIS_URL: redis.url }
@@ -172,7 +172,7 @@ if (redis) {
     }),
 
     t.test('there is no such session: 3', async (t) => {
-      const { create, run, isDiscreet } = await place()
+      const { create, run, isDiscreet } = await setUp()
       await create()
       const runs = await Promise.all([
         run(['info', '--id', idLike('a')]), run(['info', '-'], { stdin: idLike('a') }), run(['info', '--name', 'order 8', '--secret-env', 'APP_SECRET', '--json']),
@@ -183,7 +183,7 @@ if (redis) {
     }),
 
     t.test('end', async (t) => {
-      const { create, users, run, isDiscreet } = await place()
+      const { create, users, run, isDiscreet } = await setUp()
       const [first, second] = [await create(), await create()]
       await create({ name: 'order 7', shared: true })
       const { id } = (await users.info(second))!
@@ -197,7 +197,7 @@ if (redis) {
     }),
 
     t.test('end-all', async (t) => {
-      const { create, users, run, isDiscreet } = await place()
+      const { create, users, run, isDiscreet } = await setUp()
       await Promise.all(['ada', 'ada', 'bob'].map((subject) => create({ subject })))
       t.match(await run(['end-all', '--subject', 'ada', '--yes', '--json']), { code: 0, stdout: '{"ended":2}\n', stderr: '' })
       t.equal((await users.infoAll()).sessions, 1)
@@ -207,7 +207,7 @@ if (redis) {
     }),
 
     t.test('save and restore', async (t) => {
-      const { create, users, run, isDiscreet, told } = await place()
+      const { create, users, run, isDiscreet, told } = await setUp()
       const tokens = [await create({ subject: 'ada' }), await create()]
       const [file, damaged] = ['saved.jsonl', 'damaged.jsonl'].map((name) => join(t.testdirName, name)) as [string, string]
       t.testdir()

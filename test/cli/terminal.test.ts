@@ -7,6 +7,9 @@ import { redisStore, tokenSessions } from '../../lib/index.js'
 import { startRedis } from '../support/servers/redis.js'
 import { withServer } from '../support/servers/require.js'
 
+/** Escape sequence that clears the line of the progress. */
+const clearLine = '\r\x1b[K'
+
 const redis = await withServer(t, startRedis)
 
 if (redis) {
@@ -14,7 +17,7 @@ if (redis) {
   t.teardown(() => client.disconnect())
   const users = tokenSessions({ store: redisStore(client, { timeout: 30_000 }) })
 
-  /** Runs the command on a terminal at which these lines are typed, each when something is asked. */
+  /** Runs the command on a terminal, and types one of the lines at each question. */
   async function atTerminal (args: string[], typed: string[]) {
     const terminal = () => Object.assign(new PassThrough(), { isTTY: true })
     const [stdin, stdout, stderr] = [terminal(), terminal(), terminal()]
@@ -55,8 +58,11 @@ if (redis) {
   await t.test('long work tells how far it is, on the terminal alone', async (t) => {
     await Promise.all(Array.from({ length: 1500 }, () => users.create()))
     const saved = await atTerminal(['save', `${t.testdir()}/saved.jsonl`, '--json'], [])
-    t.match(saved, { code: 0, stdout: '{"sessions":1500,"damaged":0}\n', stderr: /\d+ saved.*\r\x1b\[K$/ }) // eslint-disable-line no-control-regex
-    t.match(await atTerminal(['info', '--json'], []), { code: 0, stdout: /"sessions":1500/, stderr: /1000 sessions.*\r\x1b\[K$/ }) // eslint-disable-line no-control-regex
+    t.match(saved, { code: 0, stdout: '{"sessions":1500,"damaged":0}\n', stderr: /\d+ saved/ })
+    t.ok(saved.stderr.endsWith(clearLine))
+    const totals = await atTerminal(['info', '--json'], [])
+    t.match(totals, { code: 0, stdout: /"sessions":1500/, stderr: /1000 sessions/ })
+    t.ok(totals.stderr.endsWith(clearLine))
     t.match(await atTerminal(['end-all', '--yes', '--json'], []), { code: 0, stdout: '{"ended":1500}\n', stderr: /\d+ ended/ })
   })
 

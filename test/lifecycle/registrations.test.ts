@@ -1,6 +1,7 @@
-import Fastify from 'fastify'
+import Fastify, { type FastifyInstance } from 'fastify'
+import fp from 'fastify-plugin'
 import t from 'tap'
-import requestSession, { assertNoOpenSessions, cookieTransport, tokenSessions } from '../../lib/index.js'
+import requestSession, { assertNoOpenSessions, cookieTransport, headerTransport, memoryStore, tokenSessions, type TokenSessionOptions } from '../../lib/index.js'
 import { registerFake, fakeApp, type FakeSessions } from '../support/fake-app.js'
 
 t.test('encapsulated registrations of one name work side by side, each for its own routes', async (t) => {
@@ -89,5 +90,26 @@ t.test('two token providers must not use one cookie', async (t) => {
   await app.register(requestSession, { name: 'again', provider: users })
   await app.register(requestSession, { name: 'other', provider: tokenSessions({ transport: cookieTransport({ name: 'other' }) }) })
   app.register(requestSession, { name: 'baskets', provider: tokenSessions() })
-  await t.rejects(async () => app.ready(), { code: 'FST_SESSION_OPTION', message: /baskets and session would use the same cookie session \(this host, path \/\)/ })
+  await t.rejects(async () => app.ready(), { code: 'FST_SESSION_OPTION', message: /baskets and session would use the same cookie session: / })
+})
+
+t.test('token providers that would take each other\'s tokens or cookies are refused wherever they are registered', async (t) => {
+  const store = memoryStore()
+  const cases: Array<[string, TokenSessionOptions, TokenSessionOptions, RegExp]> = [
+    ['one cookie with two paths', { transport: cookieTransport({ path: '/shop' }) }, { transport: cookieTransport() }, /cookie session/],
+    ['one header', { transport: headerTransport() }, { transport: headerTransport({ scheme: 'Token' }) }, /header authorization/],
+    ['one store', { store }, { store, transport: cookieTransport({ name: 'admin' }) }, /store, number \d+/],
+  ]
+  for (const [name, one, other, message] of cases) {
+    for (const siblings of [false, true]) {
+      const app = Fastify()
+      t.teardown(() => app.close())
+      const register = (name: string, options: TokenSessionOptions) => async (app: FastifyInstance) => {
+        await app.register(requestSession, { name, provider: tokenSessions(options) })
+      }
+      if (siblings) app.register(register('session', one)).register(register('session', other))
+      else app.register(fp(register('session', one))).register(fp(register('admin', other)))
+      await t.rejects(async () => app.ready(), { code: 'FST_SESSION_OPTION', message }, `${name}, ${siblings ? 'in siblings' : 'in one instance'}`)
+    }
+  }
 })

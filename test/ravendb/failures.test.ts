@@ -48,7 +48,7 @@ t.test('failures', async (t) => {
   // A server of its own, since this test kills and stops it.
   const server = await withServer(t, startRavenDB)
   if (!server) return
-  const { store, name: databaseName } = await createRavenDatabase(server.url, (store) => { store.conventions.registerEntityType(Visit) })
+  const { store } = await createRavenDatabase(server.url, (store) => { store.conventions.registerEntityType(Visit) })
   t.teardown(() => store.dispose())
 
   const app = await documentsApp(t, ravenSessions(store))
@@ -119,7 +119,7 @@ t.test('failures', async (t) => {
       t.match((await put(url, hasty)).json(), {
         statusCode: 503,
         code: 'FST_SESSION_OUTCOME_UNKNOWN',
-        message: `It is unknown whether the changes were saved: the database '${databaseName}' did not answer PUT ${url.replace('stopped', ':id')} within 400 milliseconds.`,
+        message: 'It is unknown whether the changes were saved. Look before you try again.',
       }, url)
     }
     const took = performance.now() - began
@@ -137,7 +137,7 @@ t.test('failures', async (t) => {
     await sending
     await new Promise((resolve) => { setImmediate(resolve) })
     await server.kill()
-    t.match((await reply).json(), { statusCode: 503, code: 'FST_SESSION_OUTCOME_UNKNOWN', message: /the answer of the database .* to PUT \/save\/:id was lost/ })
+    t.match((await reply).json(), { statusCode: 503, code: 'FST_SESSION_OUTCOME_UNKNOWN', message: 'It is unknown whether the changes were saved. Look before you try again.' })
     t.match(statsOf(app), { unknown: 1, open: 0 })
   })
 

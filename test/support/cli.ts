@@ -6,9 +6,9 @@ import { run } from '../../lib/cli/program.js'
 
 const main = fileURLToPath(new URL('../../lib/cli/main.ts', import.meta.url))
 
-/** What a run of the operator's command ended with. */
+/** Result of a run of the operator's command. */
 export interface Run {
-  /** `null`: it hung, and was killed. */
+  /** `null` when the process hung and was killed. */
   readonly code: number | null
   readonly stdout: string
   readonly stderr: string
@@ -17,7 +17,7 @@ export interface Run {
 export interface RunOptions {
   readonly env?: Record<string, string>
   readonly stdin?: string
-  /** A signal that a process of its own gets, and when. */
+  /** Signal for `runProcess`, and the moment to send it. */
   readonly interrupt?: { readonly signal: NodeJS.Signals, readonly when: Promise<unknown> }
 }
 
@@ -32,13 +32,13 @@ export async function runCommand (args: readonly string[], { env = {}, stdin = '
   return { code, stdout: out, stderr: err }
 }
 
-/** Runs the operator's command as a process of its own, without a terminal: it has to end by itself. */
+/** Runs the operator's command as a process, without a terminal. The process has to end by itself. */
 export async function runProcess (args: readonly string[], { env = {}, stdin = '', interrupt }: RunOptions = {}): Promise<Run> {
   const { REDIS_URL, ...inherited } = process.env
   const child = spawn(process.execPath, ['--import', 'tsx', main, ...args], { env: { ...inherited, ...env }, timeout: 25_000, killSignal: 'SIGKILL' })
   const output = { stdout: '', stderr: '' }
   for (const name of ['stdout', 'stderr'] as const) child[name].setEncoding('utf8').on('data', (chunk: string) => { output[name] += chunk })
-  // It may end without having read.
+  // The process may end without reading its input: EPIPE.
   child.stdin.on('error', () => {})
   child.stdin.end(stdin)
   interrupt?.when.then(() => child.kill(interrupt.signal))

@@ -14,7 +14,7 @@ declare module 'fastify' {
 }
 
 /** A line of the app's log: 40 is a warning, 50 an error. */
-export interface LogLine { level: number, msg: string, err?: { code?: string, message: string }, route?: string }
+export interface LogLine { level: number, msg: string, err?: { code?: string, message: string, problem?: string }, route?: string }
 
 export interface TokenApp {
   readonly app: FastifyInstance

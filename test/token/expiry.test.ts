@@ -49,7 +49,7 @@ t.test('ttl: a session that is not used for so long is gone, and its token gives
   const set = await visitor.get('/set')
   t.strictSame(maxAgeOf(setCookies(set)), [600])
   tick(599_999)
-  t.match((await visitor.get('/state')).json(), { isNew: false, ttl: 600, left: 1, age: 599_999 })
+  t.match((await visitor.get('/state')).json(), { isNew: false, ttl: 600, left: 600_000, age: 599_999 })
   tick(1)
   t.match((await visitor.get('/read')).json(), { a: null, isNew: true })
   const { token } = visitor
@@ -104,10 +104,10 @@ t.test('ttl: the route\'s counts where the session has none of its own', async (
   const { visitor, tick } = await stage(t, { ttl: 600 })
   await visitor.get('/set')
   t.strictSame(maxAgeOf(setCookies(await visitor.get('/short'))), [60], 'shortened')
-  t.match((await visitor.get('/state')).json(), { left: 60_000 })
+  t.match((await visitor.get('/state')).json(), { left: 600_000 })
   t.strictSame(maxAgeOf(setCookies(await visitor.get('/read'))), [600], 'and prolonged again')
   t.strictSame(maxAgeOf(setCookies(await visitor.get('/ever'))), [34_560_000])
-  t.match((await visitor.get('/state')).json(), { left: null })
+  t.match((await visitor.get('/state')).json(), { left: 600_000 })
   await visitor.get('/short')
   tick(60_000)
   t.match((await visitor.get('/state')).json(), { isNew: true })
@@ -172,7 +172,7 @@ t.test('maxAge: the route\'s; a session that is older is not let in, not even on
   await visitor.get('/set')
   tick(99_000)
   t.match((await visitor.get('/young')).json(), { isNew: false, keys: 1 })
-  t.match((await visitor.get('/state')).json(), { left: 1000 })
+  t.match((await visitor.get('/state')).json(), { left: 600_000 })
   await visitor.get('/read')
   tick(1000)
   t.match((await visitor.get('/young')).json(), { isNew: true, keys: 0 })
@@ -203,7 +203,7 @@ t.test('deleteSession: false: the data expires, and the session stays with its t
   t.equal(visitor.token, token)
   t.match((await visitor.get('/state')).json(), { isNew: false, left: 600_000 })
   tick(599_999)
-  t.match((await visitor.get('/state')).json(), { left: 1 })
+  t.match((await visitor.get('/state')).json(), { left: 600_000 })
   t.match((await visitor.get('/read')).json(), { keys: 1 })
   tick(599_999)
   t.match((await visitor.get('/read')).json(), { keys: 1 }, 'use slid it')
@@ -287,4 +287,31 @@ t.test('Redis itself lets a session expire', async (t) => {
   await expired
   t.equal((await visitor.get('/')).json(), true)
   t.strictSame(await client.keys(`${prefix}*`), [])
+})
+
+for (const ttl of [null, 4000 * 86_400]) {
+  t.test(`ttl ${ttl}: the cookie of a session that lives for years is renewed before browsers drop it`, async (t) => {
+    const { visitor, tick } = await stage(t, { ttl })
+    await visitor.get('/set')
+    let age = 0
+    for (let visits = 0; visits < 500 && age < 400; visits++) {
+      tick(86_400_000)
+      age = setCookies(await visitor.get('/read')).length > 0 ? 0 : age + 1
+    }
+    t.ok(age < 400, `the cookie is ${age} days old`)
+  })
+}
+
+t.test('expiresAt: what the cookie and the record of the same reply say', async (t) => {
+  const { app } = await tokenApp(t, { ttl: 1800 }, (app) => {
+    app.get('/login', async (request) => { (await request.session).set('user', 'ada') })
+    app.get('/short', { config: { session: { ttl: 600 } } }, async (request) => (await request.session).expiresAt)
+  })
+  const visitor = new Visitor(app)
+  await visitor.get('/login')
+  const before = Date.now()
+  const reply = await visitor.get('/short')
+  const left = Math.ceil((Date.parse(reply.json()) - before) / 1000)
+  t.ok(left >= 600 && left <= 601, `${left} seconds`)
+  t.strictSame(maxAgeOf(setCookies(reply)), [600])
 })

@@ -184,14 +184,14 @@ t.test('what cannot be a token never reaches the store', async (t) => {
     'session=', 'session', 'session==', `session=${token}x`, `session=${token.slice(1)}`, `session=${'x'.repeat(10_000)}`, `session=${token}%00`,
     `session=${token.slice(0, -1)}+`, `session=${token.slice(0, -1)}/`, `session=${token.slice(0, -1)}=`, `session=${token.slice(0, -1)}\u00e9`,
     `session=${token.slice(0, -1)}%C3%A9`, 'session=%', 'session=%E0%A4%A', `session=" ${token}"`, `session=${token} x`,
-    `${valid}; ${valid}`, `${valid}; session=x`, `session=x; ${valid}`, `other=1; ${valid};${valid}`, `mysession=${token}`, `Session=${token}`, `session.a=${token}`,
+    `mysession=${token}`, `Session=${token}`, `session.a=${token}`,
     ';;;=;session;=', `session=${token.slice(0, -1)}\n`, '__proto__=1', 'session=__proto__', `session=${'9'.repeat(20)}`, 'session=-1',
   ]
   for (const cookie of cookies) {
     t.match(await userOf(app, cookie), { user: null, isNew: true }, JSON.stringify(cookie.slice(0, 60)))
   }
   t.strictSame(store.take(), [])
-  for (const cookie of [valid, ` ${valid} `, `a=b; ${valid}`, `${valid}; a=b`, `mysession=x; ${valid}`, `${valid};session2=x`, `a=session=${token.slice(2)}; ${valid}`, `session="${token}"`]) {
+  for (const cookie of [valid, ` ${valid} `, `${valid}; ${valid}`, `${valid}; session=x`, `session=x; ${valid}`, `other=1; ${valid};${valid}`, `a=b; ${valid}`, `${valid}; a=b`, `mysession=x; ${valid}`, `${valid};session2=x`, `a=session=${token.slice(2)}; ${valid}`, `session="${token}"`]) {
     const answer = await userOf(app, cookie)
     if (cookie.includes('"')) continue
     t.match(answer, { user: 'ada' }, cookie)

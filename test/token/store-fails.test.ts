@@ -152,6 +152,20 @@ t.test('the reply to a store\'s error says nothing of the server behind it; the 
     }
     const failed = await app.getSession(null, (session) => { session.increment('n') }, { token }).then(() => undefined, (error: Error) => error)
     t.match((failed?.cause as Error).message, secret)
+    t.notMatch(failed?.message, secret)
+  }
+})
+
+t.test('what an error of a store says beside its cause is in the log too, and not in the reply', async (t) => {
+  const { store, visitor, log } = await stage(t)
+  const cause = Object.assign(new Error('socket hang up'), { code: 'ECONNRESET' })
+  for (const Named of [errors.StoreUnavailableError, errors.OutcomeUnknownError, errors.RecordError]) {
+    log.length = 0
+    const error = new Named('redis-7 hung up', { cause })
+    t.equal(error.cause, cause, 'the cause is the very one')
+    store.failing = { error, methods: ['load'] }
+    t.notMatch((await visitor.get('/read')).body, /redis-7|hang up/)
+    t.match(log, [{ level: 50, err: { problem: 'redis-7 hung up', message: /: socket hang up$/ } }])
   }
 })
 

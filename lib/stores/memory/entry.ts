@@ -1,9 +1,17 @@
 import type { Link } from '../../util/linked-list.js'
-import type { CommitResult, SessionChange, SessionRecord } from '../store.js'
+import type { CommitResult, SessionChange, SessionRecord, StoreEvent, StoreWatch } from '../store.js'
 
 const noIncrements: readonly number[] = Object.freeze([])
 const committed = Object.freeze({ status: 'committed', increments: noIncrements })
 const noFields: string[] = []
+
+/** The index of a key in the list of an entry; -1: absent. */
+type Find = (key: string) => number
+
+const notFound: Find = () => -1
+
+/** The most keys of one commit that are searched for in the list. */
+const searchedKeys = 8
 
 /** The properties that few sessions have, kept apart so that the others stay small. */
 type Extra = Pick<SessionRecord, 'ttl' | 'maxAge' | 'deleteSession' | 'name' | 'generation' | 'subject'>
@@ -77,22 +85,27 @@ export class Entry implements Link<Entry> {
   }
 
   apply (change: SessionChange): CommitResult {
+    const find = this.#finder(change)
+    const textOf = (key: string): string | undefined => {
+      const at = find(key)
+      return at < 0 ? undefined : this.fields[at + 1]
+    }
     if (change.expect.size > 0) {
-      const current = new Map([...change.expect.keys()].map((key) => [key, this.#get(key)]))
+      const current = new Map([...change.expect.keys()].map((key) => [key, textOf(key)]))
       for (const [key, text] of change.expect) if (current.get(key) !== text) return { status: 'conflict', current }
     }
     let increments = noIncrements
     if (change.increment.size > 0) {
       const sums: number[] = []
       for (const [key, by] of change.increment) {
-        const text = change.clear ? undefined : this.#get(key)
+        const text = change.clear ? undefined : textOf(key)
         const sum = Number(text ?? 0) + by
         if (!/^-?\d+$/.test(text ?? '0') || !Number.isSafeInteger(sum)) return { status: 'not-a-number', key }
         sums.push(sum)
       }
       increments = sums
     }
-    this.#write(change, increments)
+    this.#write(change, increments, change.clear ? notFound : find)
     if (change.expiresAt !== undefined) this.expiresAt = change.expiresAt ?? Infinity
     if (change.ttl !== undefined) this.extra = { ...this.extra ?? noExtra, ttl: change.ttl }
     if (change.subject !== undefined) this.extra = { ...this.extra ?? noExtra, subject: change.subject ?? undefined }
@@ -101,14 +114,14 @@ export class Entry implements Link<Entry> {
   }
 
   /** Replaces texts in place, and makes a new list only when keys come or go. */
-  #write (change: SessionChange, increments: readonly number[]): void {
+  #write (change: SessionChange, increments: readonly number[], find: Find): void {
     if (change.clear) this.fields = noFields
     let added: Array<readonly [string, string]> | undefined
-    for (const entry of change.set) if (!this.#replace(entry[0], entry[1])) (added ??= []).push(entry)
+    for (const entry of change.set) if (!this.#replace(find(entry[0]), entry[1])) (added ??= []).push(entry)
     let i = 0
     for (const key of change.increment.keys()) {
       const text = String(increments[i++])
-      if (!this.#replace(key, text)) (added ??= []).push([key, text])
+      if (!this.#replace(find(key), text)) (added ??= []).push([key, text])
     }
     if (added === undefined && change.remove.length === 0) return
     const all = new Map<string, string>()
@@ -118,21 +131,24 @@ export class Entry implements Link<Entry> {
     this.fields = flatten(all)
   }
 
-  #replace (key: string, text: string): boolean {
-    const at = this.#find(key)
+  #replace (at: number, text: string): boolean {
     if (at >= 0) this.fields[at + 1] = text
     return at >= 0
   }
 
-  #get (key: string): string | undefined {
-    const at = this.#find(key)
-    return at < 0 ? undefined : this.fields[at + 1]
+  /** A search of the list is the fastest for a few keys; for many it would make a commit quadratic. */
+  #finder ({ expect, set, increment }: SessionChange): Find {
+    const { fields } = this
+    if (expect.size + set.size + increment.size <= searchedKeys) return (key) => search(fields, key)
+    const indexes = new Map<string, number>()
+    for (let i = 0; i < fields.length; i += 2) indexes.set(fields[i] as string, i)
+    return (key) => indexes.get(key) ?? -1
   }
+}
 
-  #find (key: string): number {
-    for (let i = 0; i < this.fields.length; i += 2) if (this.fields[i] === key) return i
-    return -1
-  }
+function search (fields: readonly string[], key: string): number {
+  for (let i = 0; i < fields.length; i += 2) if (fields[i] === key) return i
+  return -1
 }
 
 function extraOf ({ ttl, maxAge, deleteSession, name, generation, subject }: SessionRecord): Extra | undefined {
@@ -153,4 +169,61 @@ function flatten (fields: ReadonlyMap<string, string>): string[] {
 /** Copies a string: a long one that was cut out of another would keep that other in memory, a whole request for example. */
 export function ownCopy (text: string): string {
   return Buffer.from(text, 'utf16le').toString('utf16le')
+}
+
+/** The sessions of each subject. */
+export class SubjectIndex {
+  readonly #entries = new Map<string, Set<Entry>>()
+
+  add (entry: Entry): void {
+    const subject = entry.extra?.subject
+    if (subject === undefined) return
+    const entries = this.#entries.get(subject)
+    if (entries === undefined) this.#entries.set(subject, new Set([entry]))
+    else entries.add(entry)
+  }
+
+  remove (entry: Entry): void {
+    const subject = entry.extra?.subject
+    if (subject === undefined) return
+    const entries = this.#entries.get(subject)
+    entries?.delete(entry)
+    if (entries?.size === 0) this.#entries.delete(subject)
+  }
+
+  of (subject: string): ReadonlySet<Entry> | undefined {
+    return this.#entries.get(subject)
+  }
+}
+
+type Listener = (event: StoreEvent) => void
+
+/** The listeners of each watched session. */
+export class Watchers {
+  readonly #listeners = new Map<Entry, Set<Listener>>()
+
+  watch (entry: Entry, listener: Listener): StoreWatch {
+    let listeners = this.#listeners.get(entry)
+    if (listeners === undefined) this.#listeners.set(entry, listeners = new Set())
+    listeners.add(listener)
+    return {
+      stop: () => {
+        listeners.delete(listener)
+        if (listeners.size === 0) this.#listeners.delete(entry)
+      },
+    }
+  }
+
+  has (entry: Entry): boolean {
+    return this.#listeners.size > 0 && this.#listeners.has(entry)
+  }
+
+  notify (entry: Entry, event: StoreEvent): void {
+    for (const listener of [...this.#listeners.get(entry) ?? []]) listener(event)
+  }
+
+  /** Removes all listeners of a session that is gone. */
+  remove (entry: Entry): void {
+    if (this.#listeners.size > 0) this.#listeners.delete(entry)
+  }
 }

@@ -1,8 +1,32 @@
 import { LinkedList } from '../../util/linked-list.js'
 import type { CommitResult, CompleteStore, SessionChange, SessionRecord, SessionSummary, StoreEvent, StoreWatch } from '../store.js'
-import { Entry, ownCopy } from './entry.js'
-import { SubjectIndex, Watchers } from './indexes.js'
-import { memoryStoreOptions, type MemoryStoreOptions } from './options.js'
+import { Entry, ownCopy, SubjectIndex, Watchers } from './entry.js'
+import { checkOptions, wholeNumber, type Rule } from '../../util/option-rules.js'
+
+/**
+ * Options of the embedded store.
+ *
+ * @example
+ * ```ts
+ * import { memoryStore, type MemoryStoreOptions } from 'fastify-request-session'
+ *
+ * const options: MemoryStoreOptions = { maxSessions: 10_000 }
+ * await memoryStore(options).close()
+ * ```
+ */
+export interface MemoryStoreOptions {
+  /**
+   * The most sessions that are kept; beyond it the least recently used goes first. `restore` stops there.
+   * @default 100000
+   */
+  maxSessions?: number | undefined
+}
+
+const optionRules: Record<keyof MemoryStoreOptions, Rule> = {
+  maxSessions: wholeNumber('sessions', 1),
+}
+
+const defaults = Object.freeze({ maxSessions: 100_000 })
 
 /**
  * Keeps sessions in this process: they are gone when it ends, and not shared with other processes. The store keeps JSON texts,
@@ -19,7 +43,8 @@ import { memoryStoreOptions, type MemoryStoreOptions } from './options.js'
  * ```
  */
 export function memoryStore (options?: MemoryStoreOptions): CompleteStore {
-  return new MemoryStore(memoryStoreOptions(options).maxSessions)
+  const { maxSessions } = { ...defaults, ...checkOptions<MemoryStoreOptions>('memoryStore()', options, optionRules) }
+  return new MemoryStore(maxSessions)
 }
 
 /** Many small maps instead of one: growing a map of a million entries would hold the event loop for long. */
@@ -98,10 +123,11 @@ class MemoryStore implements CompleteStore {
   replace (id: string, record: SessionRecord): void {
     const entry = this.#live(id)
     if (entry === undefined) return this.#add(new Entry(id, record))
+    const keys = this.#watchers.has(entry) ? [...new Set([...entry.record().fields.keys(), ...record.fields.keys()])] : undefined
     this.#subjects.remove(entry)
     entry.replace(record)
     this.#subjects.add(entry)
-    if (this.#watchers.has(entry)) this.#watchers.notify(entry, { type: 'changed', keys: [...record.fields.keys()], expiresAt: record.expiresAt })
+    if (keys !== undefined) this.#watchers.notify(entry, { type: 'changed', keys, expiresAt: record.expiresAt })
   }
 
   async * ids (): AsyncGenerator<string[], undefined> {

@@ -1,6 +1,5 @@
 import type { StoreEvent, StoreWatch } from '../store.js'
 import type { RedisCommands, RedisSubscriber } from './commands.js'
-import { readMessage } from './scripts.js'
 import { nothing } from '../../util/maybe-promise.js'
 
 type Listener = (event: StoreEvent) => void
@@ -100,5 +99,27 @@ export class ChangeFeed {
   #notify (channel: string, message: string): void {
     const event = readMessage(message)
     if (event !== undefined) for (const listener of [...this.#channels.get(channel) ?? []]) listener(event)
+  }
+}
+
+/** Reads what the scripts publish. `undefined`: of a later version, or what another client published on the channel. */
+function readMessage (message: string): StoreEvent | undefined {
+  const parts = parseTexts(message)
+  if (parts === undefined) return undefined
+  const [type, expiresAt = '', ...keys] = parts
+  switch (type) {
+    case 'changed': return /^(-|\d{1,15})$/.test(expiresAt) ? { type, keys, expiresAt: expiresAt === '-' ? null : Number(expiresAt) } : undefined
+    case 'ended': return { type, renewed: false }
+    case 'renewed': return { type: 'ended', renewed: true }
+    default: return undefined
+  }
+}
+
+function parseTexts (json: string): string[] | undefined {
+  try {
+    const list: unknown = JSON.parse(json)
+    return Array.isArray(list) && list.every((part): part is string => typeof part === 'string') ? list : undefined
+  } catch {
+    return undefined
   }
 }

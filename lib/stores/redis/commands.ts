@@ -10,7 +10,14 @@ interface SharedCommands {
   eval (script: string, keys: number, ...args: string[]): Promise<unknown>
   zscan (key: string, cursor: string, count: 'COUNT', size: number): Promise<[cursor: string, members: string[]]>
   zrem (key: string, ...members: string[]): Promise<number>
-  readonly options: { readonly keyPrefix?: string | Buffer | undefined }
+  readonly options: {
+    readonly keyPrefix?: string | Buffer | undefined
+    readonly host?: string | undefined
+    readonly port?: number | undefined
+    readonly path?: string | undefined
+    readonly name?: string | undefined
+    readonly db?: number | undefined
+  }
 }
 
 /** A single server, or the master that Sentinel names: an ioredis `Redis`. */
@@ -21,8 +28,9 @@ export interface RedisServer extends SharedCommands {
 }
 
 /** An ioredis `Cluster`. */
-export interface RedisCluster extends SharedCommands {
+interface RedisCluster extends SharedCommands {
   nodes (role: 'master'): RedisServer[]
+  readonly options: SharedCommands['options'] & { readonly scaleReads?: unknown }
 }
 
 /**
@@ -69,6 +77,13 @@ export class RedisCommands {
     return 'nodes' in this.client ? this.client.nodes('master') : [this.client]
   }
 
+  /** The server, for errors. All clusters have one name: their nodes can be given in any order. */
+  get address (): string {
+    if ('nodes' in this.client) return 'the cluster'
+    const { host, port, path, name, db } = this.client.options
+    return `${name ?? path ?? `${host}:${port}`}/${db ?? 0}`
+  }
+
   /** The prefix that the client itself puts before keys, though not before patterns and channels. */
   get keyPrefix (): string {
     return String(this.client.options?.keyPrefix ?? '')
@@ -99,20 +114,23 @@ export class RedisCommands {
     try {
       return await this.client.evalsha(sha, keys, ...args)
     } catch (error) {
-      if (!isReply(error, 'NOSCRIPT')) throw error
+      if (errorCode(error) !== 'NOSCRIPT') throw error
       return this.client.eval(text, keys, ...args)
     }
   }
 }
 
 function storeError (cause: Error, effect: Effect): Error {
-  if (isReply(cause, 'WRONGTYPE')) return new RecordError(cause.message, { cause })
-  if (cause.name === 'ReplyError') return new StoreUnavailableError(cause.message, { cause })
+  const code = errorCode(cause)
+  if (code === 'WRONGTYPE') return new RecordError(cause.message, { cause })
+  if (code !== undefined) return new StoreUnavailableError(cause.message, { cause })
   return new LostReply[effect](cause.message, { cause })
 }
 
-/** True for a reply of Redis with this error code: the first word of its message, by the protocol. */
-function isReply (error: unknown, code: string): boolean {
-  const { name, message } = error as Error
-  return name === 'ReplyError' && message.startsWith(`${code} `)
+/**
+ * Returns the code of an error that Redis replied with, which the protocol puts first in the message; `undefined` for an error of
+ * the client. The class's name does not tell: a minifier changes it.
+ */
+function errorCode (error: unknown): string | undefined {
+  return /^[A-Z][A-Z0-9_]+(?= |$)/.exec((error as Error).message)?.[0]
 }

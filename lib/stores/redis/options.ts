@@ -1,3 +1,5 @@
+import { OptionError } from '../../errors.js'
+import type { RedisClient } from './commands.js'
 import { checkOptions, rules, wholeNumber, withMethods, type Rule } from '../../util/option-rules.js'
 
 /**
@@ -28,7 +30,7 @@ export interface RedisStoreOptions {
   timeout?: number | undefined
 }
 
-export const clientRule = withMethods('an ioredis client', 'hgetall', 'evalsha', 'eval')
+const clientRule = withMethods('an ioredis client', 'hgetall', 'evalsha', 'eval')
 
 const optionRules: Record<keyof RedisStoreOptions, Rule> = {
   prefix: rules.text,
@@ -37,7 +39,23 @@ const optionRules: Record<keyof RedisStoreOptions, Rule> = {
 
 const defaults = Object.freeze({ prefix: 'session:', timeout: 1000 })
 
-/** @throws OptionError (`FST_SESSION_OPTION`) */
-export function redisStoreOptions (options: RedisStoreOptions | undefined): { prefix: string, timeout: number } {
-  return { ...defaults, ...checkOptions<RedisStoreOptions>('redisStore()', options, optionRules) }
+/**
+ * Checks the arguments of `redisStore()`.
+ * @throws OptionError (`FST_SESSION_OPTION`)
+ */
+export function redisStoreOptions (client: RedisClient, options: RedisStoreOptions | undefined): { prefix: string, timeout: number } {
+  if (!clientRule.test(client)) throw new OptionError('redisStore()', `the first argument must be ${clientRule.allowed}`)
+  const checked = { ...defaults, ...checkOptions<RedisStoreOptions>('redisStore()', options, optionRules) }
+  if ('nodes' in client) checkCluster(client.options, checked.prefix)
+  return checked
+}
+
+function checkCluster ({ scaleReads = 'master', keyPrefix = '' }: { readonly scaleReads?: unknown, readonly keyPrefix?: unknown } = {}, prefix: string): void {
+  // Only the first brace counts: what is between it and the next closing one is the hash tag.
+  const [, afterBrace] = /\{(.*)/s.exec(`${String(keyPrefix)}${prefix}`) ?? []
+  if (afterBrace !== undefined && !/^[^}]+\}/.test(afterBrace)) {
+    throw new OptionError('redisStore()', "with a Cluster, a '{' in the prefix, or in the client's keyPrefix, must begin a hash tag: some text and a '}'")
+  }
+  if (scaleReads === 'master') return
+  throw new OptionError('redisStore()', "the Cluster must have scaleReads: 'master' (the default): replicas are behind, so that ended sessions would be let in and new ones not found")
 }

@@ -1,10 +1,10 @@
-import { OptionError, RecordError } from '../../errors.js'
+import { RecordError } from '../../errors.js'
 import type { CommitResult, CompleteStore, SessionChange, SessionRecord, SessionSummary, StoreEvent, StoreWatch } from '../store.js'
-import { slotOf } from '../slot.js'
+import { slotOf } from '../contract-helpers.js'
 import { ChangeFeed } from './change-feed.js'
 import { RedisCommands, type RedisClient } from './commands.js'
 import { listIds } from './list-ids.js'
-import { clientRule, redisStoreOptions, type RedisStoreOptions } from './options.js'
+import { redisStoreOptions, type RedisStoreOptions } from './options.js'
 import { encodeText, entryTagOf, parseDescription, parseHash, type IndexEntry } from './record-format.js'
 import { commitScript, createScript, describeScript, endScript, replaceScript, watchScript } from './scripts.js'
 import { SubjectIndex, type Member } from './subject-index.js'
@@ -33,8 +33,7 @@ import { SubjectIndex, type Member } from './subject-index.js'
  * ```
  */
 export function redisStore (client: RedisClient, options?: RedisStoreOptions): CompleteStore {
-  if (!clientRule.test(client)) throw new OptionError('redisStore()', `the first argument must be ${clientRule.allowed}`)
-  const { prefix, timeout } = redisStoreOptions(options)
+  const { prefix, timeout } = redisStoreOptions(client, options)
   return new RedisStore(new RedisCommands(client, timeout), prefix)
 }
 
@@ -43,12 +42,14 @@ class RedisStore implements CompleteStore {
   readonly #prefix: string
   readonly #subjects: SubjectIndex
   readonly #feed: ChangeFeed
+  readonly keyspace: string
 
   constructor (commands: RedisCommands, prefix: string) {
     this.#commands = commands
     this.#prefix = prefix
     this.#subjects = new SubjectIndex(commands, prefix)
     this.#feed = new ChangeFeed(commands)
+    this.keyspace = `keys ${commands.keyPrefix}${prefix} of ${commands.address}`
   }
 
   async load (id: string): Promise<SessionRecord | undefined> {

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { RecordError } from '../../errors.js'
-import type { CommitResult, SessionChange, SessionRecord, StoreEvent } from '../store.js'
-import { encodeText, formatDescription, formatSeconds, formatTime, luaFormat, luaParts, type IndexEntry } from './record-format.js'
+import type { CommitResult, SessionChange, SessionRecord } from '../store.js'
+import { encodeText, formatDescription, formatSeconds, luaFormat, luaParts, type IndexEntry } from './record-format.js'
 
 /** The effect of a command or script: after a write without a reply the outcome is unknown. */
 export type Effect = 'read' | 'write'
@@ -16,6 +16,9 @@ export interface Script<Args extends unknown[], Reply, Result> {
   read (reply: Reply, ...args: Args): Result
 }
 
+/** An integer in a reply: a string with the client's option `stringNumbers`. */
+type Int = number | string
+
 /** The part of an index entry by which it is removed. */
 export type EntryName = Pick<IndexEntry, 'subject' | 'tag'>
 
@@ -25,10 +28,12 @@ export type CommitAnswer =
   | { readonly missingEntry: { readonly subject: string, readonly expiresAt: number | null } }
 
 /**
+ * Makes a script of a body in Lua.
+ *
  * @param flags as in Redis's `#!lua flags=…`. The line itself makes Redis refuse a script as a whole, before its first write, when
  * memory is full.
  */
-function script<Args extends unknown[], Reply, Result> (
+export function script<Args extends unknown[], Reply, Result> (
   flags: '' | 'no-writes' | 'allow-oom',
   body: string,
   args: (...args: Args) => string[],
@@ -38,9 +43,23 @@ function script<Args extends unknown[], Reply, Result> (
   return { text, sha: createHash('sha1').update(text).digest('hex'), effect: flags === 'no-writes' ? 'read' : 'write', args, read }
 }
 
+/**
+ * Lua functions of all scripts that write. Redis does not undo the writes of a script that fails later: each command that the
+ * user of the connection might not be allowed to run is checked before the first write, and a message that cannot be
+ * published is dropped.
+ */
+export const luaAccess = `
+local function check (command, ...)
+  if not redis.acl_check_cmd(command, ...) then error({ err = 'NOPERM this Redis user may not run ' .. command }) end
+end
+local function publish (message)
+  redis.pcall('PUBLISH', KEYS[1], message)
+end
+`
+
 /*
- * KEYS of all scripts but the last: the session's hash, and the hash of its data if it outlives that. A hash, and its expiry, are
- * gone with its last field. Changes of a watched session are published on a channel that has the name of its key.
+ * KEYS: the session's hash, and the hash of its data if it outlives that. A hash, and its expiry, are gone with its last
+ * field. Changes of a watched session are published on a channel that has the name of its key.
  */
 
 /** ARGV: description, milliseconds to live or '-', '1' for a session that outlives its data, then keys and texts. */
@@ -51,17 +70,18 @@ function recordArgs (record: SessionRecord, entry: IndexEntry | undefined): stri
 }
 
 /** Writes a session, unless the id is taken. */
-export const createScript = script('', `
+export const createScript = script('', `${luaAccess}
 if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end
 local data = ARGV[3] == '1' and KEYS[2] or KEYS[1]
+if ARGV[2] ~= '-' then check('PEXPIRE', data, ARGV[2]) end
 redis.call('HSET', KEYS[1], '', ARGV[1])
 for i = 4, #ARGV, 2 do redis.call('HSET', data, ARGV[i], ARGV[i + 1]) end
 if ARGV[2] ~= '-' then redis.call('PEXPIRE', data, ARGV[2]) end
 return 1
-`, recordArgs, (created: 0 | 1) => created === 1)
+`, recordArgs, (created: Int) => Number(created) === 1)
 
 /** Writes a session in the place of another, whose index entry it answers with. */
-export const replaceScript = script('', `${luaFormat}
+export const replaceScript = script('', `${luaFormat}${luaAccess}
 local old = redis.call('HGET', KEYS[1], '')
 local oldSubject, oldTag, wasWatched
 if old then
@@ -70,16 +90,26 @@ if old then
 end
 local ${luaParts} = parse(ARGV[1])
 watched = wasWatched
+local message, told = watched and { 'changed', expiresAt }, { [''] = true }
+if message then
+  for i = 1, 2 do
+    for _, key in ipairs(redis.call('HKEYS', KEYS[i])) do
+      if not told[key] then message[#message + 1] = key end
+      told[key] = true
+    end
+  end
+end
+check('HSET', KEYS[1], '', '')
+check('PEXPIRE', KEYS[1], 1)
 redis.call('UNLINK', KEYS[1], KEYS[2])
 redis.call('HSET', KEYS[1], '', format(${luaParts}))
 local data = ARGV[3] == '1' and KEYS[2] or KEYS[1]
-local message = { 'changed', expiresAt }
 for i = 4, #ARGV, 2 do
+  if message and not told[ARGV[i]] then message[#message + 1] = ARGV[i] end
   redis.call('HSET', data, ARGV[i], ARGV[i + 1])
-  message[#message + 1] = ARGV[i]
 end
 if ARGV[2] ~= '-' then redis.call('PEXPIRE', data, ARGV[2]) end
-if watched then redis.call('PUBLISH', KEYS[1], cjson.encode(message)) end
+if message then publish(cjson.encode(message)) end
 return { oldSubject or '', oldTag or '' }
 `, recordArgs, ([subject, tag]: string[]) => entryName(subject, tag))
 
@@ -129,10 +159,10 @@ function commitArgs (change: SessionChange, entry: IndexEntry | undefined): stri
 const committed = Object.freeze({ result: Object.freeze({ status: 'committed', increments: Object.freeze([]) }) })
 
 /** A status and what belongs to it; 1 for a commit without increments. */
-type CommitReply = 1 | [status: string, ...string[]] | ['obsolete', reply: [status: string, ...string[]], subject: string, tag: string]
+type CommitReply = Int | [status: string, ...string[]] | ['obsolete', reply: [status: string, ...string[]], subject: string, tag: string]
 
 function readCommit (reply: CommitReply, change: SessionChange): CommitAnswer {
-  if (reply === 1) return committed
+  if (!Array.isArray(reply)) return committed
   const [status, first = '', second = '', third = ''] = reply
   if (Array.isArray(first)) return { ...readCommit(first, change), obsoleteEntry: { subject: second, tag: third } }
   switch (status) {
@@ -151,7 +181,7 @@ function readCommit (reply: CommitReply, change: SessionChange): CommitAnswer {
  * 'index', subject, time: nothing was written, since the session needs an entry in the index of this subject that lasts
  * until then. 'obsolete', reply, subject, tag: the reply counts, and this index entry can be removed.
  */
-export const commitScript = script('', `${luaFormat}
+export const commitScript = script('', `${luaFormat}${luaAccess}
 local description = redis.call('HGET', KEYS[1], '')
 if not description then return { 'missing' } end
 local ${luaParts} = parse(description)
@@ -207,14 +237,27 @@ end
 -- Data that was empty had no expiry. The expiry of data whose last field goes is set again for the fields that follow.
 local timeLeft = outlivesData and redis.call('PTTL', data)
 local wasEmpty = timeLeft == -2
+local cleared = change.clear and redis.call('HKEYS', data) or {}
+check('HSET', data, '', '')
+if change.clear or removed[1] then check('HDEL', data, '') end
+if change.expiresAt or outlivesData then
+  check('PEXPIRE', data, 1)
+  check('PERSIST', data)
+end
+
 expiresAt = change.expiresAt or wasEmpty and '-' or expiresAt
 local message = watched and { 'changed', expiresAt }
-if change.clear then
-  for _, key in ipairs(redis.call('HKEYS', data)) do
-    if key ~= '' then
-      redis.call('HDEL', data, key)
-      if message then message[#message + 1] = key end
-    end
+local key, wasWatched = KEYS[1], watched
+if KEYS[3] then
+  redis.call('RENAME', key, KEYS[3])
+  if outlivesData and not wasEmpty then redis.call('RENAME', data, KEYS[4]) end
+  key, data = KEYS[3], outlivesData and KEYS[4] or KEYS[3]
+  watched = false
+end
+for _, key in ipairs(cleared) do
+  if key ~= '' then
+    redis.call('HDEL', data, key)
+    if message then message[#message + 1] = key end
   end
 end
 for i = 1, #removed do redis.call('HDEL', data, removed[i]) end
@@ -222,18 +265,6 @@ for i = 1, #written, 2 do redis.call('HSET', data, written[i], written[i + 1]) e
 if message then
   for i = 1, #removed do message[#message + 1] = removed[i] end
   for i = 1, #written, 2 do message[#message + 1] = written[i] end
-  redis.call('PUBLISH', KEYS[1], cjson.encode(message))
-end
-
-local key, wasWatched = KEYS[1], watched
-if KEYS[3] then
-  redis.call('RENAME', key, KEYS[3])
-  if outlivesData and redis.call('EXISTS', data) == 1 then redis.call('RENAME', data, KEYS[4]) end
-  key, data = KEYS[3], outlivesData and KEYS[4] or KEYS[3]
-  if wasWatched then
-    redis.call('PUBLISH', KEYS[1], '["renewed"]')
-    watched = false
-  end
 end
 if change.expiresAt or change.ttl or wasEmpty or entryTag ~= oldTag or watched ~= wasWatched then
   ttl = change.ttl or ttl
@@ -246,6 +277,8 @@ elseif change.expiresAt then
 elseif timeLeft and timeLeft >= 0 then
   redis.call('PEXPIRE', data, timeLeft)
 end
+if message then publish(cjson.encode(message)) end
+if KEYS[3] and wasWatched then publish('["renewed"]') end
 
 if entryTag ~= oldTag then
   if oldTag ~= '' then return { 'obsolete', sums, oldSubject, oldTag } end
@@ -256,14 +289,14 @@ return sums[2] and sums or 1
 `, commitArgs, readCommit)
 
 /** Ends a session, also a damaged one. A full Redis runs it: it frees memory. ARGV: the generation that it must have, '' for any. */
-export const endScript = script('allow-oom', `${luaFormat}
+export const endScript = script('allow-oom', `${luaFormat}${luaAccess}
 local description = redis.pcall('HGET', KEYS[1], '')
 local ${luaParts} = parse(type(description) == 'string' and description or '')
 if ARGV[1] ~= '' and ARGV[1] ~= generation then return { 0 } end
 local ended = redis.call('UNLINK', KEYS[1], KEYS[2])
-if watched then redis.call('PUBLISH', KEYS[1], '["ended"]') end
+if watched then publish('["ended"]') end
 return { ended, subject or '', entryTag or '' }
-`, (generation: string | undefined) => [encodeText(generation)], ([ended, subject, tag]: [number, string?, string?]) => ({ ended: ended > 0, entry: entryName(subject, tag) }))
+`, (generation: string | undefined) => [encodeText(generation)], ([ended, subject, tag]: [Int, string?, string?]) => ({ ended: Number(ended) > 0, entry: entryName(subject, tag) }))
 
 /** Answers with the description, '' if it is missing, and the number of data keys. */
 export const describeScript = script('no-writes', `${luaFormat}
@@ -271,7 +304,7 @@ local description = redis.call('HGET', KEYS[1], '')
 if not description then return redis.call('EXISTS', KEYS[1]) == 1 and { '', 0 } or {} end
 local ${luaParts} = parse(description)
 return { description, outlivesData and redis.call('HLEN', KEYS[2]) or redis.call('HLEN', KEYS[1]) - 1 }
-`, () => [], ([description, size = 0]: [string?, number?]) => description === undefined ? undefined : { description, size })
+`, () => [], ([description, size]: [string?, Int?]) => description === undefined ? undefined : { description, size: Number(size) })
 
 /** Has all changes of a session published from now on, if there is one. */
 export const watchScript = script('', `${luaFormat}
@@ -283,36 +316,7 @@ if not watched then
   redis.call('HSET', KEYS[1], '', format(${luaParts}))
 end
 return 1
-`, () => [], (exists: 0 | 1) => exists === 1)
-
-/** Reads what the scripts publish. `undefined`: of a later version. */
-export function readMessage (message: string): StoreEvent | undefined {
-  const [type, expiresAt, ...keys] = JSON.parse(message) as [string, ...string[]]
-  switch (type) {
-    case 'changed': return { type, keys, expiresAt: expiresAt === '-' ? null : Number(expiresAt) }
-    case 'ended': return { type, renewed: false }
-    case 'renewed': return { type: 'ended', renewed: true }
-    default: return undefined
-  }
-}
-
-/**
- * Adds an entry to the index of a subject (KEYS), and removes those that are past, by the clock of this server alone. The index
- * expires with its last entry. ARGV: member, milliseconds that it lasts or '-'.
- */
-export const indexScript = script('', `
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
-redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', string.format('%.0f', now))
-redis.call('ZADD', KEYS[1], ARGV[2] == '-' and '+inf' or string.format('%.0f', now + ARGV[2]), ARGV[1])
-local last = redis.call('ZRANGE', KEYS[1], -1, -1, 'WITHSCORES')[2]
-if last == 'inf' then
-  redis.call('PERSIST', KEYS[1])
-else
-  redis.call('PEXPIREAT', KEYS[1], string.format('%.0f', last))
-end
-return 1
-`, (member: string, lasts: number | null) => [member, formatTime(lasts)], () => {})
+`, () => [], (exists: Int) => Number(exists) === 1)
 
 function entryName (subject: string | undefined, tag: string | undefined): EntryName | undefined {
   return subject && tag ? { subject, tag } : undefined

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import type { RedisCommands } from './commands.js'
 import { formatTime, type IndexEntry } from './record-format.js'
-import { indexScript, type EntryName } from './scripts.js'
+import { luaAccess, script, type EntryName } from './scripts.js'
 
 /** Milliseconds that an entry lasts longer than its session at the least. */
 const safetyMargin = 60_000
@@ -12,6 +12,28 @@ const tagLength = 13
 
 /** Entries in a page, or about as many. */
 const pageSize = 250
+
+/**
+ * Adds an entry to the index of a subject (KEYS), and removes those that are past, by the clock of this server alone. The index
+ * expires with its last entry. ARGV: member, milliseconds that it lasts or '-'.
+ */
+const indexScript = script('', `${luaAccess}
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+check('ZADD', KEYS[1], 0, '')
+check('ZRANGE', KEYS[1], -1, -1)
+check('PERSIST', KEYS[1])
+check('PEXPIREAT', KEYS[1], 1)
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', string.format('%.0f', now))
+redis.call('ZADD', KEYS[1], ARGV[2] == '-' and '+inf' or string.format('%.0f', now + ARGV[2]), ARGV[1])
+local last = redis.call('ZRANGE', KEYS[1], -1, -1, 'WITHSCORES')[2]
+if last == 'inf' then
+  redis.call('PERSIST', KEYS[1])
+else
+  redis.call('PEXPIREAT', KEYS[1], string.format('%.0f', last))
+end
+return 1
+`, (member: string, lasts: number | null) => [member, formatTime(lasts)], () => {})
 
 /** A member of the sorted set: a session's id with the tag of its entry. */
 export interface Member {

@@ -1,15 +1,13 @@
 import { NameError, SessionExistsError } from '../../errors.js'
-import { newRecord } from '../../stores/new-record.js'
-import { requireInterface } from '../../stores/require-interface.js'
+import { newRecord, requireInterface } from '../../stores/contract-helpers.js'
 import type { SessionRecord } from '../../stores/store.js'
 import { checkOptions, show } from '../../util/option-rules.js'
 import { expiryAfterUse, lifetimeOf } from '../expiry.js'
-import { checkName } from '../names.js'
+import { checkName, checkKey, checkValue } from '../values.js'
 import { newSessionRules, type NewSession } from '../options.js'
 import { createUnderToken } from '../persistence.js'
 import type { Identity, SessionSettings } from '../session-state.js'
 import { idOf, newGeneration } from '../tokens.js'
-import { checkKey, checkValue } from '../values.js'
 import { lookUp } from './list.js'
 
 /** A session that was just created. */
@@ -62,7 +60,7 @@ function recordOf ({ lifetime, deleteSession }: SessionSettings, options: NewSes
   })
 }
 
-/** A name has one session, under any secret: one that was made under an older secret counts until it ends. */
+/** A name has one session, under any secret: a session made under an older secret takes the name until it ends. */
 async function createShared (
   settings: SessionSettings, name: string, record: SessionRecord, tokensOf: (name: string) => readonly [string, ...string[]]
 ): Promise<Identity | undefined> {

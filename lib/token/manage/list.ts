@@ -1,35 +1,47 @@
 import { OptionError, RecordError } from '../../errors.js'
-import { requireInterface } from '../../stores/require-interface.js'
+import { requireInterface } from '../../stores/contract-helpers.js'
 import type { ListingStore, SessionStore, SessionSummary } from '../../stores/store.js'
 import type { MaybePromise } from '../../util/maybe-promise.js'
 import { checkOptions, describeType, rules, type Rule } from '../../util/option-rules.js'
-import { callStore } from '../call-store.js'
+import { callStore } from '../persistence.js'
 import { lifetimeOf, type Lifetime } from '../expiry.js'
-import { checkName } from '../names.js'
+import { checkName } from '../values.js'
 import { checkedLater } from '../options.js'
 import type { SessionSettings } from '../session-state.js'
 import { TokenSession } from '../session.js'
 import { idOf } from '../tokens.js'
 
-/** What a session is: never its data, never its token. */
+/**
+ * A session's description, without its data and its token.
+ *
+ * @example
+ * ```ts
+ * import { tokenSessions, type SessionInfo } from 'fastify-request-session'
+ *
+ * const users = tokenSessions()
+ * const { token } = await users.create({ subject: 'ada' })
+ * const info: SessionInfo | undefined = await users.info(token)
+ * console.log(info?.subject, info?.timeLeft)
+ * ```
+ */
 export interface SessionInfo {
-  /** What the store knows it by: a hash of its token. It can be told of and ended by it, not opened. */
+  /** The key in the store: a hash of the token. The session can be described and ended by it, but not opened. */
   readonly id: string
   readonly name: string | undefined
-  /** Whether any process can open it by its name. */
+  /** True if any process can open the session by its name. */
   readonly shared: boolean
-  /** Whom it belongs to. */
+  /** The owner, such as a user's id. */
   readonly subject: string | undefined
   readonly createdAt: Date
-  /** When it expires unless it is used before; `null`: never. */
+  /** The expiry, unless the session is used before; `null`: never. */
   readonly expiresAt: Date | null
-  /** Seconds until then, rounded up. */
+  /** Seconds until the expiry, rounded up; `null`: it never expires. */
   readonly timeLeft: number | null
   /** Seconds that it lives without being used: its own, else the provider's; `null`: for ever. */
   readonly ttl: number | null
   /** Seconds that it lives at the most: its own, else the provider's; `null`: for ever. */
   readonly maxAge: number | null
-  /** How many keys it has. */
+  /** The number of keys. */
   readonly keys: number
   /** `false`: when it expires its data is deleted, and the session itself stays. */
   readonly deleteSession: boolean
@@ -51,54 +63,110 @@ export function infoOf (id: string, summary: SessionSummary, lifetime: Lifetime)
   }
 }
 
-/** What a session is, without its data where the store can do that. */
+/** Describes a session; loads its data only if the store cannot do without. */
 export function lookUp (store: SessionStore | ListingStore, id: string): MaybePromise<SessionSummary | undefined> {
   if ('describe' in store) return callStore(() => store.describe(id), (summary) => summary)
   return callStore(() => store.load(id), (record) => record && { ...record, size: record.fields.size })
 }
 
-/** Which sessions are meant; all of them without a word. */
+/**
+ * Selects sessions; an empty filter selects all.
+ *
+ * @example
+ * ```ts
+ * import { tokenSessions, type SessionFilter } from 'fastify-request-session'
+ *
+ * const users = tokenSessions()
+ * const filter: SessionFilter = { subject: 'ada' }
+ * for await (const { id, createdAt } of users.list(filter)) console.log(id, createdAt)
+ * ```
+ */
 export interface SessionFilter {
-  /** Those that belong to somebody. Found by an index, without a look at the others. */
+  /** Only sessions of this owner. They are found by an index. */
   subject?: string
-  /** Those of a name, shared or not. Every session is looked at. */
+  /** Only sessions of this name, shared or not. Every session is read for it. */
   name?: string
 }
 
-/** What is listed, and who is told of what cannot be. */
+/**
+ * Options of `list()`.
+ *
+ * @example
+ * ```ts
+ * import { tokenSessions, type ListingOptions } from 'fastify-request-session'
+ *
+ * const users = tokenSessions()
+ * const options: ListingOptions = { onDamaged: (id) => console.warn(`${id} is damaged`) }
+ * for await (const { id } of users.list(options)) console.log(id)
+ * ```
+ */
 export interface ListingOptions extends SessionFilter {
   /**
-   * Told the id of each session that cannot be read, because it is damaged or of another version: it is left out, and can
-   * be ended by its id. Without it a warning of the process says how many there were.
+   * Called with the id of each session that is damaged or of another version. Such a session is left out, and can be
+   * ended by its id. Without this function a process warning says how many there were.
    */
   onDamaged?: (id: string) => void
 }
 
-/** Which sessions are ended; all of them without a word. */
+/**
+ * Selects the sessions that `endAll()` ends; an empty filter selects all.
+ *
+ * @example
+ * ```ts
+ * import { tokenSessions, type EndFilter } from 'fastify-request-session'
+ *
+ * const users = tokenSessions()
+ * const current = await users.create({ subject: 'ada' })
+ * const others: EndFilter = { subject: 'ada', except: current }
+ * console.log(await users.endAll(others))
+ * ```
+ */
 export interface EndFilter {
-  /** Those that belong to somebody. */
+  /** Only sessions of this owner. */
   subject?: string
-  /** All but this one: a session, or its token. "Log out the others". */
+  /** A session, or its token, that is kept: "log out the others". */
   except?: TokenSession | string
-  /** Told from time to time how many were ended. */
+  /** Called from time to time with the number of ended sessions. */
   onProgress?: (ended: number) => void
 }
 
-/** How the totals are made. */
+/**
+ * Options of `infoAll()`.
+ *
+ * @example
+ * ```ts
+ * import { tokenSessions, type TotalsOptions } from 'fastify-request-session'
+ *
+ * const users = tokenSessions()
+ * const options: TotalsOptions = { onProgress: ({ sessions }) => console.log(`${sessions} so far`) }
+ * console.log(await users.infoAll(options))
+ * ```
+ */
 export interface TotalsOptions {
-  /** Told from time to time how far it is. */
+  /** Called from time to time with the totals so far. */
   onProgress?: ((totals: SessionTotals) => void) | undefined
 }
 
-/** Totals over all sessions. */
+/**
+ * Totals over all sessions.
+ *
+ * @example
+ * ```ts
+ * import { tokenSessions, type SessionTotals } from 'fastify-request-session'
+ *
+ * const users = tokenSessions()
+ * const totals: SessionTotals = await users.infoAll()
+ * console.log(`${totals.sessions} sessions, ${totals.damaged} damaged`)
+ * ```
+ */
 export interface SessionTotals {
   readonly sessions: number
-  /** Keys of all of them together. */
+  /** The number of keys in all sessions together. */
   readonly keys: number
-  /** Those that expire. */
+  /** The number of sessions that expire. */
   readonly expiring: number
   readonly shared: number
-  /** Those that cannot be read, and are in none of the other totals. */
+  /** The number of unreadable sessions. They are in none of the other totals. */
   readonly damaged: number
 }
 
@@ -109,7 +177,7 @@ const endRules: Record<keyof EndFilter, Rule> = {
   onProgress: rules.function,
 }
 
-/** Sessions between two words of progress. */
+/** Sessions between two calls of `onProgress`. */
 const progressEvery = 1000
 
 export function listSessions (settings: SessionSettings, options: ListingOptions): AsyncGenerator<SessionInfo, undefined> {
@@ -174,7 +242,7 @@ function idsOf ({ store }: Pick<SessionSettings, 'store'>, subject: string | und
   return requireInterface('subjects', store, call).idsOf(checkName(`${call}: subject`, subject))
 }
 
-/** A filter that was meant to narrow must not widen because its value is missing: `{ subject: user.id }` of nobody. */
+/** Refuses `undefined` in a filter: `{ subject: user.id }` without a user would select all sessions. */
 function checkFilter<F extends object> (call: string, filter: F, allowed: Record<keyof F & string, Rule>): { [K in keyof F]?: Exclude<F[K], undefined> } {
   for (const [key, value] of Object.entries(filter)) {
     if (value === undefined) throw new OptionError(call, `${key} must not be undefined: leave it out to mean all sessions; got ${describeType(filter)}`)

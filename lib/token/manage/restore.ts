@@ -2,34 +2,62 @@ import { createReadStream } from 'node:fs'
 import type { Readable } from 'node:stream'
 import { checkOptions, oneOf, rules, type Rule } from '../../util/option-rules.js'
 import { OptionError, RestoreConflictError, RestoreFullError, RestoreLineError, RestoreTruncatedError, RestoreVersionError } from '../../errors.js'
-import { requireInterface } from '../../stores/require-interface.js'
+import { requireInterface } from '../../stores/contract-helpers.js'
 import { lookUp } from './list.js'
 import { headerProblem, parseSession, readLines, trailerCount, type Line, type SavedSession } from './save-file.js'
 import type { SessionSettings } from '../session-state.js'
-import { callStore } from '../call-store.js'
+import { callStore } from '../persistence.js'
 
-/** How sessions are restored. */
+/**
+ * Options of `restore()`.
+ *
+ * @example
+ * ```ts
+ * import { PassThrough } from 'node:stream'
+ * import { tokenSessions, type RestoreOptions } from 'fastify-request-session'
+ *
+ * const users = tokenSessions()
+ * const file = new PassThrough()
+ * await users.save(file)
+ * const options: RestoreOptions = { onConflict: 'skip', onDamage: 'skip' }
+ * await users.restore(file.end(), options)
+ * ```
+ */
 export interface RestoreOptions {
   /**
-   * What happens where there is a session already: it stops the restoring, the session stays as it is, or becomes as it
-   * was saved.
+   * The action where a session is there already: `'fail'` stops the restoring, `'skip'` keeps the present session,
+   * `'replace'` puts the saved one in its place.
    * @default 'fail'
    */
   onConflict?: 'fail' | 'skip' | 'replace' | undefined
-  /** What happens to a line that cannot be read: it stops the restoring, or is left out and counted. @default 'fail' */
+  /** The action for an unreadable line: `'fail'` stops the restoring, `'skip'` counts the line and goes on. @default 'fail' */
   onDamage?: 'fail' | 'skip' | undefined
-  /** Told from time to time how far it is. */
+  /** Called from time to time with the counts so far. */
   onProgress?: ((progress: RestoreResult) => void) | undefined
 }
 
-/** What became of the lines. An error has one as its `result`, of what was done before. */
+/**
+ * Counts of the restored lines. An error of `restore()` carries the counts so far as its `result`.
+ *
+ * @example
+ * ```ts
+ * import { PassThrough } from 'node:stream'
+ * import { tokenSessions, type RestoreResult } from 'fastify-request-session'
+ *
+ * const users = tokenSessions()
+ * const file = new PassThrough()
+ * await users.save(file)
+ * const result: RestoreResult = await users.restore(file.end())
+ * console.log(`${result.restored} restored, ${result.expired} had expired`)
+ * ```
+ */
 export interface RestoreResult {
-  /** Sessions that are there now and were not before. */
+  /** Sessions that were absent from the store and are there now. */
   readonly restored: number
   readonly replaced: number
   /** Sessions that were there, and were left as they were. */
   readonly skipped: number
-  /** Sessions whose time is up. */
+  /** Sessions that have expired since they were saved. */
   readonly expired: number
   /** Lines that could not be read. */
   readonly damaged: number
@@ -43,7 +71,7 @@ const restoreRules: Record<keyof RestoreOptions, Rule> = {
   onProgress: rules.function,
 }
 
-/** Sessions that are written at once. */
+/** Sessions that are written at the same time. */
 const atOnce = 256
 
 export async function restoreSessions (settings: SessionSettings, source: Readable | string | URL, options: RestoreOptions): Promise<RestoreResult> {
@@ -75,7 +103,7 @@ class Restoring {
     this.#options = options
   }
 
-  /** What comes before a line that stops the restoring is restored. */
+  /** Takes lines. Those before a line that stops the restoring are restored. */
   async take (lines: readonly Line[]): Promise<void> {
     try {
       for (const line of lines) {
@@ -88,7 +116,7 @@ class Restoring {
     }
   }
 
-  /** Nothing more comes. */
+  /** Checks that the file was whole, after its last line. */
   async end (): Promise<void> {
     await this.#write()
     if (this.#end === undefined) throw new RestoreTruncatedError('the last line is missing')
@@ -116,7 +144,7 @@ class Restoring {
   async #write (): Promise<void> {
     const sessions = this.#waiting
     this.#waiting = []
-    // All of them are waited for, so that the counts are right also if one fails.
+    // Wait for all: the counts must be right also if one fails.
     const results = await Promise.allSettled(sessions.map(async (session) => {
       this.count[await this.#restore(session)]++
     }))

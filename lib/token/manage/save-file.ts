@@ -2,9 +2,9 @@ import type { Readable } from 'node:stream'
 import { TextDecoder } from 'node:util'
 import { isObject, show } from '../../util/option-rules.js'
 import { RecordError } from '../../errors.js'
-import { newRecord } from '../../stores/new-record.js'
+import { newRecord } from '../../stores/contract-helpers.js'
 import type { SessionRecord } from '../../stores/store.js'
-import { isName } from '../names.js'
+import { isName } from '../values.js'
 import { newGeneration } from '../tokens.js'
 
 /*
@@ -14,12 +14,12 @@ import { newGeneration } from '../tokens.js'
  *   {"id":…,"createdAt":…,"expiresAt":…,"ttl":…,"maxAge":…,"keep":…,"name":…,"shared":…,"subject":…,"data":{…}}
  *   {"end":true,"sessions":1}
  * Times are milliseconds since the epoch, lives are seconds, null is never; what a session has not is left out. Ids are
- * hashes of tokens: with such a file nobody can present himself as a user.
+ * hashes of tokens: such a file contains no valid token.
  */
 const format = 'fastify-request-session'
 const version = 1
 
-/** What a line holds. */
+/** A session as one line holds it. */
 export interface SavedSession {
   readonly id: string
   readonly record: SessionRecord
@@ -41,7 +41,7 @@ export function sessionLine (id: string, record: SessionRecord): string {
   return `${head.slice(0, -1)},"data":{${data.join(',')}}}\n`
 }
 
-/** A text that is one line of JSON, as it is; what another writer has put on several lines, on one. */
+/** The text on one line: another writer may have stored it on several. */
 function jsonLine (key: string, text: string): string {
   try {
     const value: unknown = JSON.parse(text)
@@ -51,13 +51,13 @@ function jsonLine (key: string, text: string): string {
   }
 }
 
-/** What the first line is: `undefined` if it can be read, else the problem. */
+/** The problem of a first line; `undefined` if it is a header of this version. */
 export function headerProblem (line: unknown): string | undefined {
   if (!isObject(line) || line['format'] !== format) return 'it is no file of saved sessions'
   return line['version'] === version ? undefined : `it is of version ${show(line['version'])}, and this is version ${version}`
 }
 
-/** How many sessions the last line says that there are; `undefined` if it is not the last line. */
+/** The number of sessions that a trailer states; `undefined` if the line is no trailer. */
 export function trailerCount (line: unknown): number | undefined {
   return isObject(line) && line['end'] === true && Number.isSafeInteger(line['sessions']) ? line['sessions'] as number : undefined
 }

@@ -4,28 +4,52 @@ import { Readable, Writable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { checkOptions, rules, type Rule } from '../../util/option-rules.js'
 import { OptionError, RecordError } from '../../errors.js'
-import { requireInterface } from '../../stores/require-interface.js'
+import { requireInterface } from '../../stores/contract-helpers.js'
 import { headerLine, sessionLine, trailerLine } from './save-file.js'
 import type { SessionSettings } from '../session-state.js'
-import { callStore } from '../call-store.js'
+import { callStore } from '../persistence.js'
 import { idOf } from '../tokens.js'
 
-/** What is saved. */
+/**
+ * Options of `save()`.
+ *
+ * @example
+ * ```ts
+ * import { PassThrough } from 'node:stream'
+ * import { tokenSessions, type SaveOptions } from 'fastify-request-session'
+ *
+ * const users = tokenSessions()
+ * const options: SaveOptions = { onDamage: 'skip', signal: AbortSignal.timeout(60_000) }
+ * await users.save(new PassThrough(), options)
+ * ```
+ */
 export interface SaveOptions {
   /** The sessions of these tokens. @default all sessions */
   tokens?: Iterable<string> | undefined
-  /** What happens to a session that cannot be read: it stops the saving, or is left out and counted. @default 'fail' */
+  /** The action for an unreadable session: `'fail'` stops the saving, `'skip'` counts the session and goes on. @default 'fail' */
   onDamage?: 'fail' | 'skip' | undefined
-  /** Told from time to time how far it is. */
+  /** Called from time to time with the counts so far. */
   onProgress?: ((progress: SaveResult) => void) | undefined
   /** Stops the saving with an AbortError; no half file stays behind. */
   signal?: AbortSignal | undefined
 }
 
-/** What was saved. */
+/**
+ * Counts of the saved sessions.
+ *
+ * @example
+ * ```ts
+ * import { PassThrough } from 'node:stream'
+ * import { tokenSessions, type SaveResult } from 'fastify-request-session'
+ *
+ * const users = tokenSessions()
+ * const result: SaveResult = await users.save(new PassThrough())
+ * console.log(`${result.sessions} saved, ${result.damaged} left out`)
+ * ```
+ */
 export interface SaveResult {
   readonly sessions: number
-  /** Those that could not be read. */
+  /** Sessions that could not be read. */
   readonly damaged: number
 }
 
@@ -36,10 +60,10 @@ const saveRules: Record<keyof SaveOptions, Rule> = {
   signal: { allowed: 'an AbortSignal', test: (value) => value instanceof AbortSignal },
 }
 
-/** Sessions that are read at once. */
+/** Sessions that are read at the same time. */
 const atOnce = 256
 
-/** A file that is not whole yet has this behind its name. */
+/** The suffix of a file that is not whole yet. */
 const partial = '.partial'
 
 export async function saveSessions (settings: SessionSettings, target: Writable | string | URL, options: SaveOptions): Promise<SaveResult> {
@@ -58,7 +82,7 @@ export async function saveSessions (settings: SessionSettings, target: Writable 
   return result
 }
 
-/** Nobody else may read the file, and one that was there before stays until this one is whole. */
+/** Writes the file for its owner alone (mode 600). An earlier file of this name stays until the new one is whole. */
 async function toFile (source: Readable, path: string | URL, stop: { signal?: AbortSignal }): Promise<void> {
   const unfinished = path instanceof URL ? new URL(path.href + partial) : path + partial
   const file = createWriteStream(unfinished, { mode: 0o600, flush: true })
@@ -66,7 +90,7 @@ async function toFile (source: Readable, path: string | URL, stop: { signal?: Ab
     await pipeline(source, file, stop)
     await rename(unfinished, path)
   } catch (error) {
-    // A file that is still being opened would come after its removal.
+    // Wait for the close: a file that is still being opened would appear after its removal.
     if (!file.closed) await new Promise<void>((resolve) => { file.once('close', () => resolve()) })
     await rm(unfinished, { force: true })
     throw error

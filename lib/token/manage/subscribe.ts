@@ -1,17 +1,27 @@
-import { requireInterface } from '../../stores/require-interface.js'
+import { requireInterface } from '../../stores/contract-helpers.js'
 import type { SessionStore, StoreEvent, StoreWatch } from '../../stores/store.js'
 import { lookUp } from './list.js'
 import { nothing } from '../../util/maybe-promise.js'
 
-/** Milliseconds after which a session that should have expired by our clock, or whose store failed, is looked at again. */
+/** Milliseconds until the next check of a session that is overdue by this clock, or whose store failed. */
 const lookAgain = 250
 /** The longest that a timer can wait, in milliseconds. */
 const maxDelay = 2_147_483_647
 
 /**
- * Follows one session for one listener. The store tells of commits and of the end; that the session has expired is seen
- * here, by a look at the store when its time is up. So it needs no keyspace events, which a server may not allow, sends
- * only when it comes to deleting a key, and does not repeat for who was away.
+ * Follows one session for one listener. The store reports commits and the end; expiry is detected here, by reading
+ * the store when the time is up. Redis's keyspace events would not do: a server may not allow them, sends them only when
+ * it deletes the key, and does not repeat them after a lost connection.
+ *
+ * @example
+ * ```ts
+ * import { tokenSessions, type Subscription } from 'fastify-request-session'
+ *
+ * const users = tokenSessions()
+ * const { token } = await users.create()
+ * const subscription: Subscription | undefined = await users.subscribe({ token }, (update) => console.log(update))
+ * await subscription?.close()
+ * ```
  */
 export class Subscription {
   readonly #store: SessionStore
@@ -21,7 +31,7 @@ export class Subscription {
   #watch: StoreWatch | undefined
   #timer: NodeJS.Timeout | undefined
   #generation: string | undefined
-  /** When the session expires, in milliseconds since the epoch; `undefined` until it is known. */
+  /** The expiry, in milliseconds since the epoch; `null`: never; `undefined` until it is known. */
   #expiresAt: number | null | undefined
   #over = false
 
@@ -33,12 +43,12 @@ export class Subscription {
     this.#closed = closed
   }
 
-  /** Whether nothing more will be told: it was closed, or the session is gone. */
+  /** True once no update will come any more: the subscription was closed, or the session is gone. */
   get closed (): boolean {
     return this.#over
   }
 
-  /** @internal `false`, and nothing is told, if there is no such session. */
+  /** @internal Begins to watch. @returns false, without an update, if there is no such session */
   async start (): Promise<boolean> {
     const watch = await requireInterface('watch', this.#store, 'subscribe()').watch(this.#id, (event) => this.#hear(event))
     if (watch === undefined) return false
@@ -90,7 +100,7 @@ export class Subscription {
     this.#timer = setTimeout(() => this.#look(false), delay).unref()
   }
 
-  /** @param missed whether something may have happened that was not told */
+  /** @param missed true if events may have been lost */
   #look (missed: boolean): void {
     Promise.resolve(lookUp(this.#store, this.#id)).then((summary) => {
       if (this.#over) return
@@ -112,7 +122,7 @@ export class Subscription {
   }
 
   #gone (): void {
-    this.#end().catch(nothing) // a connection that cannot be told to stop is lost anyway
+    this.#end().catch(nothing) // a connection that cannot be stopped is lost anyway
   }
 
   async #end (): Promise<void> {
@@ -124,19 +134,46 @@ export class Subscription {
   }
 }
 
-/** What a subscriber is told. */
+/**
+ * An update of a session, for a subscriber.
+ *
+ * @example
+ * ```ts
+ * import { tokenSessions, type SessionUpdate } from 'fastify-request-session'
+ *
+ * function print (update: SessionUpdate): void {
+ *   console.log(update.type === 'changed' ? update.keys ?? 'unknown keys' : update.type)
+ * }
+ * const users = tokenSessions()
+ * await users.subscribe({ token: (await users.create()).token }, print)
+ * ```
+ */
 export type SessionUpdate =
   /**
-   * Keys were written or removed. `undefined`: it is not known which, because there were too many, or because the
-   * connection was lost for a while: read the session.
+   * Keys were written or removed. `undefined`: there were too many, or the connection was lost for a while; read the
+   * session.
    */
   | { readonly type: 'changed', readonly keys: readonly string[] | undefined }
   /** The time is up: the session is gone, or (with `deleteSession: false`) its data. */
   | { readonly type: 'expired' }
-  /** Ended, or (`renewed`) given another token, which who knows only the old one is not told. */
+  /** The session was ended or, if `renewed`, got another token, which is not part of the update. */
   | { readonly type: 'ended', readonly renewed: boolean }
 
-/** Told one update after the other: the next waits for the promise of the last. */
+/**
+ * Receives one update after the other: the next one waits for the promise of the last.
+ *
+ * @example
+ * ```ts
+ * import { tokenSessions, type UpdateListener } from 'fastify-request-session'
+ *
+ * const listener: UpdateListener = async ({ type }) => console.log(type)
+ * const users = tokenSessions()
+ * const session = await users.create()
+ * await users.subscribe({ token: session.token }, listener)
+ * session.set('fruit', 'fig')
+ * await session.commit()
+ * ```
+ */
 export type UpdateListener = (update: SessionUpdate) => unknown
 
 /** The most keys that one update names, and the most updates that wait. */
@@ -144,8 +181,8 @@ const maxKeys = 1000
 const maxUpdates = 100
 
 /**
- * What a listener has still to be told. One that is slower than the session changes is told of several changes as one,
- * so that what waits is bounded; the end is never lost.
+ * Updates that wait for a listener. For a slow listener several changes become one, so that the queue is bounded; the
+ * end is never lost.
  */
 export class UpdateQueue {
   readonly #listener: UpdateListener
@@ -156,13 +193,13 @@ export class UpdateQueue {
     this.#listener = listener
   }
 
-  /** Tells what has come so far, in a later turn of the event loop, and all that follows. */
+  /** Delivers the waiting updates in a later turn of the event loop, and from then on each new one. */
   start (): void {
     this.#state = 'idle'
     setImmediate(() => this.#tell())
   }
 
-  /** @param keys `undefined`: it is not known which */
+  /** @param keys `undefined`: not known */
   changed (keys: readonly string[] | undefined): void {
     const last = this.#waiting.at(-1)
     if (last?.type !== 'changed') return this.add({ type: 'changed', keys })

@@ -25,7 +25,7 @@ export async function errors (t: Test, url: string, observer: Driver): Promise<v
     })
     const reply = await app.inject('/awaited')
     t.match(reply.json(), { statusCode: 500, code: 'FST_SESSION_OPEN', message: 'The session could not be opened.' })
-    t.match(logged.find(({ err }) => err !== undefined)?.err, { stack: /nowhere/ }, 'why is for the log')
+    t.match(logged.find(({ err }) => err !== undefined)?.err, { problem: /no transaction could begin for GET \/awaited: .*nowhere/ }, 'why is for the log')
     t.notOk(reply.headers['retry-after'], 'to send it again would not help')
     t.match((await app.inject('/at-once')).json(), { statusCode: 500, code: 'Neo.ClientError.Database.DatabaseNotFound' }, 'the error of a query is the app\'s own')
     t.match((await app.inject('/unused')).json(), { statusCode: 500, code: 'FST_SESSION_OPEN' }, 'no success without the transaction')

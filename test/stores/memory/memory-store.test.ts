@@ -1,7 +1,7 @@
 import { mock } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
 import t, { type Test } from 'tap'
-import { getSession, memoryStore, tokenSessions, type SessionRecord, type SessionStore } from '../../../lib/index.js'
+import { getSession, memoryStore, tokenSessions, type SessionChange, type SessionRecord, type SessionStore } from '../../../lib/index.js'
 import { fakeClock } from '../../support/clock.js'
 
 function record (fields: Record<string, string> = {}, more: Partial<SessionRecord> = {}): SessionRecord {
@@ -160,4 +160,22 @@ t.test('shares no live objects: neither with the writer nor between readers', as
     }, { token })
     await first.reload()
   }, { token })
+})
+
+t.test('a commit of many keys of a large session is not quadratic', async (t) => {
+  const store = memoryStore()
+  t.teardown(() => store.close())
+  const keys = Array.from({ length: 80_000 }, (_, i) => `k${i}`)
+  const texts = (text: string): Map<string, string> => new Map(keys.map((key) => [key, text]))
+  await store.create(id(0), record(Object.fromEntries(texts('1'))))
+  const none: SessionChange = { expect: new Map(), clear: false, set: new Map(), remove: [], increment: new Map(), expiresAt: undefined, ttl: undefined, subject: undefined, generation: undefined }
+  const begin = performance.now()
+  t.match(await store.commit(id(0), { ...none, set: texts('2') }), { status: 'committed' })
+  t.match(await store.commit(id(0), { ...none, expect: texts('2'), increment: new Map(keys.map((key) => [key, 1])) }), { status: 'committed' })
+  t.match(await store.commit(id(0), { ...none, remove: keys.slice(3), increment: new Map([[keys[0] as string, 1], ['new', 5]]) }), { status: 'committed', increments: [4, 5] })
+  t.ok(performance.now() - begin < 2000, 'within two seconds')
+  t.strictSame((await store.load(id(0)))?.fields, new Map([['k0', '4'], ['k1', '3'], ['k2', '3'], ['new', '5']]))
+  await store.commit(id(0), { ...none, set: texts('1') })
+  await store.commit(id(0), { ...none, clear: true, set: new Map(keys.slice(0, 20).map((key) => [key, '7'])), increment: new Map([['n', 1]]) })
+  t.strictSame((await store.load(id(0)))?.fields, new Map([...keys.slice(0, 20).map((key) => [key, '7'] as const), ['n', '1']]))
 })

@@ -133,4 +133,18 @@ export const errors: readonly Row[] = [
       stage.t.strictSame([status, body], [code, 'no'])
     },
   })),
+  {
+    name: 'web Response with status 409',
+    outcome: 'rolled-back',
+    async play (stage) {
+      stage.route({
+        handler: async (request) => {
+          await stage.use(request)
+          return new Response('no', { status: 409 })
+        },
+      })
+      const { status, body } = await stage.send()
+      stage.t.strictSame([status, body], [409, 'no'])
+    },
+  },
 ]

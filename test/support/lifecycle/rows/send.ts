@@ -1,3 +1,4 @@
+import type { FastifyRequest, RouteOptions } from 'fastify'
 import type { Row } from '../row.js'
 
 /** What goes wrong once the reply is on its way: in the commit, in another plugin's hook, in the headers, after `send()`. */
@@ -106,4 +107,25 @@ export const send: readonly Row[] = [
       stage.t.strictSame([status, body], [200, 'sent'])
     },
   },
+  ...Object.entries({ assigns: assignOnSend, pushes: pushOnSend }).map(([verb, add]): Row => ({
+    name: `onSend hook that a later plugin ${verb} in its onRoute hook`,
+    outcome: 'committed',
+    async play (stage) {
+      stage.app.addHook('onRoute', (route) => { add(route, async (request) => { await stage.use(request) }) })
+      stage.route({ handler: async () => 'done' })
+      const { status, body } = await stage.send()
+      stage.t.strictSame([status, body], [200, 'done'])
+    },
+  })),
 ]
+
+type OnSend = (request: FastifyRequest) => Promise<void>
+
+function assignOnSend (route: RouteOptions, hook: OnSend): void {
+  route.onSend = [...[route.onSend ?? []].flat(), hook]
+}
+
+function pushOnSend (route: RouteOptions, hook: OnSend): void {
+  if (Array.isArray(route.onSend)) route.onSend.push(hook)
+  else route.onSend = hook
+}

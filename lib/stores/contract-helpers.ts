@@ -1,0 +1,67 @@
+import { StoreLacksError } from '../errors.js'
+import type { ListingStore, RestorableStore, SessionRecord, SessionStore, SubjectStore, WatchableStore } from './store.js'
+
+/** A whole record: what is not given is as for a plain session. */
+export function newRecord (given: Pick<SessionRecord, 'fields' | 'createdAt' | 'expiresAt'> & Partial<SessionRecord>): SessionRecord {
+  const { fields, createdAt, expiresAt, ttl, deleteSession = true, name, generation, maxAge, subject } = given
+  return { fields, createdAt, expiresAt, ttl, deleteSession, name, generation, maxAge, subject }
+}
+
+/**
+ * Returns the slot of an id, one of 256. A session keeps its slot when it is renewed, so that a clustered store that keeps a
+ * slot on one server can renew in one atomic step. Authors of such stores put it into their keys.
+ *
+ * @example
+ * ```ts
+ * import { slotOf } from 'fastify-request-session'
+ *
+ * const keyOf = (id: string): string => `session:{${slotOf(id)}}${id}`
+ * console.log(keyOf('kYx0')) // session:{k1}kYx0
+ * ```
+ */
+export function slotOf (id: string): string {
+  return id.charAt(0) + (id.charCodeAt(1) & 3)
+}
+
+/** The optional interfaces of a store, by the short names that the conformance suite uses. */
+interface OptionalInterfaces {
+  list: ListingStore
+  subjects: SubjectStore
+  restore: RestorableStore
+  watch: WatchableStore
+}
+
+/** The short name of an optional interface of a store. */
+export type OptionalInterface = keyof OptionalInterfaces
+
+/** The methods of each interface, and its description in an error. */
+const interfaces = {
+  list: { what: 'list its sessions (ListingStore)', methods: ['ids', 'describe'] },
+  subjects: { what: 'index sessions by subject (SubjectStore)', methods: ['idsOf'] },
+  restore: { what: 'restore sessions (RestorableStore)', methods: ['replace'] },
+  watch: { what: 'watch sessions (WatchableStore)', methods: ['watch'] },
+} as const
+
+/**
+ * Narrows a store to one of its optional interfaces.
+ *
+ * @throws StoreLacksError (`FST_SESSION_STORE_LACKS`) that names the call and the methods that the store lacks
+ */
+export function requireInterface<I extends OptionalInterface> (name: I, store: SessionStore, call: string): OptionalInterfaces[I] {
+  const { what, methods } = interfaces[name]
+  const lacking = methods.filter((method) => !(method in store))
+  if (lacking.length > 0) throw new StoreLacksError(call, what, lacking.join(', '))
+  return store as OptionalInterfaces[I]
+}
+
+const keyspaces = new WeakMap<SessionStore, string>()
+let lastKeyspace = 0
+
+/** The place of a store's sessions, for errors: told by the store, else a number for each store. */
+export function keyspaceOf (store: SessionStore): string {
+  const known = store.keyspace ?? keyspaces.get(store)
+  if (known !== undefined) return known
+  const keyspace = `store, number ${++lastKeyspace} of this process`
+  keyspaces.set(store, keyspace)
+  return keyspace
+}

@@ -1,0 +1,117 @@
+import { Redis } from 'ioredis'
+import { randomUUID } from 'node:crypto'
+import t, { type Test } from 'tap'
+import { redisStore, type CompleteStore, type SessionChange, type SessionRecord, type StoreEvent } from '../../../lib/index.js'
+import { barrier } from '../../support/barrier.js'
+import { fakeClock } from '../../support/clock.js'
+import { conforms } from '../../support/conformance.js'
+import { passTime } from '../../support/redis-time.js'
+import { startRedis } from '../../support/servers/redis.js'
+import { withServer } from '../../support/servers/require.js'
+
+/** The smallest ACL under which everything works, for keys with this prefix. */
+const smallest = (prefix: string): string[] => [
+  'resetkeys', 'resetchannels', '-@all', `~${prefix}*`, `&${prefix}*`,
+  ...'evalsha eval hgetall hget hset hdel hkeys hlen exists unlink rename pexpire persist pttl publish subscribe unsubscribe scan'.split(' ').map((command) => `+${command}`),
+  ...'zadd zrem zscan zrange zremrangebyscore pexpireat time'.split(' ').map((command) => `+${command}`),
+]
+
+/** A client whose user has these rights. */
+async function userWith (t: Test, admin: Redis, port: number, rights: string[]): Promise<Redis> {
+  const username = randomUUID()
+  await admin.call('ACL', 'SETUSER', username, 'reset', 'on', '>secret', ...rights)
+  const client = new Redis({ port, host: '127.0.0.1', username, password: 'secret', enableReadyCheck: false })
+  client.on('error', () => {})
+  t.teardown(() => { client.disconnect() })
+  return client
+}
+
+const server = await withServer(t, startRedis)
+if (server) {
+  const admin = new Redis(server.url)
+  t.teardown(() => { admin.disconnect() })
+  const now = Date.now()
+  const record: SessionRecord = {
+    fields: new Map([['a', '1'], ['b', '1']]), createdAt: now, expiresAt: now + 600_000, ttl: undefined, maxAge: undefined, deleteSession: true, name: undefined, generation: undefined, subject: undefined,
+  }
+  const change: SessionChange = {
+    expect: new Map(), clear: false, set: new Map([['a', '2']]), remove: ['b'], increment: new Map(), expiresAt: now + 900_000, ttl: 7, subject: undefined, generation: undefined,
+  }
+
+  await t.test('a user who may not publish: everything is written', async (t) => {
+    const client = await userWith(t, admin, server.port, ['~*', '+@all', 'resetchannels'])
+    const [store, watching] = [redisStore(client), redisStore(admin)]
+    t.teardown(() => watching.close())
+    for (const deleteSession of [true, false]) {
+      const [id, newId] = ['ab1', 'ab2'] as const
+      await store.create(id, { ...record, deleteSession })
+      await watching.watch(id, () => {})
+      t.match(await store.commit(id, change), { status: 'committed' })
+      t.match(await store.renew(id, newId, { ...change, set: new Map([['a', '3']]) }), { status: 'committed' })
+      t.equal(await store.load(id), undefined)
+      t.strictSame((await store.load(newId))?.fields, new Map([['a', '3']]))
+      await watching.watch(newId, () => {})
+      await store.replace(newId, { ...record, deleteSession })
+      t.strictSame((await store.load(newId))?.fields, record.fields)
+      t.equal(await store.end(newId), true)
+      t.equal(await store.load(newId), undefined)
+    }
+  })
+
+  await t.test('a user who may not run one of the commands: a write is done, or nothing of it is', async (t) => {
+    const owner = redisStore(admin)
+    const steps: Array<(store: CompleteStore, id: string, one: SessionRecord) => Promise<unknown>> = [
+      async (store, id, one) => store.create(`${id}new`, one),
+      async (store, id) => store.commit(id, change),
+      async (store, id) => store.commit(id, { ...change, clear: true, remove: [], expiresAt: null }),
+      async (store, id) => store.renew(id, `${id}new`, change),
+      async (store, id, one) => store.replace(id, { ...one, fields: new Map([['c', '1']]) }),
+      async (store, id) => store.end(id),
+    ]
+    for (const command of 'hset hdel hkeys exists unlink rename pexpire persist pttl publish'.split(' ')) {
+      const client = await userWith(t, admin, server.port, ['~*', '&*', '+@all', `-${command}`])
+      const store = redisStore(client)
+      for (const deleteSession of [true, false]) {
+        for (const step of steps) {
+          const id = `ab${randomUUID()}`
+          const one = { ...record, deleteSession }
+          await owner.create(id, one)
+          const failed = await step(store, id, one).then(() => false, () => true)
+          if (!failed) continue
+          t.strictSame(await owner.load(id), one, `without ${command}, ${String(step)}`)
+          t.equal(await owner.load(`${id}new`), undefined)
+          t.equal((await admin.keys(`session:*${id}new*`)).length, 0)
+        }
+      }
+    }
+  })
+
+  await t.test('messages come in the order of the events', async (t) => {
+    const store = redisStore(admin)
+    t.teardown(() => store.close())
+    const events: StoreEvent[] = []
+    const over = barrier()
+    await store.create('abc', record)
+    await store.watch('abc', (event) => { events.push(event); if (event.type === 'ended') over.open() })
+    await store.renew('abc', 'abd', { ...change, remove: [] })
+    await over.opened
+    t.strictSame(events, [{ type: 'changed', keys: ['a'], expiresAt: change.expiresAt }, { type: 'ended', renewed: true }])
+  })
+
+  await t.test('the smallest ACL', async (t) => {
+    const tick = fakeClock(t, ['Date'])
+    const prefix = `${randomUUID()}:`
+    const client = await userWith(t, admin, server.port, smallest(prefix))
+    await conforms(t, {
+      abilities: ['list', 'subjects', 'restore', 'watch'],
+      create: () => redisStore(client, { prefix, timeout: 30_000 }),
+      async advance (ms) {
+        tick(ms)
+        await passTime([admin], prefix, ms)
+      },
+      async damage (_store, id) {
+        for (const key of await admin.keys(`${prefix}*${id.slice(2)}`)) await admin.hset(key, '', 'not a description')
+      },
+    })
+  })
+}

@@ -1,0 +1,83 @@
+import { Cluster, Redis, type ClusterOptions } from 'ioredis'
+import { randomUUID } from 'node:crypto'
+import t, { type Test } from 'tap'
+import { redisStore, tokenSessions, type CompleteStore } from '../../../lib/index.js'
+import { fakeClock } from '../../support/clock.js'
+import { conforms } from '../../support/conformance.js'
+import { passTime } from '../../support/redis-time.js'
+import { redisForTest } from '../../support/servers/require.js'
+
+/** A client whose errors have other names, as in a bundle whose classes a minifier renamed. */
+class MinifiedRedis extends Redis {
+  override sendCommand (...args: Parameters<Redis['sendCommand']>): unknown {
+    return (super.sendCommand(...args) as Promise<unknown>).catch((error: Error) => {
+      throw Object.defineProperty(error, 'name', { value: 'e' })
+    })
+  }
+}
+
+/** A cluster's client that does not connect. */
+function clusterWith (t: Test, options: Pick<ClusterOptions, 'scaleReads' | 'keyPrefix'>): Cluster {
+  const client = new Cluster([{ host: '127.0.0.1', port: 1 }], { lazyConnect: true, ...options })
+  t.teardown(() => { client.disconnect() })
+  return client
+}
+
+function refuses (t: Test, make: () => CompleteStore, why: RegExp): void {
+  t.throws(make, { code: 'FST_SESSION_OPTION', message: why })
+}
+
+t.test('a cluster that reads from replicas is refused', async (t) => {
+  for (const scaleReads of ['slave', 'all', () => []] as const) refuses(t, () => redisStore(clusterWith(t, { scaleReads })), /redisStore\(\).*scaleReads.*replicas/)
+  for (const options of [{}, { scaleReads: 'master' as const }]) t.doesNotThrow(() => redisStore(clusterWith(t, options)))
+})
+
+t.test('a cluster with a prefix that begins no hash tag is refused: the keys of a session would be in different slots', async (t) => {
+  for (const [keyPrefix, prefix] of [['', 'app{}:'], ['{}', 'app:'], ['', 'a{'], ['{', 'app:'], ['', 'a{}{b}']] as const) {
+    refuses(t, () => redisStore(clusterWith(t, { keyPrefix }), { prefix }), /redisStore\(\).*prefix.*hash tag/)
+  }
+  for (const [keyPrefix, prefix] of [['', 'app}:'], ['{a}', '{}'], ['{a', 'b}:']] as const) t.doesNotThrow(() => redisStore(clusterWith(t, { keyPrefix }), { prefix }))
+})
+
+const server = await redisForTest(t)
+if (server) {
+  await t.test('a minified client: scripts are sent, and errors keep their kind', async (t) => {
+    const client = new MinifiedRedis(server.url)
+    const prefix = `${randomUUID()}:`
+    t.teardown(async () => {
+      const keys = await client.keys(`${prefix}*`)
+      if (keys.length > 0) await client.unlink(...keys)
+      client.disconnect()
+    })
+    await client.script('FLUSH')
+    const users = tokenSessions<{ n: number }>({ store: redisStore(client, { prefix }) })
+    const session = await users.create({ data: { n: 1 } })
+    const [key = ''] = await client.keys(`${prefix}*`)
+    await client.set(key, 'a text')
+    await t.rejects(users.load(session.token), { code: 'FST_SESSION_RECORD' })
+    session.set('n', 2)
+    await t.rejects(session.commit(), { code: 'FST_SESSION_RECORD' })
+  })
+
+  await t.test('a client with stringNumbers', async (t) => {
+    const tick = fakeClock(t, ['Date'])
+    const client = new Redis(server.url, { stringNumbers: true })
+    const prefix = `${randomUUID()}:`
+    t.teardown(async () => {
+      const keys = await client.keys(`${prefix}*`)
+      if (keys.length > 0) await client.unlink(...keys)
+      client.disconnect()
+    })
+    await conforms(t, {
+      abilities: ['list', 'subjects', 'restore', 'watch'],
+      create: () => redisStore(client, { prefix, timeout: 30_000 }),
+      async advance (ms) {
+        tick(ms)
+        await passTime([client], prefix, ms)
+      },
+      async damage (_store, id) {
+        for (const key of await client.keys(`${prefix}*${id.slice(2)}`)) await client.hset(key, '', 'not a description')
+      },
+    })
+  })
+}
