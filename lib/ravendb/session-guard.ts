@@ -6,13 +6,19 @@ import type { Deadlines } from '../util/call-timeouts.js'
 import { DatabaseUnavailableError, OutcomeUnknownError, SessionClosedError } from '../errors.js'
 import { guardSending, Sending } from './guard-sending.js'
 import { readError, requestLimitError, saveError, type ErrorContext } from './translate-errors.js'
-import type { Access } from './session-members.js'
 
 /** Milliseconds: the longest timer of Node. */
 const longestTimeout = 2_147_483_647
 
 /** The field in which RavenDB's client keeps the contents of a save's attachments. */
 const attachmentsField = '_attachmentStreams'
+
+/**
+ * The use of a session's member. `'write'` prepares a save: refused from the commit or rollback on, since it would be
+ * lost in silence. `'read'` is refused only once the session is closed, since a stream is read after the commit.
+ * `'unguarded'` neither reaches the server nor prepares anything that does: never refused.
+ */
+export type Access = 'write' | 'read' | 'unguarded'
 
 type ExecuteOptions = Parameters<RequestExecutor['execute']>[2]
 
