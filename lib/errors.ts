@@ -118,7 +118,7 @@ export const SharedTokenError = errorWith<[]>()(
  * An error whose message is for everybody, since Fastify sends it to the client. The events at the server are in `cause` and in
  * `problem`, which loggers print and replies do not have.
  */
-const withProblem = <Code extends string>(code: Code, message: string) => class extends errorWith<[options: ErrorOptions]>()(code, message, 503) {
+const withProblem = <Code extends string>(code: Code, message: string, statusCode = 503) => class extends errorWith<[options: ErrorOptions]>()(code, message, statusCode) {
   /** The event at the server, if the cause does not say it. Not for clients. */
   readonly problem: string | undefined
 
@@ -156,8 +156,8 @@ export const DatabaseMissingError = errorWith<[database: string, route: string, 
  * The database is down, restarting, has no connection to spare, or met a transient conflict. Nothing was saved. The same
  * request may work in a moment, which the reply says with `Retry-After`. Keeps the cause.
  */
-export class DatabaseUnavailableError extends errorWith<[what: string, options?: ErrorOptions]>()(
-  'FST_SESSION_DATABASE_UNAVAILABLE', 'The database is unavailable: %s', 503) {
+export class DatabaseUnavailableError extends withProblem(
+  'FST_SESSION_DATABASE_UNAVAILABLE', 'The database is unavailable. Try again in a moment.') {
   /** Headers that Fastify sends with the error. `retry-after` is in seconds. */
   readonly headers = { 'retry-after': '1' }
 }
@@ -168,12 +168,14 @@ export const RequestLimitError = errorWith<[route: string, limit: number, option
   '%s makes more than %d requests to the database in one session. Load several documents at once, or raise conventions.maxNumberOfRequestsPerSession.')
 
 /** The database refused to open the session, because it does not exist or the credentials are wrong. Keeps the cause. */
-export const OpenError = errorWith<[what: string, options?: ErrorOptions]>()(
-  'FST_SESSION_OPEN', 'The session could not be opened: %s', 500)
+export class OpenError extends withProblem('FST_SESSION_OPEN', 'The session could not be opened.', 500) {}
 
-/** The database refused the commit. Nothing was kept. Keeps the cause. */
-export const CommitError = errorWith<[what: string, options?: ErrorOptions]>()(
-  'FST_SESSION_COMMIT', 'The changes were not saved: %s', 500)
+/** The database refused the commit. Nothing was kept. Keeps the cause, or says why in it. */
+export class CommitError extends withProblem('FST_SESSION_COMMIT', 'The changes were not saved.', 500) {}
+
+/** A query's parameter cannot be sent: it holds a function or a node, is circular, or is nested too deep. Nothing was sent. */
+export const ParameterError = errorWith<[name: string, problem: string]>()(
+  'FST_SESSION_PARAMETER', 'The parameter %s cannot be sent to the database: %s.', 500, TypeError)
 
 /** The handler committed the transaction itself, so the rollback that is due now cannot undo it. */
 export const AlreadyCommittedError = errorWith<[]>()(

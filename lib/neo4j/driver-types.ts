@@ -1,9 +1,10 @@
 // The parts of neo4j-driver that the providers use. Nothing is imported from it: a user's types are inferred from the
 // driver that is passed, and users without neo4j-driver can install and type-check.
 
-/** The part of neo4j-driver's `Result` that shows if it is still being read. */
-export interface Neo4jResult {
+/** The part of neo4j-driver's `Result` that the providers use. */
+export interface Neo4jResult extends PromiseLike<unknown> {
   isOpen (): boolean
+  summary (): Promise<unknown>
   subscribe (observer: never): void
   [Symbol.asyncIterator] (): AsyncIterator<unknown>
 }

@@ -2,7 +2,7 @@ import type { FastifyRequest } from 'fastify'
 import { describeType, withMethods } from '../util/option-rules.js'
 import { OpenError, OptionError } from '../errors.js'
 import type {
-  BootCheck, ErrorReplies, ErrorReply, OpenContext, OpenSession, SessionOpener, SessionProvider, TransactionProvider,
+  BootCheck, OpenContext, OpenSession, SessionOpener, SessionProvider, TransactionProvider,
 } from '../core/provider.js'
 import { withUserBookmarks } from './bookmarks.js'
 import {
@@ -10,8 +10,9 @@ import {
   type CheckedConfig, type ConfigMerger, type ConfigSource, type Neo4jSessionConfig, type Neo4jTransactionConfig,
 } from './options.js'
 import type { Neo4jDriver, Neo4jSession, SessionFrom, TransactionFrom, TransactionPromiseFrom } from './driver-types.js'
+import { ScopedSession } from './session.js'
 import { ScopedTransaction, type TransactionStart } from './transaction.js'
-import { replyToDriverError } from './translate-errors.js'
+import { isRetryable } from './translate-errors.js'
 
 /**
  * Gives each request a Neo4j session of its own: the answer of `neo4jSessions()`.
@@ -82,7 +83,7 @@ export function neo4jSessions (driver: Neo4jDriver, config?: ConfigSource): Neo4
   checkDriver(driver, name)
   const mergeConfig = configMerger(name, config, sessionRules)
   return {
-    ...sessionProvider(driver, name, mergeConfig, (merged, context) => new ScopedSession(driver.session(withUserBookmarks(merged, context)))),
+    ...sessionProvider(driver, name, mergeConfig, (merged, context) => new ScopedSession(driver.session(withUserBookmarks(merged, context)), context)),
     ...transactionProvider(driver, configMerger(name, config, transactionRules)),
   }
 }
@@ -119,24 +120,6 @@ export function neo4jTransactions (driver: Neo4jDriver, config?: ConfigSource): 
   return {
     ...sessionProvider(driver, name, mergeConfig, (merged, context) => openTransaction(driver, merged, context)),
     ...transactionProvider(driver, mergeConfig),
-  }
-}
-
-/** A session within one scope. Each of its queries commits by itself: nothing is left to commit or to roll back. */
-class ScopedSession implements OpenSession<Neo4jSession>, ErrorReplies {
-  readonly session: Neo4jSession
-
-  constructor (session: Neo4jSession) {
-    this.session = session
-  }
-
-  /** Also ends a query that still runs on the server. */
-  close (): Promise<void> {
-    return this.session.close()
-  }
-
-  replyTo (error: unknown): ErrorReply | undefined {
-    return replyToDriverError(error, false)
   }
 }
 
@@ -207,6 +190,6 @@ async function refuseClosedDriver (driver: Neo4jDriver, provider: string): Promi
     driver.verifyConnectivity().then(() => resolve(undefined), resolve)
     setImmediate(resolve, undefined)
   })
-  if (error === undefined || (error as { retryable?: unknown }).retryable === true) return
+  if (error === undefined || isRetryable(error)) return
   throw new OptionError(provider, `the driver cannot be used: ${(error as Error).message}`)
 }

@@ -1,5 +1,6 @@
 import type { Neo4jResult, Neo4jTransaction, Neo4jTransactionPromise } from './driver-types.js'
-import { findProperty, insertPrototype, overrideMethod, type Method } from '../util/method-override.js'
+import { checkParameters } from './parameters.js'
+import { findProperty, overrideMethod, type Method } from '../util/method-override.js'
 
 /** Is called when a handler uses its transaction. */
 export interface TransactionObserver {
@@ -7,8 +8,8 @@ export interface TransactionObserver {
   onCommit (committed: Promise<void>): void
   /** The handler rolls the transaction back itself. */
   onRollback (): void
-  /** The handler reads a result record by record. */
-  onRead (result: Neo4jResult): void
+  /** The handler runs a query. */
+  onRun (result: Neo4jResult): void
   /** The handler awaits the transaction, and gets the answer of this method. */
   onAwait (begin: () => Promise<Neo4jTransaction>): Promise<Neo4jTransaction>
 }
@@ -22,7 +23,10 @@ type ObservedPromise = Observed & PromiseLike<Neo4jTransaction>
 /** Make a transaction's observed methods from those of the driver. */
 const methods = {
   run: (run: Method) => function (this: Observed, ...query: unknown[]) {
-    return observeResult(Reflect.apply(run, this, query) as Neo4jResult, this[kObserver])
+    checkParameters(query, 2)
+    const result = Reflect.apply(run, this, query) as Neo4jResult
+    this[kObserver].onRun(result)
+    return result
   },
   commit: (commit: Method) => function (this: Observed) {
     const committed = Reflect.apply(commit, this, []) as Promise<void>
@@ -50,8 +54,6 @@ const promiseMethods = {
 
 /** Observed methods of transactions, by the driver's own prototype. */
 const transactionMethods = new WeakMap<object, ReturnType<typeof makeMethods>>()
-/** Observed prototypes of results, by the driver's own. */
-const resultPrototypes = new WeakMap<object, object>()
 
 /**
  * Observes the answer of `session.beginTransaction()`, which remains the driver's own object. The methods are properties
@@ -89,19 +91,6 @@ export function observeBegun (transaction: Neo4jTransaction, observer: Transacti
     overrideMethod(transaction, name, (method) => observed(method).bind(transaction as never))
   }
   return transaction
-}
-
-function observeResult (result: Neo4jResult, observer: TransactionObserver): Neo4jResult {
-  setObserver(result, observer)
-  insertPrototype(result, resultPrototypes, (prototype) => {
-    for (const name of ['subscribe', Symbol.asyncIterator]) {
-      overrideMethod(prototype, name, (read) => function (this: Observed & Neo4jResult, ...args: unknown[]) {
-        this[kObserver].onRead(this)
-        return Reflect.apply(read, this, args)
-      })
-    }
-  })
-  return result
 }
 
 function setObserver (target: object, observer: TransactionObserver): void {

@@ -3,6 +3,7 @@ import { checkOptions, isObject, oneOf, rules, describeType, wholeNumber, withMe
 import { OptionError } from '../errors.js'
 import type { OpenContext } from '../core/provider.js'
 import type { Neo4jDriver, SessionConfigFrom } from './driver-types.js'
+import { packingProblem } from './parameters.js'
 
 /** Options of neo4j-driver's `SessionConfig`, each with its rule. An option that a newer driver adds is refused by the types too. */
 type DriverOption = Exclude<keyof typeof sessionRules, 'accessMode'>
@@ -94,8 +95,8 @@ export const sessionRules = {
 export const transactionOnlyRules = {
   timeout: wholeNumber('milliseconds', 0),
   metadata: {
-    allowed: 'an object without functions and symbols',
-    test: (value) => isObject(value) && Object.values(value).every((part) => !['function', 'symbol'].includes(typeof part)),
+    allowed: 'an object that the driver can send: no functions, symbols or nodes in it, not circular',
+    test: (value) => isObject(value) && packingProblem(value) === undefined,
   },
 } satisfies Record<keyof TransactionOnlyConfig, Rule>
 

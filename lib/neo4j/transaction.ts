@@ -3,7 +3,8 @@ import type { ErrorReplies, ErrorReply, OpenContext, OpenSession } from '../core
 import { nothing } from '../util/maybe-promise.js'
 import type { Neo4jResult, Neo4jSession, Neo4jTransaction, Neo4jTransactionPromise } from './driver-types.js'
 import { observeBegun, observeTransaction, type TransactionObserver } from './observe-transaction.js'
-import { beginError, commitError, replyToDriverError } from './translate-errors.js'
+import { Results } from './results.js'
+import { beginError, commitError, queryError, replyToDriverError } from './translate-errors.js'
 
 /** The session that a transaction begins in, and the options that it begins with. */
 export interface TransactionStart {
@@ -27,8 +28,7 @@ export class ScopedTransaction implements OpenSession<Neo4jTransactionPromise>, 
   #context: OpenContext | undefined
   /** The answer to each `await` of the transaction. */
   #begun: Promise<Neo4jTransaction> | undefined
-  /** Results that are read record by record. */
-  #results: Neo4jResult[] | undefined
+  readonly #results = new Results()
   #committed: Promise<void> | undefined
   #ending: Promise<void> | undefined
 
@@ -40,15 +40,15 @@ export class ScopedTransaction implements OpenSession<Neo4jTransactionPromise>, 
   }
 
   async commit (): Promise<void> {
-    const route = this.#route
-    this.#refuseOpenResults()
+    this.#refuseStreams()
+    if (this.#results.areUnfinished && this.#committed === undefined) await this.#finishQueries()
     const sent = this.#committed !== undefined || this.session.isOpen()
     try {
       await (this.#committed ?? this.session.commit())
     } catch (error) {
-      if (!await this.#hasBegun()) throw beginError(error, route)
-      if (sent) throw commitError(error, route)
-      throw new CommitError(`the transaction of ${route} had failed before: ${(error as Error).message}`, { cause: error })
+      if (!await this.#hasBegun()) throw beginError(error, this.#route)
+      if (sent) throw commitError(error, this.#route)
+      throw new CommitError(`the transaction of ${this.#route} had failed before: ${(error as Error).message}`, { cause: error })
     }
   }
 
@@ -82,9 +82,8 @@ export class ScopedTransaction implements OpenSession<Neo4jTransactionPromise>, 
     this.#context?.rollbackOnly()
   }
 
-  onRead (result: Neo4jResult): void {
-    this.#results ??= []
-    this.#results.push(result)
+  onRun (result: Neo4jResult): void {
+    this.#results.add(result)
   }
 
   /** The driver's `Transaction`; rejects with an error that says why none could begin. */
@@ -121,13 +120,21 @@ export class ScopedTransaction implements OpenSession<Neo4jTransactionPromise>, 
     }
   }
 
-  /** Throws if a result is still being read: at commit the driver drops its rest, and the reader takes the part for the whole. */
-  #refuseOpenResults (): void {
-    for (const result of this.#results ?? []) {
-      if (!result.isOpen()) continue
-      throw new CommitError(`a result of ${this.#route} is still being read, and the transaction ends before the reply begins. ` +
-        'Read it to its end first, or give the route `commit: \'onResponse\'`.')
+  /** Waits for queries that the handler did not wait for, as the driver's own commit would: an error of theirs tells that no commit was sent. */
+  async #finishQueries (): Promise<void> {
+    try {
+      await this.#results.finish()
+    } catch (error) {
+      if (!await this.#hasBegun()) throw beginError(error, this.#route)
+      throw queryError(error, this.#route)
     }
+  }
+
+  /** Throws if a result is still being read: at commit the driver drops its rest, and the reader takes the part for the whole. */
+  #refuseStreams (): void {
+    if (!this.#results.areStreamed) return
+    throw new CommitError(`a result of ${this.#route} is still being read, and the transaction ends before the reply begins. ` +
+      'Read it to its end first, or give the route `commit: \'onResponse\'`.')
   }
 }
 

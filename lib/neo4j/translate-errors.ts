@@ -21,8 +21,12 @@ function isServerError (error: unknown): boolean {
   return false
 }
 
+function isDriverError (error: unknown): error is Error {
+  return error instanceof Error && error.name === 'Neo4jError'
+}
+
 /** True when the same work may succeed if it is done again, by the driver's own flag. */
-function isRetryable (error: unknown): boolean {
+export function isRetryable (error: unknown): boolean {
   const { retryable, retriable } = (error ?? {}) as DriverError
   return (retryable ?? retriable) === true
 }
@@ -32,21 +36,27 @@ function isAcquisitionTimeout ({ message }: DriverError): boolean {
   return typeof message === 'string' && message.startsWith('Connection acquisition timed out')
 }
 
-/** Translates the error of a transaction that could not begin. Nothing was done in it: without a server's answer the database is unavailable. */
-export function beginError (error: unknown, route: string): Error {
+/** Translates the error of a transaction that could not begin: nothing was done in it. An error that is not the driver's is not changed. */
+export function beginError (error: unknown, route: string): unknown {
+  if (!isDriverError(error)) return error
+  const { message } = error
+  return isRetryable(error) || isAcquisitionTimeout(error)
+    ? new DatabaseUnavailableError(`no transaction could begin for ${route}: ${message}`, { cause: error })
+    : new OpenError(`no transaction could begin for ${route}: ${message}`, { cause: error })
+}
+
+/** Translates the error of a query that failed before the commit was sent: nothing was kept. */
+export function queryError (error: unknown, route: string): Error {
   const { message } = error as Error
-  return isServerError(error) && !isRetryable(error)
-    ? new OpenError(`no transaction could begin for ${route}: ${message}`, { cause: error })
-    : new DatabaseUnavailableError(`no transaction could begin for ${route}: ${message}`, { cause: error })
+  return isDriverError(error) && isRetryable(error)
+    ? new DatabaseUnavailableError(`the transaction of ${route} was rolled back: ${message}`, { cause: error })
+    : new CommitError(`the transaction of ${route} was rolled back: ${message}`, { cause: error })
 }
 
 /** Translates the error of a commit that was sent. Without a server's answer the outcome is unknown. */
 export function commitError (error: unknown, route: string): Error {
-  const { message } = error as Error
-  if (!isServerError(error)) return new OutcomeUnknownError(`the answer to the commit of ${route} was lost: ${message}`, { cause: error })
-  return isRetryable(error)
-    ? new DatabaseUnavailableError(`the transaction of ${route} was rolled back: ${message}`, { cause: error })
-    : new CommitError(`the transaction of ${route} was rolled back: ${message}`, { cause: error })
+  if (isServerError(error)) return queryError(error, route)
+  return new OutcomeUnknownError(`the answer to the commit of ${route} was lost: ${(error as Error).message}`, { cause: error })
 }
 
 /**
@@ -56,7 +66,7 @@ export function commitError (error: unknown, route: string): Error {
  * queries of a session may have been committed
  */
 export function replyToDriverError (error: unknown, atomic: boolean): ErrorReply | undefined {
-  if (typeof error !== 'object' || error === null || (error as DriverError).name !== 'Neo4jError') return undefined
+  if (!isDriverError(error)) return undefined
   if (!isRetryable(error) && !isAcquisitionTimeout(error)) return undefined
   return atomic ? { statusCode: 503, headers: { 'retry-after': '1' } } : { statusCode: 503 }
 }

@@ -1,6 +1,7 @@
 import type { FastifyRequest } from 'fastify'
-import type { DocumentConventions, RequestExecutor, SessionOptions } from 'ravendb'
-import { checkOptions, oneOf, rules, show, wholeNumber, withMethods, type Checked, type Rule } from '../util/option-rules.js'
+import type { DocumentConventions, IDocumentStore, RequestExecutor, SessionOptions } from 'ravendb'
+import { checkOptions, isObject, oneOf, rules, show, wholeNumber, withMethods, type Checked, type Rule } from '../util/option-rules.js'
+import { isPromise } from '../util/maybe-promise.js'
 import { OptionError } from '../errors.js'
 
 /**
@@ -40,25 +41,39 @@ export type RavenCallOptions = string | RavenSessionOptions
 
 /**
  * Makes session options from each request: a database for each tenant. They are checked before a session is opened;
- * wrong ones are an `OptionError` (`FST_SESSION_OPTION`). `undefined` leaves all options to the store and the route.
+ * wrong ones are an `OptionError` (`FST_SESSION_OPTION`), and so are `undefined` and a database of `undefined`: throw
+ * a 404 for a tenant that is not found. `{}` leaves all options to the store and the route.
  *
  * @example
  * ```ts
  * import type { RavenOptionsOf } from 'fastify-request-session'
  *
  * const databases = new Map([['acme.example', 'acme'], ['zenith.example', 'zenith']])
- * const tenantOptions: RavenOptionsOf = (request) => databases.get(request.hostname)
+ * const tenantOptions: RavenOptionsOf = (request) => {
+ *   const database = databases.get(request.hostname)
+ *   if (database === undefined) throw Object.assign(new Error('Unknown tenant'), { statusCode: 404 })
+ *   return database
+ * }
  * console.log(tenantOptions.length)
  * ```
  */
-export type RavenOptionsOf = (request: FastifyRequest) => RavenCallOptions | undefined
+export type RavenOptionsOf = (request: FastifyRequest) => RavenCallOptions
 
 export type CheckedOptions = Checked<RavenSessionOptions>
 
 export const defaults = Object.freeze({ commitTimeout: 15_000 })
 
+/**
+ * The server's own rule for names. The client writes a name into the address of each request as it is: another one would
+ * reach other addresses of the server.
+ */
+const databaseName: Rule = {
+  allowed: 'a database name of at most 128 letters, digits, _ and -, with single dots between them',
+  test: (value) => typeof value === 'string' && value.length <= 128 && /^[\p{L}\p{Nd}_-]+(?:\.[\p{L}\p{Nd}_-]+)*$/u.test(value),
+}
+
 const optionRules: Record<keyof RavenSessionOptions, Rule> = {
-  database: rules.text,
+  database: databaseName,
   requestExecutor: withMethods('a RequestExecutor of RavenDB', 'execute'),
   noTracking: rules.boolean,
   noCaching: rules.boolean,
@@ -79,6 +94,30 @@ export function mergeOptions (base: CheckedOptions, options: unknown, where: str
   const merged = { ...base, ...checkOptions<RavenSessionOptions>(where, given, optionRules) }
   refuseContradictions(merged, where)
   return merged
+}
+
+/**
+ * Checks what a function made of a request, and puts it over options that were checked before. Nothing and a database
+ * of nothing are refused: a tenant that was not found would get the default database.
+ * @throws OptionError (`FST_SESSION_OPTION`)
+ */
+export function mergeRequestOptions (base: CheckedOptions, options: unknown, where: string): CheckedOptions {
+  if (isPromise(options)) throw new OptionError(where, 'must not be a promise: what they depend on is to be there before the session is opened')
+  if (options === undefined) throw new OptionError(where, 'must not be undefined; {} leaves all options to the store and the route')
+  const merged = mergeOptions(base, options, where)
+  if (isObject(options) && 'database' in options && options['database'] === undefined) throw new OptionError(where, `option database must be ${databaseName.allowed}; got undefined`)
+  return merged
+}
+
+/**
+ * Maps `optimisticConcurrencyMode` for clients before 7.2, which would ignore it in silence: their sessions have a
+ * switch instead. `undefined` where there is nothing to map.
+ * @throws OptionError (`FST_SESSION_OPTION`) for a mode that they do not have
+ */
+export function mapConcurrency (mode: SessionOptions['optimisticConcurrencyMode'], store: IDocumentStore, where: string): boolean | undefined {
+  if (mode === undefined || 'optimisticConcurrencyMode' in store.conventions) return undefined
+  if (mode === 'WritesAndReads') throw new OptionError(where, 'optimisticConcurrencyMode \'WritesAndReads\' needs the package ravendb 7.2 or later')
+  return mode === 'Writes'
 }
 
 /** Throws for options that RavenDB's client accepts in silence, and then ignores or refuses at the first save. */

@@ -1,8 +1,94 @@
 import { types } from 'node:util'
-import type { IDocumentSession, RequestExecutor } from 'ravendb'
-import type { SessionGuard } from './session-guard.js'
+import type {
+  IAdvancedSessionOperations, IClusterTransactionOperations, IDocumentSession, IEagerSessionOperations, RequestExecutor,
+} from 'ravendb'
+import type { Access, SessionGuard } from './session-guard.js'
 import { defineProperty, findProperty, insertPrototype, overrideMethod, type Method } from '../util/method-override.js'
-import { clusterMembers, sessionMembers, type Access, type Members } from './session-members.js'
+
+type Members = Readonly<Record<string, Access>>
+
+/** Every member that RavenDB's types name. A member that is missing here still runs into the guard of the request executor. */
+const sessionMembers = {
+  store: 'write',
+  delete: 'write',
+  saveChanges: 'write',
+  defer: 'write',
+  patch: 'write',
+  patchArray: 'write',
+  patchObject: 'write',
+  increment: 'write',
+  addOrPatch: 'write',
+  addOrPatchArray: 'write',
+  addOrIncrement: 'write',
+  waitForReplicationAfterSaveChanges: 'write',
+  waitForIndexesAfterSaveChanges: 'write',
+
+  advanced: 'read',
+  load: 'read',
+  include: 'read',
+  query: 'read',
+  documentQuery: 'read',
+  rawQuery: 'read',
+  exists: 'read',
+  loadStartingWith: 'read',
+  conditionalLoad: 'read',
+  refresh: 'read',
+  stream: 'read',
+  streamInto: 'read',
+  loadIntoStream: 'read',
+  loadStartingWithIntoStream: 'read',
+  countersFor: 'read',
+  timeSeriesFor: 'read',
+  timeSeriesRollupFor: 'read',
+  incrementalTimeSeriesFor: 'read',
+  eagerly: 'read',
+  lazily: 'read',
+  executeAllPendingLazyOperations: 'read',
+  attachments: 'read',
+  revisions: 'read',
+  clusterTransaction: 'read',
+  evict: 'read',
+  clear: 'read',
+  ignoreChangesFor: 'read',
+  hasChanges: 'read',
+  hasChanged: 'read',
+  whatChanged: 'read',
+  whatChangedFor: 'read',
+  getTrackedEntities: 'read',
+  getMetadataFor: 'read',
+  getChangeVectorFor: 'read',
+  getCountersFor: 'read',
+  getTimeSeriesFor: 'read',
+  getLastModifiedFor: 'read',
+  getCurrentSessionNode: 'read',
+
+  dispose: 'unguarded',
+  documentStore: 'unguarded',
+  externalState: 'unguarded',
+  requestExecutor: 'unguarded',
+  sessionInfo: 'unguarded',
+  maxNumberOfRequestsPerSession: 'unguarded',
+  numberOfRequests: 'unguarded',
+  storeIdentifier: 'unguarded',
+  useOptimisticConcurrency: 'unguarded',
+  optimisticConcurrencyMode: 'unguarded',
+  transactionMode: 'unguarded',
+  entityToJson: 'unguarded',
+  getDocumentId: 'unguarded',
+  isLoaded: 'unguarded',
+  on: 'unguarded',
+  removeListener: 'unguarded',
+  emit: 'unguarded',
+} as const satisfies Record<keyof IDocumentSession | keyof IAdvancedSessionOperations | keyof IEagerSessionOperations, Access>
+
+/** Members of `session.advanced.clusterTransaction`, whose changes are sent with the session's save. */
+const clusterMembers = {
+  createCompareExchangeValue: 'write',
+  deleteCompareExchangeValue: 'write',
+  getCompareExchangeValue: 'read',
+  getCompareExchangeValues: 'read',
+  lazily: 'read',
+} as const satisfies Record<keyof IClusterTransactionOperations, Access>
 
 const kGuard = Symbol('fastify-request-session.guard')
 
@@ -58,12 +144,15 @@ function overrideSessionMembers (prototype: object): void {
     return this[kGuard].save(() => Reflect.apply(saveChanges, this, args) as Promise<void>)
   })
   // `store()` may get a range of ids from the server, with the store's executor.
-  overrideMethod<Guarded>(prototype, 'store', (store) => async function (...args) {
-    try {
-      await Reflect.apply(store, this, args)
-    } catch (error) {
-      throw this[kGuard].readError(error)
+  overrideMethod<Guarded>(prototype, 'store', (store) => function (...args) {
+    const translated = async (): Promise<void> => {
+      try {
+        await Reflect.apply(store, this, args)
+      } catch (error) {
+        throw this[kGuard].readError(error)
+      }
     }
+    return this[kGuard].track(translated())
   })
   overrideMethod<Guarded & IDocumentSession['advanced']>(prototype, 'incrementRequestCount', (increment) => function (...args) {
     try {

@@ -2,11 +2,10 @@ import type { IDocumentSession, IDocumentStore, SessionOptions } from 'ravendb'
 import { describeType, withMethods } from '../util/option-rules.js'
 import { deadlinesOf, type Deadlines } from '../util/call-timeouts.js'
 import { OptionError } from '../errors.js'
-import { isPromise } from '../util/maybe-promise.js'
 import type { OpenContext, OpenSession, SessionOpener, SessionProvider } from '../core/provider.js'
 import { SessionGuard } from './session-guard.js'
 import {
-  defaults, mergeConventions, mergeOptions, withExecutor, type CheckedOptions, type RavenCallOptions, type RavenOptionsOf, type RavenSessionOptions,
+  defaults, mapConcurrency, mergeConventions, mergeOptions, mergeRequestOptions, withExecutor, type CheckedOptions, type RavenCallOptions, type RavenOptionsOf, type RavenSessionOptions,
 } from './options.js'
 import { protectSession } from './protect-session.js'
 
@@ -57,7 +56,11 @@ export function ravenSessions (documentStore: IDocumentStore, options?: RavenCal
   const name = 'ravenSessions()'
   if (!storeRule.test(documentStore)) throw new OptionError(name, `the first argument must be ${storeRule.allowed}; got ${describeType(documentStore)}`)
   const optionsOf = typeof options === 'function' ? options : undefined
-  const base = mergeOptions(defaults, optionsOf === undefined ? options : undefined, name)
+  const checked = (options: CheckedOptions, where: string): CheckedOptions => {
+    mapConcurrency(options.optimisticConcurrencyMode, documentStore, where)
+    return options
+  }
+  const base = checked(mergeOptions(defaults, optionsOf === undefined ? options : undefined, name), name)
 
   function opener (fixed: CheckedOptions, routeOptions?: RavenSessionOptions): SessionOpener<IDocumentSession> {
     let fixedSettings: SessionSettings | undefined
@@ -71,8 +74,7 @@ export function ravenSessions (documentStore: IDocumentStore, options?: RavenCal
         }
         const requestOptions: unknown = optionsOf(request)
         const origin = `the options that ${name} was given for ${route}`
-        if (isPromise(requestOptions)) throw new OptionError(origin, 'must not be a promise: what they depend on is to be there before the session is opened')
-        const merged = mergeOptions(mergeOptions(base, requestOptions, origin), routeOptions, route)
+        const merged = mergeOptions(mergeRequestOptions(base, requestOptions, origin), routeOptions, route)
         return new ScopedDocumentSession(documentStore, settingsOf(documentStore, merged, route), route)
       },
     }
@@ -81,8 +83,8 @@ export function ravenSessions (documentStore: IDocumentStore, options?: RavenCal
   return {
     kind: 'document',
     commits: 'success',
-    forRoute: (routeOptions, where) => opener(mergeOptions(base, routeOptions, where), routeOptions),
-    forCall: (callOptions, where) => opener(mergeOptions(base, callOptions, where)),
+    forRoute: (routeOptions, where) => opener(checked(mergeOptions(base, routeOptions, where), where), routeOptions),
+    forCall: (callOptions, where) => opener(checked(mergeOptions(base, callOptions, where), where)),
   }
 }
 
@@ -90,6 +92,8 @@ export function ravenSessions (documentStore: IDocumentStore, options?: RavenCal
 interface SessionSettings {
   readonly database: string
   readonly native: SessionOptions
+  /** Optimistic concurrency where the client does not know it as an option: see `mapConcurrency()`. */
+  readonly useOptimisticConcurrency: boolean | undefined
   /** Deadlines of the saves. */
   readonly deadlines: Deadlines
 }
@@ -98,7 +102,9 @@ interface SessionSettings {
 function settingsOf (store: IDocumentStore, options: CheckedOptions, where: string): SessionSettings {
   const database = options.database ?? store.database
   if (!database) throw new OptionError(where, 'no database: name one in the session\'s options, or give the DocumentStore a default one')
-  return { database, native: mergeConventions(options, store.conventions), deadlines: deadlinesOf(options.commitTimeout ?? defaults.commitTimeout) }
+  const native = mergeConventions(options, store.conventions)
+  const useOptimisticConcurrency = mapConcurrency(native.optimisticConcurrencyMode, store, where)
+  return { database, native, useOptimisticConcurrency, deadlines: deadlinesOf(options.commitTimeout ?? defaults.commitTimeout) }
 }
 
 /** A document session within one scope, under its guard. */
@@ -107,20 +113,27 @@ class ScopedDocumentSession implements OpenSession<IDocumentSession> {
   readonly #tracks: boolean
   readonly #guard: SessionGuard
 
-  constructor (store: IDocumentStore, { database, native, deadlines }: SessionSettings, route: OpenContext['route']) {
+  constructor (store: IDocumentStore, { database, native, useOptimisticConcurrency, deadlines }: SessionSettings, route: OpenContext['route']) {
     const executor = native.requestExecutor ?? store.getRequestExecutor(database)
     this.#guard = new SessionGuard(executor, { database, route }, deadlines)
     this.#tracks = native.noTracking !== true
     this.session = store.openSession(withExecutor(native, this.#guard.executor))
+    if (useOptimisticConcurrency !== undefined) this.session.advanced.useOptimisticConcurrency = useOptimisticConcurrency
     protectSession(this.session, this.#guard)
   }
 
   /**
-   * Saves without calling `hasChanges()`, which compares all loaded documents as the save does, and misses
+   * Waits for the calls of the session that the handler did not await, whose documents would be missing. Then saves
+   * without calling `hasChanges()`, which compares all loaded documents as the save does, and misses
    * compare-exchange values. An empty save sends nothing. Without tracking the client saves nothing: the save is
    * called only if the handler has prepared one, and throws.
    */
   commit (): Promise<void> | void {
+    const idle = this.#guard.whenIdle()
+    return idle === undefined ? this.#save() : idle.then(() => this.#save())
+  }
+
+  #save (): Promise<void> | void {
     const saved = this.#tracks || this.#guard.mayHaveChanges ? this.session.saveChanges() : undefined
     this.#guard.settle()
     return saved

@@ -26,8 +26,8 @@ export function readError (error: unknown, context: ErrorContext, status?: numbe
     return withNameOf(error, new DatabaseMissingError(database, route, { cause: error }))
   }
   if (isUnanswered(error, status)) {
-    const problem = `the server of '${database}' gave no answer to ${route}.`
-    return withNameOf(error, new DatabaseUnavailableError(problem, { cause: error }))
+    // The reply has this message: it says nothing of the server.
+    return withNameOf(error, new DatabaseUnavailableError(`no answer to ${route}.`, { cause: error }))
   }
   return error
 }

@@ -4,6 +4,8 @@ import { OwnServer } from '../support/servers/own-server.js'
 import { neo4jForTest } from '../support/servers/require.js'
 import { bookmarks } from './on-server/bookmarks.js'
 import { errors } from './on-server/errors.js'
+import { notAwaited } from './on-server/not-awaited.js'
+import { parameters } from './on-server/parameters.js'
 import { calls } from './on-server/get-transaction.js'
 import { interrupt } from './on-server/interrupt.js'
 import { lifecycle } from './on-server/lifecycle.js'
@@ -26,7 +28,7 @@ t.test('on a real Neo4j', async (t) => {
   await clean()
   t.teardown(clean)
 
-  for (const part of [lifecycle, transactions, calls, errors, interrupt, neogma, bookmarks, mix]) {
+  for (const part of [lifecycle, transactions, calls, errors, interrupt, notAwaited, parameters, neogma, bookmarks, mix]) {
     await t.test(part.name, (t) => part(t, server.url, observer))
   }
   await t.test('restart', async (t) => {

@@ -46,6 +46,8 @@ const wrongForTransactions: Array<[config: unknown, says: RegExp]> = [
   [{ timeout: '5s' }, /option timeout/],
   [{ metadata: 'job' }, /option metadata/],
   [{ metadata: { then: () => {} } }, /option metadata/],
+  [{ metadata: { list: [{ then: () => {} }] } }, /option metadata/],
+  [{ metadata: JSON.parse('{"client":'.repeat(600) + '1' + '}'.repeat(600)) as object }, /option metadata/],
 ]
 
 const rightForBoth = [

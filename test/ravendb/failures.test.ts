@@ -1,3 +1,4 @@
+import { inspect } from 'node:util'
 import t from 'tap'
 import type { FastifyInstance } from 'fastify'
 import { DocumentStore } from 'ravendb'
@@ -110,6 +111,8 @@ t.test('failures', async (t) => {
   await t.test('a server that accepts and never answers: the commit has a deadline', async (t) => {
     const commitTimeout = 400
     const hasty = await documentsApp(t, ravenSessions(store, { commitTimeout }))
+    const errors: Error[] = []
+    hasty.addHook('onError', async (_request, _reply, error) => { errors.push(error) })
     defineRoutes(hasty)
     t.equal((await put('/save/before')).statusCode, 200)
     server.pause()
@@ -122,6 +125,8 @@ t.test('failures', async (t) => {
         message: 'It is unknown whether the changes were saved. Look before you try again.',
       }, url)
     }
+    for (const error of errors) t.match(inspect(error), `the database '${databaseName}' did not answer`, 'the log says more')
+    t.equal(errors.length, 3)
     const took = performance.now() - began
     t.ok(took >= 3 * commitTimeout && took < 3 * commitTimeout + 2000, `three deadlines in ${Math.round(took)} ms`)
     t.match(statsOf(hasty), { unknown: 2, open: 0 })
@@ -145,9 +150,10 @@ t.test('failures', async (t) => {
     for (const url of reads) {
       const reply = await app.inject(url)
       t.match(reply.json(), {
-        statusCode: 503, code: 'FST_SESSION_DATABASE_UNAVAILABLE', message: `The database is unavailable: the server of '${databaseName}' gave no answer to GET ${url}.`,
+        statusCode: 503, code: 'FST_SESSION_DATABASE_UNAVAILABLE', message: 'The database is unavailable. Try again in a moment.',
       }, url)
       t.equal(reply.headers['retry-after'], '1')
+      t.notMatch(reply.json<{ message: string }>().message, new RegExp(`${databaseName}|127\\.0\\.0\\.1|http|ECONN`), 'the reply says nothing of the server')
     }
     for (const url of ['/save/down', '/save/wide/down', '/save/by-hand/down']) {
       t.match((await put(url)).json(), { statusCode: 503, code: 'FST_SESSION_DATABASE_UNAVAILABLE' }, `${url}: no connection, so that nothing can have been saved`)

@@ -18,8 +18,10 @@ const refused: Array<[RavenSessionOptions, RegExp]> = [
   [untyped({ transactionMode: 'clusterwide' }), /option transactionMode must be 'SingleNode' or 'ClusterWide'; got 'clusterwide'/],
   [untyped({ optimisticConcurrencyMode: true }), /option optimisticConcurrencyMode must be 'None' or 'Writes' or 'WritesAndReads'; got true/],
   [untyped({ shardedBatchBehavior: 'Any' }), /option shardedBatchBehavior must be .*; got 'Any'/],
-  [untyped({ database: 7 }), /option database must be a non-empty string; got a number/],
-  [{ database: '' }, /option database must be a non-empty string; got an empty string/],
+  [untyped({ database: 7 }), /option database must be a database name of .*; got a number/],
+  [{ database: '' }, /option database must be a database name of .*; got an empty string/],
+  ...['../admin/x?', 'shop/../../admin/x#', '..', '.a', 'a.', 'a..b', 'a b', 'a%2Fb', 'a\\b', 'a$0', 'a\nb', 'x'.repeat(129)].map((database): [RavenSessionOptions, RegExp] =>
+    [{ database }, /option database must be a database name of .*; got a string of \d+ character/]),
   [untyped({ noTracking: 'yes' }), /option noTracking must be true or false; got 'yes'/],
   [untyped({ noCaching: 1 }), /option noCaching must be true or false; got 1/],
   [untyped({ disableAtomicDocumentWritesInClusterWideTransaction: 'no' }), /option disableAtomic\w+ must be true or false; got 'no'/],
@@ -35,6 +37,9 @@ const refused: Array<[RavenSessionOptions, RegExp]> = [
 
 const allowed: RavenCallOptions[] = [
   'people',
+  'Shop_2.eu-west',
+  'café',
+  'x'.repeat(128),
   {},
   { database: 'people', noTracking: undefined },
   { transactionMode: 'ClusterWide', optimisticConcurrencyMode: 'None' },
@@ -89,11 +94,12 @@ t.test('refused on the request that a function of the request answers wrongly', 
   t.teardown(() => counting.dispose())
   counting.on('sessionCreated', () => { opened++ })
   let answer: RavenCallOptions | undefined
-  const app = await documentsApp(t, ravenSessions(counting, () => answer))
+  const app = await documentsApp(t, ravenSessions(counting, () => untyped<RavenCallOptions>(answer)))
   app.get('/notes', async (request) => request.documents.advanced.storeIdentifier)
   app.get('/notes/wide', { config: { documents: { transactionMode: 'ClusterWide' } } }, async (request) => request.documents.advanced.storeIdentifier)
 
-  const wrong: typeof refused = [...refused, [untyped(7), /options must be an object; got a number/], [untyped(Promise.resolve({})), /must not be a promise/]]
+  const wrong: typeof refused = [...refused, [untyped(7), /options must be an object; got a number/], [untyped(Promise.resolve({})), /must not be a promise/],
+    [untyped(undefined), /must not be undefined/], [{ database: undefined }, /option database must be .*; got undefined/]]
   for (const [options, message] of wrong) {
     answer = options
     const reply = await app.inject('/notes')
@@ -102,7 +108,7 @@ t.test('refused on the request that a function of the request answers wrongly', 
   answer = { optimisticConcurrencyMode: 'Writes' }
   t.match((await app.inject('/notes/wide')).json(), { statusCode: 500, code: 'FST_SESSION_OPTION', message: /GET \/notes\/wide: .*contradicts/ })
   t.equal(opened, 0, 'nothing was opened')
-  answer = undefined
+  answer = {}
   t.match(await app.inject('/notes'), { statusCode: 200, body: 'http://127.0.0.1:9 DB: nobody;nobody' })
   t.equal(opened, 1)
 })
@@ -131,9 +137,9 @@ t.test('allowed everywhere, and never written to', async (t) => {
 })
 
 t.test('the request\'s options go over the plugin\'s, and the route\'s over both', async (t) => {
-  const tenantOf = (request: FastifyRequest): RavenCallOptions | undefined => {
+  const tenantOf = (request: FastifyRequest): RavenCallOptions => {
     const { tenant } = request.query as { tenant?: string }
-    return tenant
+    return tenant ?? {}
   }
   const app = await documentsApp(t, ravenSessions(store, tenantOf))
   app.get('/', async (request) => request.documents.advanced.storeIdentifier)
@@ -143,6 +149,28 @@ t.test('the request\'s options go over the plugin\'s, and the route\'s over both
   t.equal((await app.inject('/admin?tenant=acme')).body, 'http://127.0.0.1:9 DB: nobody;admin')
   t.equal(await app.getDocuments(null, (session) => session.advanced.storeIdentifier, 'job'), 'http://127.0.0.1:9 DB: nobody;job',
     'outside of a request there is no request to ask')
+})
+
+t.test('a client without optimisticConcurrencyMode, before 7.2', async (t) => {
+  const old = new DocumentStore('http://127.0.0.1:9', 'nobody').initialize()
+  t.teardown(() => old.dispose())
+  const conventions = new Proxy(old.conventions, { has: (target, name) => name !== 'optimisticConcurrencyMode' && name in target })
+  Object.defineProperty(old, 'conventions', { value: conventions })
+
+  const wrong: RavenSessionOptions = { optimisticConcurrencyMode: 'WritesAndReads' }
+  const needs = /'WritesAndReads' needs the package ravendb 7\.2 or later/
+  t.throws(() => ravenSessions(old, wrong), refusal(needs, 'ravenSessions\\(\\)'))
+  const app = await documentsApp(t, ravenSessions(old))
+  t.throws(() => app.get('/wrong', { config: { documents: wrong } }, async () => ''), refusal(needs, 'config\\.documents of GET /wrong'))
+  await t.rejects(app.getDocuments(null, async () => {}, wrong), refusal(needs, 'app\\.getDocuments\\(\\)'))
+
+  // Its sessions take the option in silence.
+  const openSession = old.openSession.bind(old)
+  old.openSession = ((options: object) => openSession({ ...options, optimisticConcurrencyMode: 'None' })) as typeof old.openSession
+  const using = (options: RavenCallOptions) => app.getDocuments(null, ({ advanced }) => advanced.useOptimisticConcurrency, options)
+  t.equal(await using({ optimisticConcurrencyMode: 'Writes' }), true)
+  t.equal(await using({ optimisticConcurrencyMode: 'None' }), false)
+  t.equal(await using({ transactionMode: 'ClusterWide' }), false)
 })
 
 function show (options: unknown): string {

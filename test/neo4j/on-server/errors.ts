@@ -24,7 +24,8 @@ export async function errors (t: Test, url: string, observer: Driver): Promise<v
       return 'ok'
     })
     const reply = await app.inject('/awaited')
-    t.match(reply.json(), { statusCode: 500, code: 'FST_SESSION_OPEN', message: /no transaction could begin for GET \/awaited: .*nowhere/ })
+    t.match(reply.json(), { statusCode: 500, code: 'FST_SESSION_OPEN', message: 'The session could not be opened.' })
+    t.match(logged.find(({ err }) => err !== undefined)?.err, { problem: /no transaction could begin for GET \/awaited: .*nowhere/ }, 'why is for the log')
     t.notOk(reply.headers['retry-after'], 'to send it again would not help')
     t.match((await app.inject('/at-once')).json(), { statusCode: 500, code: 'Neo.ClientError.Database.DatabaseNotFound' }, 'the error of a query is the app\'s own')
     t.match((await app.inject('/unused')).json(), { statusCode: 500, code: 'FST_SESSION_OPEN' }, 'no success without the transaction')
@@ -49,7 +50,7 @@ export async function errors (t: Test, url: string, observer: Driver): Promise<v
     const holder = driver.session()
     await holder.beginTransaction()
     const reply = await transactions.app.inject('/')
-    t.match(reply.json(), { statusCode: 503, code: 'FST_SESSION_DATABASE_UNAVAILABLE', message: /Connection acquisition timed out in 2000 ms/ })
+    t.match(reply.json(), { statusCode: 503, code: 'FST_SESSION_DATABASE_UNAVAILABLE', message: 'The database is unavailable. Try again in a moment.' })
     t.equal(reply.headers['retry-after'], '1')
     t.equal((await sessions.app.inject('/')).statusCode, 503)
     await holder.close()
@@ -110,8 +111,8 @@ export async function errors (t: Test, url: string, observer: Driver): Promise<v
       await transactionOf(request).run('RETURN 1 / 0').then(undefined, () => {})
       return 'ok'
     })
-    t.match((await app.inject('/terminated')).json(), { statusCode: 500, code: 'FST_SESSION_COMMIT', message: /GET \/terminated was rolled back/ })
-    t.match((await app.inject('/swallowed')).json(), { statusCode: 500, code: 'FST_SESSION_COMMIT', message: /GET \/swallowed had failed before/ })
+    t.match((await app.inject('/terminated')).json(), { statusCode: 500, code: 'FST_SESSION_COMMIT', message: 'The changes were not saved.' })
+    t.match((await app.inject('/swallowed')).json(), { statusCode: 500, code: 'FST_SESSION_COMMIT', message: 'The changes were not saved.' })
     t.equal(await count(observer, 'terminated') + await count(observer, 'swallowed'), 0)
     await t.rejects(app.getGraph(null, (transaction) => transaction.run('RETURN 1 / 0').then(undefined, () => {})),
       { code: 'FST_SESSION_COMMIT', cause: { name: 'Neo4jError' } })

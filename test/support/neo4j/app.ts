@@ -16,7 +16,7 @@ export const scopeOf = (request: FastifyRequest): SessionScope => Reflect.get(re
 /** An app with the provider registered as `graph`, and its log; closed with the test. */
 export interface GraphApp<P extends Neo4jSessions<D> | Neo4jTransactions<D>, D extends Neo4jDriver> {
   readonly app: FastifyInstance & { getGraph: GetSessionOf<P>, getGraphTransaction: GetTransactionOf<P> }
-  readonly logged: Array<{ level: number, msg: string, err?: { code?: string, message: string } }>
+  readonly logged: Array<{ level: number, msg: string, err?: { code?: string, message: string, problem?: string } }>
   stats (): SessionStats
   /** Resolves once no session is open: they are closed when the reply is out already. */
   allClosed (): Promise<void>

@@ -58,7 +58,7 @@ export const onResponseHooks: readonly Row[] = Object.entries(clients).flatMap((
   {
     name: `onResponse hook that throws, ${client}`,
     server: () => serverFor(client),
-    warnAfter: 40,
+    warnAfter: 1000, // longer than a save on a busy machine
     outcome: 'committed',
     async play (stage) {
       stage.app.addHook('onResponse', async () => { throw new Error('thrown by an onResponse hook') })

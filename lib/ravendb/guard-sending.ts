@@ -6,18 +6,37 @@ import { defineProperty } from '../util/method-override.js'
 type Send = RavenCommand<unknown>['send']
 type Fetch = (uri: string, options?: RequestInit) => Promise<Response>
 
+/** One save on its way to the server. */
+export class Sending {
+  /** True once the command was given to the connection: from then on the server may have it. */
+  begun = false
+  readonly #controller = new AbortController()
+
+  get signal (): AbortSignal {
+    return this.#controller.signal
+  }
+
+  /** Gives the connection up, and sends the command no more: not to another node of the cluster either. */
+  abandon (): void {
+    this.#controller.abort()
+  }
+}
+
 /**
  * Makes a command fail when its answer is cut off. RavenDB's client (7.2) does not listen for errors of an answer's
  * body: a server that dies in the middle of one would end this process, and leave the command waiting.
+ *
+ * @param sending for a save: notes that it was sent, and can abandon it
  */
-export function guardAnswerBody (command: RavenCommand<unknown>): void {
+export function guardSending (command: RavenCommand<unknown>, sending?: Sending): void {
   const send: Send = command.send
   // V8 allocates a function literal that is assigned straight to a property in old space, where it keeps all that it
   // refers to alive: each is created in a local variable first.
   const sendGuarded: Send = (agent, options) => {
+    if (sending?.signal.aborted === true) return Promise.reject(abandonedError())
     let body: ReadableStream<Uint8Array> | null = null
     const fetchAnswer = (options.fetcher as Fetch | undefined) ?? fetch
-    const fetchGuarded: Fetch = (uri, init) => fetchAnswer(uri, init).then((response) => {
+    const fetchGuarded: Fetch = (uri, init) => fetchFor(sending, fetchAnswer, uri, init).then((response) => {
       body = response.body
       // The client would pipe the body without a listener for its errors.
       if (body !== null) defineProperty(response, 'body', { value: null })
@@ -30,6 +49,20 @@ export function guardAnswerBody (command: RavenCommand<unknown>): void {
     })
   }
   command.send = sendGuarded
+}
+
+function fetchFor (sending: Sending | undefined, fetchAnswer: Fetch, uri: string, init: RequestInit | undefined): Promise<Response> {
+  if (sending === undefined) return fetchAnswer(uri, init)
+  sending.begun = true
+  const signal = init?.signal ? AbortSignal.any([init.signal, sending.signal]) : sending.signal
+  return fetchAnswer(uri, { ...init, signal })
+}
+
+/** An error of the name that the client passes on: it would take any other for a fault of the node, and avoid that. */
+function abandonedError (): Error {
+  const error = new Error('The save was abandoned at its deadline.')
+  error.name = 'AllTopologyNodesDownException'
+  return error
 }
 
 /** Replaces the client's own stream, which is paused too until the client wants to read. */

@@ -1,0 +1,157 @@
+import { SessionClosedError } from '../errors.js'
+import { report } from '../core/events.js'
+import type { ErrorReplies, ErrorReply, OpenContext, OpenSession } from '../core/provider.js'
+import { nothing, type MaybePromise } from '../util/maybe-promise.js'
+import { insertPrototype, overrideMethod, type Method } from '../util/method-override.js'
+import type { Neo4jResult, Neo4jSession, Neo4jTransactionPromise } from './driver-types.js'
+import { observeBegun, observeTransaction, type TransactionObserver } from './observe-transaction.js'
+import { checkParameters } from './parameters.js'
+import { Results } from './results.js'
+import { replyToDriverError } from './translate-errors.js'
+
+const kObserver = Symbol('fastify-request-session.observer')
+
+interface Observed { [kObserver]: ScopedSession }
+
+/** Observed prototypes of sessions, by the driver's own. */
+const prototypes = new WeakMap<object, object>()
+
+/** Work under way, which the driver may do again. */
+interface Work {
+  readonly promise: Promise<unknown>
+  /** Rejects the answer that the handler has. */
+  reject (error: Error): void
+}
+
+/**
+ * A session within one scope. Each of its queries commits by itself, so that nothing is left to commit or to roll back;
+ * the commit waits for the work that the handler did not wait for. `session` is the driver's own object.
+ */
+export class ScopedSession implements OpenSession<Neo4jSession>, ErrorReplies {
+  readonly session: Neo4jSession
+  readonly #name: string
+  readonly #route: string
+  readonly #log: OpenContext['log']
+  readonly #results = new Results()
+  readonly #works = new Set<Work>()
+  #transactions: Neo4jTransactionPromise[] | undefined
+  #isCommitted = false
+
+  constructor (session: Neo4jSession, { request, name, route, log }: OpenContext) {
+    this.#name = request === undefined ? 'the session' : `request.${name}`
+    this.#route = route
+    this.#log = log
+    this.session = observeSession(session, this)
+  }
+
+  commit (): MaybePromise<void> {
+    this.#isCommitted = true
+    if (this.#works.size > 0 || this.#results.areUnfinished) return this.#finishWork()
+  }
+
+  /** Also ends a query that still runs on the server. */
+  close (): Promise<void> {
+    if (this.#isCommitted && this.#transactions?.some((transaction) => transaction.isOpen()) === true) {
+      report(this.#log, 'warn', { session: this.#name, route: this.#route },
+        `a transaction that ${this.#route} began in ${this.#name} was never committed, and is rolled back`)
+    }
+    const closed = this.session.close()
+    return this.#works.size === 0 ? closed : closed.finally(() => this.#endWork())
+  }
+
+  replyTo (error: unknown): ErrorReply | undefined {
+    return replyToDriverError(error, false)
+  }
+
+  /** The handler runs a query. */
+  onRun (result: Neo4jResult): void {
+    this.#results.add(result)
+  }
+
+  /** The handler begins a transaction of its own, and ends it. The commit waits for one that is being committed. */
+  onBegin (transaction: Neo4jTransactionPromise): TransactionObserver {
+    this.#transactions ??= []
+    this.#transactions.push(transaction)
+    const observer: TransactionObserver = {
+      onRun: nothing,
+      onCommit: (committed) => this.#addWork({ promise: committed, reject: nothing }),
+      onRollback: nothing,
+      onAwait: (begin) => begin().then((begun) => observeBegun(begun, observer)),
+    }
+    return observer
+  }
+
+  /** The handler gives the driver work to do and to do again (`executeWrite()`), and gets the answer of this method. */
+  onWork (promise: Promise<unknown>): Promise<unknown> {
+    const answer = new Promise<unknown>((resolve, reject) => {
+      const work: Work = {
+        promise,
+        reject: (error) => {
+          answer.catch(nothing) // a late access by work that nobody waits for is no reason to end the process
+          reject(error)
+        },
+      }
+      this.#addWork(work)
+      promise.then(resolve, reject)
+    })
+    return answer
+  }
+
+  #addWork (work: Work): void {
+    const done = (): boolean => this.#works.delete(work)
+    this.#works.add(work)
+    work.promise.then(done, done)
+  }
+
+  /** An error of `executeWrite()` is its caller's, who has a promise of it; that of a query which nobody reads is the reply's. */
+  async #finishWork (): Promise<void> {
+    while (this.#works.size > 0 || this.#results.areUnfinished) {
+      await this.#results.finish()
+      await Promise.allSettled([...this.#works].map(({ promise }) => promise))
+    }
+  }
+
+  /** Ends work that waits to be done again, which the closed session never does: the driver would leave it pending. */
+  #endWork (): void {
+    setImmediate(() => {
+      for (const { reject } of this.#works) reject(new SessionClosedError(this.#name, this.#route))
+      this.#works.clear()
+    })
+  }
+}
+
+/** Observes a session, which remains the driver's own object, of the driver's own class. */
+function observeSession (session: Neo4jSession, observer: ScopedSession): Neo4jSession {
+  (session as Neo4jSession & Observed)[kObserver] = observer
+  insertPrototype(session, prototypes, addMethods)
+  return session
+}
+
+function addMethods (prototype: object): void {
+  overrideMethod<Observed>(prototype, 'run', (run) => function (...query) {
+    checkParameters(query, 3)
+    const result = Reflect.apply(run, this, query) as Neo4jResult
+    this[kObserver].onRun(result)
+    return result
+  })
+  overrideMethod<Observed>(prototype, 'beginTransaction', (begin) => function (...config) {
+    const transaction = Reflect.apply(begin, this, config) as Neo4jTransactionPromise
+    return observeTransaction(transaction, this[kObserver].onBegin(transaction))
+  })
+  // The last two are their names before neo4j-driver 5.
+  for (const name of ['executeRead', 'executeWrite', 'readTransaction', 'writeTransaction']) {
+    overrideMethod<Observed>(prototype, name, (execute) => function (work: unknown, ...config) {
+      const checked = typeof work === 'function' ? (transaction: object) => (work as Method).call(this, checkRuns(transaction)) : work
+      return this[kObserver].onWork(Reflect.apply(execute, this, [checked, ...config]) as Promise<unknown>)
+    })
+  }
+}
+
+/** Checks the parameters of queries before they are sent, in the transaction of `executeWrite()`. */
+function checkRuns<T extends object> (transaction: T): T {
+  overrideMethod<object>(transaction, 'run', (run) => function (...query) {
+    checkParameters(query, 2)
+    return Reflect.apply(run, this, query)
+  })
+  return transaction
+}
