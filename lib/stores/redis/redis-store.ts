@@ -54,9 +54,9 @@ class RedisStore implements CompleteStore {
 
   async load (id: string): Promise<SessionRecord | Successor | undefined> {
     const [key, dataKey] = this.#keys(id)
-    const record = parseHash(await this.#commands.waitFor(this.#commands.client.hgetall(key), 'read'))
+    const record = parseHash(await this.#commands.send('read', 'hgetall', key))
     if (record === undefined || 'successor' in record || record.deleteSession) return record
-    record.fields = new Map(Object.entries(await this.#commands.waitFor(this.#commands.client.hgetall(dataKey), 'read')))
+    record.fields = new Map(Object.entries(await this.#commands.send<Record<string, string>>('read', 'hgetall', dataKey)))
     if (record.fields.size === 0) record.expiresAt = null
     return record
   }
@@ -173,7 +173,7 @@ class RedisStore implements CompleteStore {
 
   #description (id: string): Promise<string | null> {
     const [key] = this.#keys(id)
-    return this.#commands.waitFor(this.#commands.client.hget(key, ''), 'read')
+    return this.#commands.send('read', 'hget', key, '')
   }
 
   /** The braces are a hash tag: the keys of a session, and those of its renewal, are in one slot of a cluster. */

@@ -83,7 +83,7 @@ export class SubjectIndex {
   async removeMembers (subject: string, members: Member[]): Promise<void> {
     if (members.length === 0) return
     try {
-      await this.#commands.waitFor(this.#commands.client.zrem(this.#key(subject), ...members.map(({ id, tag }) => id + tag)), 'write')
+      await this.#commands.send('write', 'zrem', this.#key(subject), ...members.map(({ id, tag }) => id + tag))
     } catch {}
   }
 
@@ -92,7 +92,7 @@ export class SubjectIndex {
     const seen = new Set<string>()
     let cursor = '0'
     do {
-      const [next, membersAndScores] = await this.#commands.waitFor(this.#commands.client.zscan(this.#key(subject), cursor, 'COUNT', pageSize), 'read')
+      const [next, membersAndScores] = await this.#commands.send<[cursor: string, members: string[]]>('read', 'zscan', this.#key(subject), cursor, 'COUNT', pageSize)
       cursor = next
       const unseen = membersAndScores.filter((member, i) => i % 2 === 0 && !seen.has(member))
       for (const member of unseen) seen.add(member)
