@@ -1,3 +1,5 @@
+import { nothing } from '../../util/maybe-promise.js'
+
 /** The commands that the store sends, as an ioredis pipeline has them. */
 interface Commands {
   hgetall (key: string): unknown
@@ -18,28 +20,45 @@ interface Pipeline extends Commands {
 /** The part of a client that batches need. */
 export interface BatchingClient {
   pipeline (): Pipeline
+  /** `end`: the application has closed it. */
+  readonly status: string
+  on (event: 'ready', listener: () => void): unknown
   /** The nodes of each hash slot of a cluster, empty before it is connected. */
   readonly slots?: ReadonlyArray<readonly string[] | undefined>
 }
 
 /** Errors by which a node of a cluster says that it does not have the key, or not yet. */
 const redirections = /^(?:MOVED|ASK|TRYAGAIN|CLUSTERDOWN) |same slots allocation group/
+/** Milliseconds after a reconnection in which a client gives the replies that it still can. */
+const replyAfterReady = 100
 /** Hash slots of a cluster (Redis Cluster specification, "Key distribution model"). */
 const slotCount = 16_384
+
+const known = new WeakMap<BatchingClient, Batches>()
 
 /**
  * Sends all commands of one turn of the event loop together: Redis needs a third of the time for each then, whatever the
  * client's options are. The pipelines are the store's own. With `enableAutoPipelining` ioredis would wait for its last
- * pipeline before it sends the next one, for ever if the connection was lost in between.
+ * pipeline before it sends the next one, for ever if the connection was lost in between. With
+ * `autoResendUnfulfilledCommands: false` it forgets the commands that had no reply then: they are rejected here.
  *
  * In a cluster there is a pipeline for each node.
  */
 export class Batches {
   readonly #client: BatchingClient
   #waiting = new Map<string, Batch>()
+  readonly #unanswered = new Set<Batch>()
 
   constructor (client: BatchingClient) {
     this.#client = client
+    client.on('ready', this.#reconnected)
+  }
+
+  /** All stores on one client share its batches. */
+  static of (client: BatchingClient): Batches {
+    let batches = known.get(client)
+    if (batches === undefined) known.set(client, batches = new Batches(client))
+    return batches
   }
 
   /** Sends one command alone. */
@@ -74,7 +93,18 @@ export class Batches {
   #sendAll (): void {
     const batches = this.#waiting
     this.#waiting = new Map()
-    for (const batch of batches.values()) batch.exec()
+    for (const batch of batches.values()) {
+      this.#unanswered.add(batch)
+      batch.exec(() => { this.#unanswered.delete(batch) })
+    }
+  }
+
+  readonly #reconnected = (): void => {
+    const lost = [...this.#unanswered]
+    if (lost.length === 0) return
+    setTimeout(() => {
+      for (const batch of lost) if (this.#unanswered.delete(batch)) batch.reject(new Error('the connection was lost before the reply'))
+    }, replyAfterReady).unref()
   }
 }
 
@@ -96,17 +126,23 @@ class Batch {
     return new Promise((resolve, reject) => { this.#waiting.push({ resolve, reject }) })
   }
 
-  exec (): void {
-    const waiting = this.#waiting
+  /** @param settled called once there are replies, or none will come */
+  exec (settled: () => void = nothing): void {
     this.#pipeline.exec().then((replies) => {
-      for (const [i, { resolve, reject }] of waiting.entries()) {
+      settled()
+      for (const [i, { resolve, reject }] of this.#waiting.entries()) {
         const [error, reply] = replies?.[i] ?? [new Error('the client gave no reply')]
         if (error === null) resolve(reply)
         else reject(error)
       }
     }, (error: unknown) => {
-      for (const { reject } of waiting) reject(error)
+      settled()
+      this.reject(error)
     })
+  }
+
+  reject (error: unknown): void {
+    for (const { reject } of this.#waiting) reject(error)
   }
 }
 

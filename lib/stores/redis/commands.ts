@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { setTimeout as delay } from 'node:timers/promises'
 import { Batches, type BatchingClient, type CommandName } from './batches.js'
 import { deadlinesOf, type Deadlines } from '../../util/call-timeouts.js'
 import { OutcomeUnknownError, RecordError, StoreUnavailableError } from '../../errors.js'
@@ -31,6 +32,20 @@ export function script<Args extends unknown[], Reply, Result> (
   const text = `#!lua${flags && ` flags=${flags}`}${body}`
   return { text, sha: createHash('sha1').update(text).digest('hex'), effect: flags === 'no-writes' ? 'read' : 'write', args, read }
 }
+
+/**
+ * Lua functions of all scripts that write. Redis does not undo the writes of a script that fails later: each command that the
+ * user of the connection might not be allowed to run is checked before the first write, and a message that cannot be
+ * published is dropped.
+ */
+export const luaAccess = `
+local function check (command, ...)
+  if not redis.acl_check_cmd(command, ...) then error({ err = 'NOPERM this Redis user may not run ' .. command }) end
+end
+local function publish (message)
+  redis.pcall('PUBLISH', KEYS[1], message)
+end
+`
 
 interface SharedClient extends BatchingClient {
   readonly options: {
@@ -95,7 +110,7 @@ export class RedisCommands {
   constructor (client: RedisClient, timeout: number) {
     this.client = client
     this.keyPrefix = String(client.options?.keyPrefix ?? '')
-    this.#batches = new Batches(client)
+    this.#batches = Batches.of(client)
     this.#deadlines = deadlinesOf(timeout)
   }
 
@@ -131,7 +146,8 @@ export class RedisCommands {
    * @param more the arguments after the key
    */
   async send<Reply> (effect: Effect, name: Exclude<CommandName, 'eval' | 'evalsha' | 'scan'>, key: string, ...more: Array<string | number>): Promise<Reply> {
-    return this.waitFor(this.#batches.send(this.keyPrefix + key, name, [key, ...more]), effect) as Promise<Reply>
+    const reply = this.#untilAnswered(() => this.#batches.send(this.keyPrefix + key, name, [key, ...more]))
+    return this.waitFor(reply, effect) as Promise<Reply>
   }
 
   /** Reads a page of the keys of one server. It throws as `waitFor` does. */
@@ -141,8 +157,26 @@ export class RedisCommands {
 
   /** Runs a script and reads its reply. It throws as `waitFor` does. */
   async runScript<Args extends unknown[], Reply, Result> (script: Script<Args, Reply, Result>, keys: string[], ...args: Args): Promise<Result> {
-    const reply = this.#evaluate(script, this.keyPrefix + keys[0], [keys.length, ...keys, ...script.args(...args)])
+    const sent = [keys.length, ...keys, ...script.args(...args)]
+    const reply = this.#untilAnswered(() => this.#evaluate(script, this.keyPrefix + keys[0], sent))
     return script.read(await this.waitFor(reply, script.effect) as Reply, ...args)
+  }
+
+  /**
+   * Sends again what had no answer since the connection was lost, as long as the call may take: every write comes out as if
+   * it was applied once.
+   */
+  async #untilAnswered (send: () => Promise<unknown>): Promise<unknown> {
+    const end = Date.now() + this.#deadlines.timeout
+    for (;;) {
+      try {
+        return await send()
+      } catch (error) {
+        const { message } = error as Error
+        if (errorCode(error) !== undefined || unsent.test(message) || this.client.status === 'end' || Date.now() >= end) throw error
+      }
+      await delay(pauseBeforeResend)
+    }
   }
 
   /** A server that does not know the script yet, or no more, is sent its text. */
@@ -155,6 +189,9 @@ export class RedisCommands {
     }
   }
 }
+
+/** Milliseconds. */
+const pauseBeforeResend = 20
 
 /** The client's error for a command that it did not send, without its queue for commands that wait for a connection. */
 const unsent = /enableOfflineQueue options is false/

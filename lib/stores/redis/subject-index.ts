@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
-import { script, type RedisCommands } from './commands.js'
+import { luaAccess, script, type RedisCommands } from './commands.js'
 import { formatTime, type IndexEntry } from './record-format.js'
-import { luaAccess, type EntryName } from './scripts.js'
+import type { EntryName } from './scripts.js'
 
 /** Milliseconds that an entry lasts longer than its session at the least. */
 const safetyMargin = 60_000
