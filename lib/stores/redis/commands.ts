@@ -1,4 +1,6 @@
 import { createHash } from 'node:crypto'
+import { setTimeout as delay } from 'node:timers/promises'
+import { Batches, type BatchingClient, type CommandName } from './batches.js'
 import { deadlinesOf, type Deadlines } from '../../util/call-timeouts.js'
 import { OutcomeUnknownError, RecordError, StoreUnavailableError } from '../../errors.js'
 
@@ -31,14 +33,21 @@ export function script<Args extends unknown[], Reply, Result> (
   return { text, sha: createHash('sha1').update(text).digest('hex'), effect: flags === 'no-writes' ? 'read' : 'write', args, read }
 }
 
-/** The commands that the store sends, as ioredis has them. */
-interface SharedCommands {
-  hgetall (key: string): Promise<Record<string, string>>
-  hget (key: string, field: string): Promise<string | null>
-  evalsha (sha: string, keys: number, ...args: string[]): Promise<unknown>
-  eval (script: string, keys: number, ...args: string[]): Promise<unknown>
-  zscan (key: string, cursor: string, count: 'COUNT', size: number): Promise<[cursor: string, members: string[]]>
-  zrem (key: string, ...members: string[]): Promise<number>
+/**
+ * Lua functions of all scripts that write. Redis does not undo the writes of a script that fails later: each command that the
+ * user of the connection might not be allowed to run is checked before the first write, and a message that cannot be
+ * published is dropped.
+ */
+export const luaAccess = `
+local function check (command, ...)
+  if not redis.acl_check_cmd(command, ...) then error({ err = 'NOPERM this Redis user may not run ' .. command }) end
+end
+local function publish (message)
+  redis.pcall('PUBLISH', KEYS[1], message)
+end
+`
+
+interface SharedClient extends BatchingClient {
   readonly options: {
     readonly keyPrefix?: string | Buffer | undefined
     readonly host?: string | undefined
@@ -50,16 +59,15 @@ interface SharedCommands {
 }
 
 /** A single server, or the master that Sentinel names: an ioredis `Redis`. */
-export interface RedisServer extends SharedCommands {
-  scan (cursor: string, match: 'MATCH', pattern: string, count: 'COUNT', size: number): Promise<[cursor: string, keys: string[]]>
+export interface RedisServer extends SharedClient {
   /** Another connection to it. */
   duplicate (options: { autoResubscribe: false, lazyConnect: false, maxRetriesPerRequest: null }): RedisSubscriber
 }
 
 /** An ioredis `Cluster`. */
-interface RedisCluster extends SharedCommands {
+interface RedisCluster extends SharedClient {
   nodes (role: 'master'): RedisServer[]
-  readonly options: SharedCommands['options'] & { readonly scaleReads?: unknown }
+  readonly options: SharedClient['options'] & { readonly scaleReads?: unknown }
 }
 
 /**
@@ -93,11 +101,16 @@ const LostReply = { read: StoreUnavailableError, write: OutcomeUnknownError } sa
 /** Sends scripts, waits for replies no longer than the timeout, and translates Redis's errors into the store's. */
 export class RedisCommands {
   readonly client: RedisClient
+  /** The prefix that the client itself puts before keys, though not before patterns and channels. */
+  readonly keyPrefix: string
+  readonly #batches: Batches
   readonly #deadlines: Deadlines
 
   /** @param timeout milliseconds that one call may take */
   constructor (client: RedisClient, timeout: number) {
     this.client = client
+    this.keyPrefix = String(client.options?.keyPrefix ?? '')
+    this.#batches = Batches.of(client)
     this.#deadlines = deadlinesOf(timeout)
   }
 
@@ -111,11 +124,6 @@ export class RedisCommands {
     if ('nodes' in this.client) return 'the cluster'
     const { host, port, path, name, db } = this.client.options
     return `${name ?? path ?? `${host}:${port}`}/${db ?? 0}`
-  }
-
-  /** The prefix that the client itself puts before keys, though not before patterns and channels. */
-  get keyPrefix (): string {
-    return String(this.client.options?.keyPrefix ?? '')
   }
 
   /**
@@ -132,27 +140,66 @@ export class RedisCommands {
     }
   }
 
+  /**
+   * Sends a command and waits for its reply. It throws as `waitFor` does.
+   * @param key the key that it names
+   * @param more the arguments after the key
+   */
+  async send<Reply> (effect: Effect, name: Exclude<CommandName, 'eval' | 'evalsha' | 'scan'>, key: string, ...more: Array<string | number>): Promise<Reply> {
+    const reply = this.#untilAnswered(() => this.#batches.send(this.keyPrefix + key, name, [key, ...more]))
+    return this.waitFor(reply, effect) as Promise<Reply>
+  }
+
+  /** Reads a page of the keys of one server. It throws as `waitFor` does. */
+  async scan (server: RedisServer, cursor: string, pattern: string, size: number): Promise<[cursor: string, keys: string[]]> {
+    return this.waitFor(Batches.only(server, 'scan', [cursor, 'MATCH', pattern, 'COUNT', size]), 'read') as Promise<[string, string[]]>
+  }
+
   /** Runs a script and reads its reply. It throws as `waitFor` does. */
   async runScript<Args extends unknown[], Reply, Result> (script: Script<Args, Reply, Result>, keys: string[], ...args: Args): Promise<Result> {
-    const reply = this.#evaluate(script, keys.length, [...keys, ...script.args(...args)])
+    const sent = [keys.length, ...keys, ...script.args(...args)]
+    const reply = this.#untilAnswered(() => this.#evaluate(script, this.keyPrefix + keys[0], sent))
     return script.read(await this.waitFor(reply, script.effect) as Reply, ...args)
   }
 
+  /**
+   * Sends again what had no answer since the connection was lost, as long as the call may take: every write comes out as if
+   * it was applied once.
+   */
+  async #untilAnswered (send: () => Promise<unknown>): Promise<unknown> {
+    const end = Date.now() + this.#deadlines.timeout
+    for (;;) {
+      try {
+        return await send()
+      } catch (error) {
+        const { message } = error as Error
+        if (errorCode(error) !== undefined || unsent.test(message) || this.client.status === 'end' || Date.now() >= end) throw error
+      }
+      await delay(pauseBeforeResend)
+    }
+  }
+
   /** A server that does not know the script yet, or no more, is sent its text. */
-  async #evaluate ({ sha, text }: { sha: string, text: string }, keys: number, args: string[]): Promise<unknown> {
+  async #evaluate ({ sha, text }: { sha: string, text: string }, key: string, args: Array<string | number>): Promise<unknown> {
     try {
-      return await this.client.evalsha(sha, keys, ...args)
+      return await this.#batches.send(key, 'evalsha', [sha, ...args])
     } catch (error) {
       if (errorCode(error) !== 'NOSCRIPT') throw error
-      return this.client.eval(text, keys, ...args)
+      return this.#batches.send(key, 'eval', [text, ...args])
     }
   }
 }
 
+/** Milliseconds. */
+const pauseBeforeResend = 20
+
+/** The client's error for a command that it did not send, without its queue for commands that wait for a connection. */
+const unsent = /enableOfflineQueue options is false/
+
 function storeError (cause: Error, effect: Effect): Error {
   const code = errorCode(cause)
   if (code === 'WRONGTYPE') return new RecordError(cause.message, { cause })
-  if (code !== undefined) return new StoreUnavailableError(cause.message, { cause })
+  if (code !== undefined || unsent.test(cause.message)) return new StoreUnavailableError(cause.message, { cause })
   return new LostReply[effect](cause.message, { cause })
 }
 

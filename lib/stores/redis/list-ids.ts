@@ -10,11 +10,11 @@ export async function * listIds (commands: RedisCommands, prefix: string): Async
   const pattern = `${keyStart.replace(/[*?[\]\\]/g, '\\$&')}{??}*`
   const seen = new SeenIds()
   // A cluster's client knows its servers after its first reply.
-  if (commands.servers.length === 0) await commands.waitFor(commands.client.hget(`${prefix}{}`, ''), 'read')
+  if (commands.servers.length === 0) await commands.send('read', 'hget', `${prefix}{}`, '')
   for (const server of commands.servers) {
     let cursor = '0'
     do {
-      const [next, keys] = await commands.waitFor(server.scan(cursor, 'MATCH', pattern, 'COUNT', scanCount), 'read')
+      const [next, keys] = await commands.scan(server, cursor, pattern, scanCount)
       cursor = next
       // The id follows the prefix and the hash tag.
       const ids = keys.filter((key) => !key.endsWith(':data')).map((key) => key.slice(keyStart.length + 4))

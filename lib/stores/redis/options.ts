@@ -30,7 +30,7 @@ export interface RedisStoreOptions {
   timeout?: number | undefined
 }
 
-const clientRule = withMethods('an ioredis client', 'hgetall', 'evalsha', 'eval')
+const clientRule = withMethods('an ioredis client', 'pipeline', 'duplicate')
 
 const optionRules: Record<keyof RedisStoreOptions, Rule> = {
   prefix: rules.text,

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { RecordError } from '../../errors.js'
 import type { SessionRecord, Successor } from '../store.js'
 
@@ -33,6 +34,8 @@ const patterns = {
   /** The session's entry in the index of its subject; see `IndexEntry`. */
   entryTag: '\\S*',
   entryLastsUntil: '\\S*',
+  /** The last commits that a client may send again: a time in seconds, then of each its nonce and the sums that it was answered. */
+  recent: '\\S*',
 }
 
 type Part = keyof typeof patterns
@@ -55,6 +58,35 @@ end
 local function format (${luaParts})
   local flags = outlivesData and (watched and '3' or '1') or watched and '2' or '0'
   return table.concat({ '${version}', ${parts.join(', ')} }, ' ')
+end
+`
+
+const processNonce = randomBytes(6).toString('hex')
+let nonces = 0
+
+/** A text that tells a write from all others: a client that lost the connection may send one twice. */
+export function newNonce (): string {
+  return processNonce + (++nonces).toString(36)
+}
+
+/** Seconds after its last one for which a session's commits are remembered: longer than a client sends one again. */
+const rememberedFor = 60
+/** The most bytes of them. */
+const maxRecent = 2000
+
+/** The Lua functions that find the answer to a commit that was applied already, and remember one that is applied now. */
+export const luaRecent = `
+local function answerAgain (recent, nonce)
+  local answer = { 'committed' }
+  local sums = nonce and string.match(recent, '[:;]' .. nonce .. '=([^;]*);')
+  for sum in string.gmatch(sums or '', '[^,]+') do answer[#answer + 1] = sum end
+  return sums and answer
+end
+local function remember (recent, nonce, answer)
+  local now = redis.call('TIME')[1]
+  local last, rest = string.match(recent, '^(%d+):(.*)$')
+  rest = last and now - last <= ${rememberedFor} and string.match(string.sub(rest, 1, ${maxRecent}), '^(.*;)') or ''
+  return now .. ':' .. nonce .. '=' .. table.concat(answer, ',', 2) .. ';' .. rest
 end
 `
 
@@ -81,7 +113,8 @@ export interface IndexEntry {
   readonly lastsUntil: string
 }
 
-export function formatDescription (record: SessionRecord, entry: IndexEntry | undefined): string {
+/** @param nonce tells a session from another that is created under the same id */
+export function formatDescription (record: SessionRecord, entry: IndexEntry | undefined, nonce: string): string {
   const texts: Record<Part, string | number> = {
     createdAt: record.createdAt,
     expiresAt: formatTime(record.expiresAt),
@@ -94,6 +127,7 @@ export function formatDescription (record: SessionRecord, entry: IndexEntry | un
     subject: entry?.subject ?? '',
     entryTag: entry?.tag ?? '',
     entryLastsUntil: entry?.lastsUntil ?? '',
+    recent: `0:${nonce}=;`,
   }
   return `${version} ${parts.map((part) => texts[part]).join(' ')}`
 }

@@ -5,7 +5,7 @@ import { ChangeFeed } from './change-feed.js'
 import { RedisCommands, type RedisClient } from './commands.js'
 import { listIds } from './list-ids.js'
 import { redisStoreOptions, type RedisStoreOptions } from './options.js'
-import { encodeText, entryTagOf, parseDescription, parseHash, type IndexEntry } from './record-format.js'
+import { encodeText, entryTagOf, newNonce, parseDescription, parseHash, type IndexEntry } from './record-format.js'
 import { commitScript, createScript, describeScript, endScript, regenerateScript, replaceScript, watchScript } from './scripts.js'
 import { SubjectIndex, type Member } from './subject-index.js'
 
@@ -54,9 +54,9 @@ class RedisStore implements CompleteStore {
 
   async load (id: string): Promise<SessionRecord | Successor | undefined> {
     const [key, dataKey] = this.#keys(id)
-    const record = parseHash(await this.#commands.waitFor(this.#commands.client.hgetall(key), 'read'))
+    const record = parseHash(await this.#commands.send('read', 'hgetall', key))
     if (record === undefined || 'successor' in record || record.deleteSession) return record
-    record.fields = new Map(Object.entries(await this.#commands.waitFor(this.#commands.client.hgetall(dataKey), 'read')))
+    record.fields = new Map(Object.entries(await this.#commands.send<Record<string, string>>('read', 'hgetall', dataKey)))
     if (record.fields.size === 0) record.expiresAt = null
     return record
   }
@@ -71,15 +71,15 @@ class RedisStore implements CompleteStore {
   async replace (id: string, record: SessionRecord): Promise<void> {
     const entry = await this.#addToIndex(id, record)
     const oldEntry = await this.#commands.runScript(replaceScript, this.#keys(id), record, entry)
-    await this.#subjects.remove(id, oldEntry)
+    if (oldEntry?.tag !== entry?.tag) await this.#subjects.remove(id, oldEntry) // the same: it was sent twice
   }
 
   commit (id: string, change: SessionChange): Promise<CommitResult> {
-    return this.#commit(id, id, this.#keys(id), change)
+    return this.#commit(id, id, this.#keys(id), change, nonceFor(change))
   }
 
   renew (id: string, newId: string, change: SessionChange): Promise<CommitResult> {
-    return this.#commit(id, newId, [...this.#keys(id), ...this.#keys(newId)], change)
+    return this.#commit(id, newId, [...this.#keys(id), ...this.#keys(newId)], change, nonceFor(change))
   }
 
   async regenerate (id: string, newId: string, record: SessionRecord): Promise<boolean> {
@@ -142,12 +142,12 @@ class RedisStore implements CompleteStore {
    * @param newId the id that the session has afterwards
    * @param entry the index entry that was written for this commit
    */
-  async #commit (id: string, newId: string, keys: string[], change: SessionChange, entry?: IndexEntry): Promise<CommitResult> {
-    const answer = await this.#commands.runScript(commitScript, keys, change, entry, newId === id ? undefined : newId)
+  async #commit (id: string, newId: string, keys: string[], change: SessionChange, nonce: string | undefined, entry?: IndexEntry): Promise<CommitResult> {
+    const answer = await this.#commands.runScript(commitScript, keys, change, entry, newId === id ? undefined : newId, nonce)
     if ('missingEntry' in answer) {
       await this.#subjects.remove(newId, entry)
       const { subject, expiresAt } = answer.missingEntry
-      return this.#commit(id, newId, keys, change, await this.#subjects.add(newId, subject, expiresAt))
+      return this.#commit(id, newId, keys, change, nonce, await this.#subjects.add(newId, subject, expiresAt))
     }
     const { result, obsoleteEntry } = answer
     if (entry !== undefined && result.status !== 'committed') await this.#subjects.remove(newId, entry)
@@ -173,7 +173,7 @@ class RedisStore implements CompleteStore {
 
   #description (id: string): Promise<string | null> {
     const [key] = this.#keys(id)
-    return this.#commands.waitFor(this.#commands.client.hget(key, ''), 'read')
+    return this.#commands.send('read', 'hget', key, '')
   }
 
   /** The braces are a hash tag: the keys of a session, and those of its renewal, are in one slot of a cluster. */
@@ -181,4 +181,9 @@ class RedisStore implements CompleteStore {
     const key = `${this.#prefix}{${slotOf(id)}}${id}`
     return [key, `${key}:data`]
   }
+}
+
+/** A commit that only sets and removes comes out the same when it is applied twice. */
+function nonceFor ({ expect, increment }: SessionChange): string | undefined {
+  return expect.size > 0 || increment.size > 0 ? newNonce() : undefined
 }

@@ -1,8 +1,8 @@
 import { RecordError } from '../../errors.js'
 import { successorLife } from '../contract-helpers.js'
 import type { CommitResult, SessionChange, SessionRecord, Successor } from '../store.js'
-import { script } from './commands.js'
-import { encodeText, formatDescription, formatSeconds, formatSuccessor, luaFormat, luaParts, luaSuccessor, type IndexEntry } from './record-format.js'
+import { luaAccess, script } from './commands.js'
+import { encodeText, formatDescription, formatSeconds, formatSuccessor, luaFormat, luaParts, luaRecent, luaSuccessor, newNonce, type IndexEntry } from './record-format.js'
 
 /** An integer in a reply: a string with the client's option `stringNumbers`. */
 type Int = number | string
@@ -15,20 +15,6 @@ export type CommitAnswer =
   | { readonly result: CommitResult, readonly obsoleteEntry?: EntryName | undefined }
   | { readonly missingEntry: { readonly subject: string, readonly expiresAt: number | null } }
 
-/**
- * Lua functions of all scripts that write. Redis does not undo the writes of a script that fails later: each command that the
- * user of the connection might not be allowed to run is checked before the first write, and a message that cannot be
- * published is dropped.
- */
-export const luaAccess = `
-local function check (command, ...)
-  if not redis.acl_check_cmd(command, ...) then error({ err = 'NOPERM this Redis user may not run ' .. command }) end
-end
-local function publish (message)
-  redis.pcall('PUBLISH', KEYS[1], message)
-end
-`
-
 /*
  * KEYS: the session's hash, and the hash of its data if it outlives that. A hash, and its expiry, are gone with its last
  * field. Changes of a watched session are published on a channel that has the name of its key.
@@ -36,14 +22,14 @@ end
 
 /** ARGV: description, milliseconds to live or '-', '1' for a session that outlives its data, then keys and texts. */
 function recordArgs (record: SessionRecord, entry: IndexEntry | undefined): string[] {
-  const args = [formatDescription(record, entry), record.expiresAt === null ? '-' : timeLeft(record.expiresAt), record.deleteSession ? '0' : '1']
+  const args = [formatDescription(record, entry, newNonce()), record.expiresAt === null ? '-' : timeLeft(record.expiresAt), record.deleteSession ? '0' : '1']
   for (const [key, text] of record.fields) args.push(key, text)
   return args
 }
 
-/** Writes a session, unless the id is taken. */
+/** Writes a session, unless the id is taken by another. */
 export const createScript = script('', `${luaAccess}
-if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end
+if redis.call('EXISTS', KEYS[1]) == 1 then return redis.call('HGET', KEYS[1], '') == ARGV[1] and 1 or 0 end
 local data = ARGV[3] == '1' and KEYS[2] or KEYS[1]
 if ARGV[2] ~= '-' then check('PEXPIRE', data, ARGV[2]) end
 redis.call('HSET', KEYS[1], '', ARGV[1])
@@ -54,7 +40,7 @@ return 1
 
 /** KEYS: the old hashes, the new hashes. ARGV: the successor, then as of `createScript`. Answers 1 and the index entry of the old session. */
 export const regenerateScript = script('', `${luaFormat}${luaSuccessor}${luaAccess}
-if redis.call('EXISTS', KEYS[3]) == 1 then return { 0 } end
+if redis.call('EXISTS', KEYS[3]) == 1 then return { redis.call('HGET', KEYS[3], '') == ARGV[2] and 1 or 0 } end
 local old = redis.pcall('HGET', KEYS[1], '')
 if type(old) ~= 'string' then old = '' end
 local ${luaParts} = parse(old)
@@ -121,6 +107,8 @@ interface CommitHeader {
   generation?: string | undefined
   /** The successor that the old id leads to, if this is a renewal. */
   renewed?: string | undefined
+  /** Of a commit that must not be applied twice, where it would come out otherwise. */
+  nonce?: string | undefined
   /** The index entry that was made for this commit. */
   entry?: IndexEntry | undefined
   /** The lengths of the lists that follow: keys and texts ('': absent), keys, keys and texts, keys and numbers. */
@@ -130,7 +118,7 @@ interface CommitHeader {
   increment?: number | undefined
 }
 
-function commitArgs (change: SessionChange, entry: IndexEntry | undefined, newId: string | undefined): string[] {
+function commitArgs (change: SessionChange, entry: IndexEntry | undefined, newId: string | undefined, nonce: string | undefined): string[] {
   const { expiresAt, ttl, dataSince, clear, subject, generation, expect, remove, set, increment } = change
   const header: CommitHeader = {
     expiresAt: expiresAt === undefined ? undefined : String(expiresAt ?? '-'),
@@ -141,6 +129,7 @@ function commitArgs (change: SessionChange, entry: IndexEntry | undefined, newId
     subject: subject === undefined ? undefined : encodeText(subject ?? undefined),
     generation: generation ? encodeText(generation) : undefined,
     renewed: newId === undefined ? undefined : formatSuccessor({ how: 'renewed', successor: newId }),
+    nonce,
     entry,
     expect: expect.size || undefined,
     remove: remove.length || undefined,
@@ -181,16 +170,22 @@ function readCommit (reply: CommitReply, change: SessionChange): CommitAnswer {
  * 'index', subject, time: nothing was written, since the session needs an entry in the index of this subject that lasts
  * until then. 'obsolete', reply, subject, tag: the reply counts, and this index entry can be removed.
  */
-export const commitScript = script('', `${luaFormat}${luaSuccessor}${luaAccess}
+export const commitScript = script('', `${luaFormat}${luaSuccessor}${luaRecent}${luaAccess}
 local description = redis.call('HGET', KEYS[1], '')
 if not description then return { 'missing' } end
 local ${luaParts} = parse(description)
+local change = cjson.decode(ARGV[1])
 if not createdAt then
   local how, successor = successorIn(description)
+  if how and description == change.renewed then
+    local ${luaParts} = parse(redis.call('HGET', KEYS[3], '') or '')
+    return answerAgain(recent or '', change.nonce) or 1
+  end
   return how and { 'moved', how, successor } or { 'damaged' }
 end
-local change = cjson.decode(ARGV[1])
 if change.generation and change.generation ~= generation then return { 'missing' } end
+local answer = answerAgain(recent, change.nonce)
+if answer then return answer end
 
 local data = outlivesData and KEYS[2] or KEYS[1]
 local at = 1
@@ -237,6 +232,10 @@ elseif subject ~= oldSubject or KEYS[3] or not lasts(entryLastsUntil) then
   entryTag, entryLastsUntil = entry.tag, entry.lastsUntil
 end
 
+if change.nonce then
+  check('TIME')
+  recent = remember(recent, change.nonce, sums)
+end
 -- Data that was empty had no expiry. The expiry of data whose last field goes is set again for the fields that follow.
 local timeLeft = outlivesData and redis.call('PTTL', data)
 local wasEmpty = timeLeft == -2
@@ -276,7 +275,7 @@ if message then
   for i = 1, #written, 2 do message[#message + 1] = written[i] end
 end
 local begins = outlivesData and (wasEmpty or change.clear) and change.dataSince
-if change.expiresAt or change.ttl or begins or wasEmpty or entryTag ~= oldTag or watched ~= wasWatched then
+if change.nonce or change.expiresAt or change.ttl or begins or wasEmpty or entryTag ~= oldTag or watched ~= wasWatched then
   ttl = change.ttl or ttl
   dataSince = begins or dataSince
   redis.call('HSET', key, '', format(${luaParts}))
@@ -293,7 +292,7 @@ if KEYS[3] and wasWatched then publish('["renewed"]') end
 
 if entryTag ~= oldTag then
   if oldTag ~= '' then return { 'obsolete', sums, oldSubject, oldTag } end
-elseif entry then
+elseif entry and entry.tag ~= entryTag then
   return { 'obsolete', sums, entry.subject, entry.tag }
 end
 return sums[2] and sums or 1

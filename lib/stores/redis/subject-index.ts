@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
-import { script, type RedisCommands } from './commands.js'
+import { luaAccess, script, type RedisCommands } from './commands.js'
 import { formatTime, type IndexEntry } from './record-format.js'
-import { luaAccess, type EntryName } from './scripts.js'
+import type { EntryName } from './scripts.js'
 
 /** Milliseconds that an entry lasts longer than its session at the least. */
 const safetyMargin = 60_000
@@ -83,7 +83,7 @@ export class SubjectIndex {
   async removeMembers (subject: string, members: Member[]): Promise<void> {
     if (members.length === 0) return
     try {
-      await this.#commands.waitFor(this.#commands.client.zrem(this.#key(subject), ...members.map(({ id, tag }) => id + tag)), 'write')
+      await this.#commands.send('write', 'zrem', this.#key(subject), ...members.map(({ id, tag }) => id + tag))
     } catch {}
   }
 
@@ -92,7 +92,7 @@ export class SubjectIndex {
     const seen = new Set<string>()
     let cursor = '0'
     do {
-      const [next, membersAndScores] = await this.#commands.waitFor(this.#commands.client.zscan(this.#key(subject), cursor, 'COUNT', pageSize), 'read')
+      const [next, membersAndScores] = await this.#commands.send<[cursor: string, members: string[]]>('read', 'zscan', this.#key(subject), cursor, 'COUNT', pageSize)
       cursor = next
       const unseen = membersAndScores.filter((member, i) => i % 2 === 0 && !seen.has(member))
       for (const member of unseen) seen.add(member)

@@ -12,7 +12,7 @@ import { withServer } from '../../support/servers/require.js'
 /** The smallest ACL under which everything works, for keys with this prefix. */
 const smallest = (prefix: string): string[] => [
   'resetkeys', 'resetchannels', '-@all', `~${prefix}*`, `&${prefix}*`,
-  ...'evalsha eval hgetall hget hset hdel hkeys hlen exists unlink rename pexpire persist pttl publish subscribe unsubscribe scan'.split(' ').map((command) => `+${command}`),
+  ...'evalsha eval hgetall hget hset hdel hkeys hlen exists unlink rename pexpire persist pttl publish subscribe unsubscribe scan time'.split(' ').map((command) => `+${command}`),
   ...'zadd zrem zscan zrange zremrangebyscore pexpireat time'.split(' ').map((command) => `+${command}`),
 ]
 

@@ -9,9 +9,10 @@ import { redisForTest } from '../../support/servers/require.js'
 /** A client whose errors have other names, as in a bundle whose classes a minifier renamed. */
 class MinifiedRedis extends Redis {
   override sendCommand (...args: Parameters<Redis['sendCommand']>): unknown {
-    return (super.sendCommand(...args) as Promise<unknown>).catch((error: Error) => {
-      throw Object.defineProperty(error, 'name', { value: 'e' })
-    })
+    const [command] = args
+    const { reject } = command
+    command.reject = (error) => { reject(Object.defineProperty(error, 'name', { value: 'e' })) }
+    return super.sendCommand(...args)
   }
 }
 
