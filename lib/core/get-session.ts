@@ -154,7 +154,7 @@ export function transactionCaller<P extends AnyTransactionProvider> (provider: P
 /** Runs a call outside of Fastify, which has a count of its own. */
 async function withSessions<R> (call: string, { kind }: AnyProvider, run: (sessions: OpenSessions<Scope>) => Promise<R>): Promise<R> {
   const sessions = new OpenSessions<Scope>(call, kind)
-  sessions.start(0)
+  sessions.start(0, Scope.pulseOf(sessions))
   try {
     return await run(sessions)
   } finally {

@@ -39,8 +39,6 @@ export interface OpenEntry<S> extends Link<S> {
   readonly openedBy: Error | undefined
   /** The tick of the coarse clock at which it was opened; `Infinity` once it was reported. */
   openedTick: number
-  /** Keeps alive what would expire under its request. */
-  pulse (): void
   /** Closes it if its request is over already: an `onResponse` hook that throws keeps those after it from running. */
   sweep (): void
 }
@@ -76,12 +74,15 @@ export class OpenSessions<S extends OpenEntry<S>> extends LinkedList<S> {
     this.log = log
   }
 
-  /** @param warnAfter milliseconds that a session may stay open before it is reported; 0: for ever */
-  start (warnAfter: number): void {
+  /**
+   * @param warnAfter milliseconds that a session may stay open before it is reported; 0: for ever
+   * @param pulse called twice a second
+   */
+  start (warnAfter: number, pulse: () => void): void {
     this.#warnAfter = warnAfter
     this.#timer = setInterval(() => this.#look(), warnAfter === 0 ? idleTick : Math.ceil(warnAfter / ticksPerWarning))
     this.#timer.unref()
-    this.#pulse = setInterval(() => { for (const scope of this) scope.pulse() }, pulseInterval).unref()
+    this.#pulse = setInterval(pulse, pulseInterval).unref()
   }
 
   stop (): void {

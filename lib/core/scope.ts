@@ -171,8 +171,11 @@ export class Scope implements SessionScope, OpenContext, OpenEntry<Scope> {
     this.owner.sweep()
   }
 
-  pulse (): void {
-    if (this.state === 'open' && this.canSendHeaders) this.opened?.pulse?.()
+  /** Makes the function that keeps alive what would expire under the requests of these sessions. */
+  static pulseOf (sessions: OpenSessions<Scope>): () => void {
+    return () => {
+      for (let scope = sessions.oldest; scope !== undefined; scope = scope.newer) if (scope.state === 'open' && scope.canSendHeaders) scope.opened?.pulse?.()
+    }
   }
 
   async commit (): Promise<void> {

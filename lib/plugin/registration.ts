@@ -1,7 +1,7 @@
 import type { FastifyBaseLogger, RouteOptions } from 'fastify'
 import { OpenSessions } from '../core/open-sessions.js'
 import type { CommitOptions } from '../core/provider.js'
-import type { Scope, ScopeSettings } from '../core/scope.js'
+import { Scope, type ScopeSettings } from '../core/scope.js'
 import { OptionError } from '../errors.js'
 import { checkOptions, describeType } from '../util/option-rules.js'
 import { commitRules, type PluginOptions } from './options.js'
@@ -22,7 +22,7 @@ export class Registration {
     this.options = options
     this.order = order
     this.sessions = new OpenSessions<Scope>(options.name, options.provider.kind, log)
-    this.sessions.start(options.warnAfter)
+    this.sessions.start(options.warnAfter, Scope.pulseOf(this.sessions))
     this.defaults = this.settings(undefined, 'the not-found handler')
   }
 

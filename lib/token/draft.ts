@@ -65,6 +65,8 @@ export interface Sent {
   readonly change: Pick<SessionChange, 'expect' | 'clear' | 'set' | 'remove' | 'increment'>
   readonly slots: ReadonlyArray<readonly [key: string, slot: Slot]>
   readonly base: Map<string, string>
+  /** The characters of all keys and texts afterwards, at the most. */
+  readonly length: number
 }
 
 const emptyMap: ReadonlyMap<string, never> = new Map<string, never>()
@@ -86,16 +88,13 @@ export class Draft {
   private stored: boolean
   private slots: Map<string, Slot>
   private cleared: boolean
-  /** True if the stored data are too old for this request: its first change removes them. */
-  private outdated: boolean
 
-  /** @param base the texts of the store; `undefined` for a new session */
-  constructor (base?: Map<string, string>, outdated = false) {
+  /** @param outdated true if the stored data are too old for this request: its first change removes them */
+  constructor (base?: Map<string, string>, private outdated = false) {
     this.base = base ?? new Map()
     this.slots = noSlots
     this.stored = base !== undefined
     this.cleared = false
-    this.outdated = outdated
   }
 
   get (key: string): unknown {
@@ -234,6 +233,8 @@ export class Draft {
     let remove: string[] | undefined
     let increment: Map<string, number> | undefined
     const slots: Array<[string, Slot]> = []
+    let length = 0
+    for (const [key, text] of this.base) length += key.length + text.length
     for (const entry of this.slots) {
       const [key, slot] = entry
       if (typeof slot.value === 'object' && slot.isChangedInPlace()) slot.set(slot.value)
@@ -249,6 +250,7 @@ export class Draft {
       const text = slot.value === undefined ? undefined : JSON.stringify(typeof slot.value === 'object' ? checkValue(key, slot.value) : slot.value)
       if (text !== undefined) (set ??= new Map()).set(key, text)
       else if (slot.text !== undefined) (remove ??= []).push(key)
+      length += key.length + (text?.length ?? 0)
     }
     if (!this.cleared && (expect ?? set ?? remove ?? increment) === undefined) return undefined
     for (const [, slot] of slots) slot.sent = slot.operations.length
@@ -256,6 +258,7 @@ export class Draft {
       change: { expect: expect ?? emptyMap, clear, set: set ?? emptyMap, remove: remove ?? emptyList, increment: increment ?? emptyMap },
       slots,
       base: this.base,
+      length,
     }
   }
 

@@ -10,6 +10,8 @@ import { parseValue } from './values.js'
 
 /** Conflicts after which a commit gives up. */
 const maxTries = 1000
+/** At the most, in UTF-8 for a character of a string. */
+const bytesPerCharacter = 3
 /** Give up after so many further id collisions: that is a fault, not chance. */
 const maxTokens = 2
 
@@ -182,7 +184,7 @@ function saveStored (state: SessionState, { id }: Identity, tries?: number): Pro
   if (state.phase === 'ended') return callStore(() => endSession(store, id, generation), () => ended(state)) as Promise<void> | undefined
   if (state.nextToken !== undefined && isUnheard(state)) return undefined
   const sent = state.draft.toSend()
-  if (sent !== undefined && sent.change.set.size > 0) refuseGrowth(state, sent)
+  if (sent !== undefined && sent.length * bytesPerCharacter > state.settings.maxSize) refuseGrowth(state, sent)
   const expiresAt = state.slide(Date.now(), sent !== undefined)
   if (sent !== undefined && sent.change.expect.size > 0 && tries === undefined) {
     state.draft.notSent(sent)

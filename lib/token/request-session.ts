@@ -114,7 +114,7 @@ class RequestSession extends SessionState implements OpenSession<Promise<TokenSe
     } else if (record !== undefined && !(record.deleteSession && isPastMaxAge(record, this.settings.lifetime))) {
       this.opened(identity, record, isPastMaxAge(record, this.settings.lifetime))
       // A use that may not be committed slides nothing by itself.
-      if (record.expiresAt !== null && !this.context.isConditional && record.expiresAt - Date.now() < keptAliveWithin) this.keepAlive()
+      if (record.expiresAt !== null && record.expiresAt - Date.now() < keptAliveWithin && !this.context.isConditional) this.keepAlive()
     } else {
       if (identity !== undefined) this.publishExpiry()
       this.opened(undefined, undefined)

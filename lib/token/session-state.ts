@@ -95,12 +95,11 @@ export class SessionState {
 
   /** @throws SessionEndedError (`FST_SESSION_ENDED`), SessionRenewedError (`FST_SESSION_RENEWED`), SessionClosedError (`FST_SESSION_CLOSED`) */
   refuseWrites (): void {
-    const { route } = this.context
     switch (this.phase) {
       case 'live': return
       case 'ended': throw new SessionEndedError()
-      case 'renewed': throw new SessionRenewedError(route)
-      case 'closed': throw new SessionClosedError('The session', route)
+      case 'renewed': throw new SessionRenewedError(this.context.route)
+      case 'closed': throw new SessionClosedError('The session', this.context.route)
     }
   }
 

@@ -5,6 +5,8 @@ import type { SessionData } from './options.js'
 import { claim, reload, save } from './persistence.js'
 import type { SessionState } from './session-state.js'
 
+const kState = Symbol('fastify-request-session.state')
+
 type Key<Data> = keyof Data & string
 type Value<Data, K extends keyof Data> = Exclude<Data[K], undefined>
 /** The keys whose values can be incremented. */
@@ -41,42 +43,44 @@ const refuseProperties = new Proxy(Object.prototype, {
  * ```
  */
 export class TokenSession<Data extends object = SessionData> {
-  readonly #state: SessionState
+  /** @internal Not `#private`: V8 would run an initializer for each session. */
+  readonly [kState]: SessionState
 
   static {
     Object.setPrototypeOf(this.prototype, refuseProperties)
+    Object.defineProperty(this.prototype, kState, { value: undefined, writable: true })
     // Awaiting a session looks for `then`: found here, before the slower last prototype.
     Object.defineProperty(this.prototype, 'then', { value: undefined })
   }
 
   /** @internal Sessions come from a provider. */
   constructor (state: SessionState) {
-    this.#state = state
+    this[kState] = state
   }
 
   /** @internal The ids that the store has the session under, before and after its next commit. */
   static idsOf (session: TokenSession): string[] {
-    return session.#state.ids
+    return session[kState].ids
   }
 
   /** The client's token. A new session has one from the start; it is valid once the session is saved. */
   get token (): string {
-    return this.#state.token
+    return this[kState].token
   }
 
   /** The name that the session was created with. */
   get name (): string | undefined {
-    return this.#state.record?.name
+    return this[kState].record?.name
   }
 
   /** True if the token is derived from the name: any process can open the session by its name. */
   get shared (): boolean {
-    return this.#state.record?.generation !== undefined
+    return this[kState].record?.generation !== undefined
   }
 
   /** The session's owner, such as a user's id. The store indexes sessions by subject, for `list` and `endAll`. */
   get subject (): string | undefined {
-    return this.#state.subject
+    return this[kState].subject
   }
 
   /**
@@ -85,47 +89,47 @@ export class TokenSession<Data extends object = SessionData> {
    *   (`FST_SESSION_STORE_LACKS`) if the store keeps no index of subjects
    */
   set subject (subject: string | undefined) {
-    this.#state.refuseWrites()
-    this.#state.subject = subject
+    this[kState].refuseWrites()
+    this[kState].subject = subject
   }
 
   /** True while the session was never saved. */
   get isNew (): boolean {
-    return this.#state.identity === undefined
+    return this[kState].identity === undefined
   }
 
   /** When the session was saved first; now, for a new one. */
   get createdAt (): Date {
-    return new Date(this.#state.record?.createdAt ?? Date.now())
+    return new Date(this[kState].record?.createdAt ?? Date.now())
   }
 
   /** When the session expires unless it is used before; `null`: never. For a new one, when it would. */
   get expiresAt (): Date | null {
-    const { expiresAt } = this.#state
+    const { expiresAt } = this[kState]
     return expiresAt === null ? null : new Date(expiresAt)
   }
 
   /** The idle time that counts, in seconds: the session's own, else the route's, else the plugin's; `null`: never. */
   get ttl (): number | null {
-    return this.#state.lifetime.ttl
+    return this[kState].lifetime.ttl
   }
 
   /** How many keys there are. */
   get size (): number {
-    return this.#state.draft.size
+    return this[kState].draft.size
   }
 
   get<K extends Key<Data>> (key: K): Data[K] | undefined {
     try {
-      return this.#state.draft.get(key) as Data[K] | undefined
+      return this[kState].draft.get(key) as Data[K] | undefined
     } catch (error) {
-      this.#state.degradeIfDamaged(error)
+      this[kState].degradeIfDamaged(error)
       return undefined
     }
   }
 
   has (key: Key<Data>): boolean {
-    return this.#state.draft.has(key)
+    return this[kState].draft.has(key)
   }
 
   /**
@@ -133,9 +137,9 @@ export class TokenSession<Data extends object = SessionData> {
    * @throws KeyError (`FST_SESSION_KEY`), ValueError (`FST_SESSION_VALUE`); nothing is changed then
    */
   set<K extends Key<Data>> (key: K, value: Data[K] | undefined): this {
-    this.#state.refuseWrites()
-    if (value === undefined) this.#state.draft.delete(key)
-    else this.#state.draft.set(key, value)
+    this[kState].refuseWrites()
+    if (value === undefined) this[kState].draft.delete(key)
+    else this[kState].draft.set(key, value)
     return this
   }
 
@@ -148,18 +152,18 @@ export class TokenSession<Data extends object = SessionData> {
 
   /** @returns true if the key was present */
   delete (key: Key<Data>): boolean {
-    this.#state.refuseWrites()
-    return this.#state.draft.delete(key)
+    this[kState].refuseWrites()
+    return this[kState].draft.delete(key)
   }
 
   /** Deletes all keys, also those that other requests add before the commit. */
   clear (): void {
-    this.#state.refuseWrites()
-    this.#state.draft.clear()
+    this[kState].refuseWrites()
+    this[kState].draft.clear()
   }
 
   * keys (): Generator<Key<Data>, undefined> {
-    yield * this.#state.draft.keys() as Generator<Key<Data>, undefined>
+    yield * this[kState].draft.keys() as Generator<Key<Data>, undefined>
   }
 
   * entries (): Generator<{ [K in Key<Data>]: [K, Value<Data, K>] }[Key<Data>], undefined> {
@@ -177,7 +181,7 @@ export class TokenSession<Data extends object = SessionData> {
    * @throws NotANumberError (`FST_SESSION_NOT_A_NUMBER`)
    */
   increment (key: NumberKey<Data>, by = 1): number {
-    this.#state.refuseWrites()
+    this[kState].refuseWrites()
     return this.#attempt((draft) => draft.increment(key, by))
   }
 
@@ -188,7 +192,7 @@ export class TokenSession<Data extends object = SessionData> {
    * @returns the new value, as far as this request knows
    */
   update<K extends Key<Data>> (key: K, fn: (value: Value<Data, K> | undefined) => Value<Data, K> | undefined): Value<Data, K> | undefined {
-    this.#state.refuseWrites()
+    this[kState].refuseWrites()
     return this.#attempt((draft) => draft.update(key, fn as (value: unknown) => unknown)) as Value<Data, K> | undefined
   }
 
@@ -197,7 +201,7 @@ export class TokenSession<Data extends object = SessionData> {
    * @throws KeyError (`FST_SESSION_KEY`), ValueError (`FST_SESSION_VALUE`)
    */
   append<K extends ListKey<Data>> (key: K, ...values: Array<Element<Data, K>>): void {
-    this.#state.refuseWrites()
+    this[kState].refuseWrites()
     this.#attempt((draft) => draft.append(key, values))
   }
 
@@ -233,8 +237,8 @@ export class TokenSession<Data extends object = SessionData> {
    * ```
    */
   async claim<K extends Key<Data>> (key: K): Promise<Data[K] | undefined> {
-    this.#state.refuseWrites()
-    return await claim(this.#state, key) as Data[K] | undefined
+    this[kState].refuseWrites()
+    return await claim(this[kState], key) as Data[K] | undefined
   }
 
   /**
@@ -242,15 +246,15 @@ export class TokenSession<Data extends object = SessionData> {
    * @throws OptionError (`FST_SESSION_OPTION`) unless it is a whole number from 1 to 2147483647, or null
    */
   expire (ttl: number | null): void {
-    this.#state.refuseWrites()
+    this[kState].refuseWrites()
     if (!rules.seconds.test(ttl)) throw new OptionError('expire()', `ttl must be ${rules.seconds.allowed}; got ${show(ttl)}`)
-    this.#state.expire(ttl)
+    this[kState].expire(ttl)
   }
 
   /** Slides the expiry at commit, however little time has passed; use alone slides it at most once per tenth of the ttl. */
   touch (): void {
-    this.#state.refuseWrites()
-    this.#state.mustSlide = true
+    this[kState].refuseWrites()
+    this[kState].mustSlide = true
   }
 
   /**
@@ -260,8 +264,8 @@ export class TokenSession<Data extends object = SessionData> {
    *   where no client can learn the token: over a WebSocket, after `hijack()`, once the headers are out
    */
   renew (): void {
-    this.#state.refuseWrites()
-    this.#state.renew()
+    this[kState].refuseWrites()
+    this[kState].renew()
   }
 
   /**
@@ -283,9 +287,9 @@ export class TokenSession<Data extends object = SessionData> {
    * ```
    */
   regenerate (keep: ReadonlyArray<Key<Data>> = []): void {
-    if (this.#state.phase !== 'renewed') this.#state.refuseWrites()
+    if (this[kState].phase !== 'renewed') this[kState].refuseWrites()
     if (!Array.isArray(keep)) throw new OptionError('regenerate()', `keep must be a list of keys; got ${describeType(keep)}`)
-    this.#state.regenerate((keep as Array<Key<Data>>).map((key) => [key, this.get(key)]))
+    this[kState].regenerate((keep as Array<Key<Data>>).map((key) => [key, this.get(key)]))
   }
 
   /**
@@ -294,13 +298,13 @@ export class TokenSession<Data extends object = SessionData> {
    * @throws SessionClosedError (`FST_SESSION_CLOSED`) after the request's end
    */
   end (): void {
-    if (this.#state.phase !== 'ended') this.#state.refuseWrites()
-    this.#state.end()
+    if (this[kState].phase !== 'ended') this[kState].refuseWrites()
+    this[kState].end()
   }
 
   /** True after `end()`. */
   get ended (): boolean {
-    return this.#state.isEnded
+    return this[kState].isEnded
   }
 
   /**
@@ -309,8 +313,8 @@ export class TokenSession<Data extends object = SessionData> {
    * (`FST_SESSION_RENEWED`) if it was regenerated; OutcomeUnknownError (`FST_SESSION_OUTCOME_UNKNOWN`) if the answer was lost, and again each time until `reload()`
    */
   async commit (): Promise<void> {
-    if (this.#state.phase === 'closed') this.#state.refuseWrites()
-    await save(this.#state)
+    if (this[kState].phase === 'closed') this[kState].refuseWrites()
+    await save(this[kState])
   }
 
   /**
@@ -319,8 +323,8 @@ export class TokenSession<Data extends object = SessionData> {
    * (`FST_SESSION_RENEWED`) if it was regenerated
    */
   async reload (): Promise<void> {
-    this.#state.refuseWrites()
-    await reload(this.#state)
+    this[kState].refuseWrites()
+    await reload(this[kState])
   }
 
   /** All data: `JSON.stringify(session)`, and a handler that returns the session. */
@@ -337,10 +341,10 @@ export class TokenSession<Data extends object = SessionData> {
   /** Runs a change, again without the stored data if that is damaged and visitors may be anonymous. */
   #attempt<R> (change: (draft: SessionState['draft']) => R): R {
     try {
-      return change(this.#state.draft)
+      return change(this[kState].draft)
     } catch (error) {
-      this.#state.degradeIfDamaged(error)
-      return change(this.#state.draft)
+      this[kState].degradeIfDamaged(error)
+      return change(this[kState].draft)
     }
   }
 }

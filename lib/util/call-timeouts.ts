@@ -3,21 +3,12 @@ import { LinkedList, type Link } from './linked-list.js'
 /** The most ticks of the timer within one timeout; a tick is a millisecond at the least. */
 const maxTicks = 16
 
-/** A call that waits for its answer. */
-class Call implements Link<Call> {
-  older: Call | undefined
-  newer: Call | undefined
-  isWaiting: boolean
-  readonly expire: () => void
-  /** The tick in which it began. */
-  readonly began: number
-
-  constructor (expire: () => void, began: number) {
-    this.older = this.newer = undefined
-    this.isWaiting = true
-    this.expire = expire
-    this.began = began
-  }
+/** A call, or several, that wait for their answer. */
+export interface TimedCall extends Link<TimedCall> {
+  /** The tick in which it began; -1 while it does not wait. */
+  began: number
+  /** Its time is over. */
+  expire (): void
 }
 
 /**
@@ -33,7 +24,7 @@ export class Deadlines {
   readonly #interval: number
   #timer: NodeJS.Timeout | undefined
   #tick = 0
-  readonly #calls = new LinkedList<Call>()
+  readonly #calls = new LinkedList<TimedCall>()
 
   /** @param timeout milliseconds */
   constructor (timeout: number) {
@@ -49,23 +40,30 @@ export class Deadlines {
    */
   limit<T> (promise: Promise<T>, onTimeout: () => Error): Promise<T> {
     return new Promise((resolve, reject) => {
-      const call = new Call(() => reject(onTimeout()), this.#tick)
-      this.#calls.add(call)
-      if (this.#timer === undefined) this.#timer = setInterval(this.#expire, this.#interval)
-      else if (this.#calls.size === 1) this.#timer.ref()
+      const call: TimedCall = { older: undefined, newer: undefined, began: -1, expire: () => reject(onTimeout()) }
+      this.start(call)
       promise.then((value) => {
-        this.#end(call)
+        this.end(call)
         resolve(value)
       }, (error: unknown) => {
-        this.#end(call)
+        this.end(call)
         reject(error)
       })
     })
   }
 
-  #end (call: Call): void {
-    if (!call.isWaiting) return
-    call.isWaiting = false
+  /** Begins the time of a call. */
+  start (call: TimedCall): void {
+    call.began = this.#tick
+    this.#calls.add(call)
+    if (this.#timer === undefined) this.#timer = setInterval(this.#expire, this.#interval)
+    else if (this.#calls.size === 1) this.#timer.ref()
+  }
+
+  /** The call has its answer. */
+  end (call: TimedCall): void {
+    if (call.began < 0) return
+    call.began = -1
     this.#calls.remove(call)
     // The timer goes on until its next tick, but a process that has nothing else to do need not wait for it.
     if (this.#calls.size === 0) this.#timer?.unref()
@@ -74,7 +72,7 @@ export class Deadlines {
   readonly #expire = (): void => {
     this.#tick++
     for (let call = this.#calls.oldest; call !== undefined && this.#tick - call.began > this.#ticks; call = this.#calls.oldest) {
-      this.#end(call)
+      this.end(call)
       call.expire()
     }
     if (this.#calls.size > 0) return

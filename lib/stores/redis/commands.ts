@@ -1,51 +1,34 @@
-import { createHash } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
-import { Batches, type BatchingClient, type CommandName } from './batches.js'
-import { deadlinesOf, type Deadlines } from '../../util/call-timeouts.js'
+import { deadlinesOf, type Deadlines, type TimedCall } from '../../util/call-timeouts.js'
 import { OutcomeUnknownError, RecordError, StoreUnavailableError } from '../../errors.js'
+import type { Effect, Script } from './script.js'
 
-/** The effect of a command or script: after a write without a reply the outcome is unknown. */
-export type Effect = 'read' | 'write'
-
-/** A Lua script, with all that knows its arguments (ARGV) and its reply. */
-export interface Script<Args extends unknown[], Reply, Result> {
-  readonly text: string
-  /** The hash by which Redis knows the text. */
-  readonly sha: string
-  readonly effect: Effect
-  args (...args: Args): string[]
-  read (reply: Reply, ...args: Args): Result
+/** The commands that the store sends, as an ioredis pipeline has them. */
+interface Commands {
+  hgetall (key: string): unknown
+  hget (key: string, field: string): unknown
+  evalsha (sha: string, keys: number, ...args: string[]): unknown
+  eval (script: string, keys: number, ...args: string[]): unknown
+  scan (cursor: string, match: 'MATCH', pattern: string, count: 'COUNT', size: number): unknown
+  zscan (key: string, cursor: string, count: 'COUNT', size: number): unknown
+  zrem (key: string, ...members: string[]): unknown
 }
 
-/**
- * Makes a script of a body in Lua.
- *
- * @param flags as in Redis's `#!lua flags=…`. The line itself makes Redis refuse a script as a whole, before its first write, when
- * memory is full.
- */
-export function script<Args extends unknown[], Reply, Result> (
-  flags: '' | 'no-writes' | 'allow-oom',
-  body: string,
-  args: (...args: Args) => string[],
-  read: (reply: Reply, ...args: Args) => Result
-): Script<Args, Reply, Result> {
-  const text = `#!lua${flags && ` flags=${flags}`}${body}`
-  return { text, sha: createHash('sha1').update(text).digest('hex'), effect: flags === 'no-writes' ? 'read' : 'write', args, read }
+type CommandName = keyof Commands
+
+interface Pipeline extends Commands {
+  exec (): Promise<Array<[error: Error | null, reply: unknown]> | null>
 }
 
-/**
- * Lua functions of all scripts that write. Redis does not undo the writes of a script that fails later: each command that the
- * user of the connection might not be allowed to run is checked before the first write, and a message that cannot be
- * published is dropped.
- */
-export const luaAccess = `
-local function check (command, ...)
-  if not redis.acl_check_cmd(command, ...) then error({ err = 'NOPERM this Redis user may not run ' .. command }) end
-end
-local function publish (message)
-  redis.pcall('PUBLISH', KEYS[1], message)
-end
-`
+/** The part of a client that batches need. */
+interface BatchingClient {
+  pipeline (): Pipeline
+  /** `end`: the application has closed it. */
+  readonly status: string
+  on (event: 'ready', listener: () => void): unknown
+  /** The nodes of each hash slot of a cluster, empty before it is connected. */
+  readonly slots?: ReadonlyArray<readonly string[] | undefined>
+}
 
 interface SharedClient extends BatchingClient {
   readonly options: {
@@ -98,20 +81,49 @@ export interface RedisSubscriber {
 /** The error for a command whose reply is lost: a write may have been applied. */
 const LostReply = { read: StoreUnavailableError, write: OutcomeUnknownError } satisfies Record<Effect, unknown>
 
-/** Sends scripts, waits for replies no longer than the timeout, and translates Redis's errors into the store's. */
+/** Errors by which a node of a cluster says that it does not have the key, or not yet. */
+const redirections = /^(?:MOVED|ASK|TRYAGAIN|CLUSTERDOWN) |same slots allocation group/
+/** The client's error for a command that it did not send, without its queue for commands that wait for a connection. */
+const unsent = /enableOfflineQueue options is false/
+/** Milliseconds. */
+const pauseBeforeResend = 20
+/** Milliseconds after a reconnection in which a client gives the replies that it still can. */
+const replyAfterReady = 100
+
+/** The commands of all stores on a client, so that each is told of its reconnections. */
+const known = new WeakMap<BatchingClient, Set<RedisCommands>>()
+
+/**
+ * Sends commands and scripts, waits for replies no longer than the timeout, and translates Redis's errors into the store's.
+ *
+ * All commands of one turn of the event loop go out together: Redis needs a third of the time for each then, whatever the
+ * client's options are. In a cluster there is a batch for each node. The pipelines are the store's own. With
+ * `enableAutoPipelining` ioredis would wait for its last pipeline before it sends the next one, for ever if the connection was
+ * lost in between. With `autoResendUnfulfilledCommands: false` it forgets the commands that had no reply then: they are sent
+ * again here, as long as the call may take.
+ */
 export class RedisCommands {
   readonly client: RedisClient
   /** The prefix that the client itself puts before keys, though not before patterns and channels. */
   readonly keyPrefix: string
-  readonly #batches: Batches
   readonly #deadlines: Deadlines
+  /** The batches that are sent at the end of this turn, by the nodes of their keys. */
+  #waiting = new Map<string, Batch>()
+  readonly #unanswered = new Set<Batch>()
 
   /** @param timeout milliseconds that one call may take */
   constructor (client: RedisClient, timeout: number) {
     this.client = client
     this.keyPrefix = String(client.options?.keyPrefix ?? '')
-    this.#batches = Batches.of(client)
     this.#deadlines = deadlinesOf(timeout)
+    const others = known.get(client)
+    if (others !== undefined) {
+      others.add(this)
+      return
+    }
+    const all = new Set([this as RedisCommands])
+    known.set(client, all)
+    client.on('ready', () => { for (const commands of all) commands.#reconnected() })
   }
 
   /** The servers that together have all keys. A cluster's client knows none before its first reply. */
@@ -126,6 +138,10 @@ export class RedisCommands {
     return `${name ?? path ?? `${host}:${port}`}/${db ?? 0}`
   }
 
+  close (): void {
+    known.get(this.client)?.delete(this)
+  }
+
   /**
    * Waits for the reply to a command.
    * @throws StoreUnavailableError (`FST_SESSION_STORE_UNAVAILABLE`), or OutcomeUnknownError (`FST_SESSION_OUTCOME_UNKNOWN`) if a
@@ -134,9 +150,9 @@ export class RedisCommands {
    */
   async waitFor<T> (reply: Promise<T>, effect: Effect): Promise<T> {
     try {
-      return await this.#deadlines.limit(reply, () => new LostReply[effect](`Redis did not answer within ${this.#deadlines.timeout} milliseconds`))
+      return await this.#deadlines.limit(reply, () => this.#timedOut())
     } catch (error) {
-      throw error instanceof LostReply[effect] ? error : storeError(error as Error, effect)
+      throw storeError(error as Error, effect)
     }
   }
 
@@ -146,55 +162,152 @@ export class RedisCommands {
    * @param more the arguments after the key
    */
   async send<Reply> (effect: Effect, name: Exclude<CommandName, 'eval' | 'evalsha' | 'scan'>, key: string, ...more: Array<string | number>): Promise<Reply> {
-    const reply = this.#untilAnswered(() => this.#batches.send(this.keyPrefix + key, name, [key, ...more]))
-    return this.waitFor(reply, effect) as Promise<Reply>
-  }
-
-  /** Reads a page of the keys of one server. It throws as `waitFor` does. */
-  async scan (server: RedisServer, cursor: string, pattern: string, size: number): Promise<[cursor: string, keys: string[]]> {
-    return this.waitFor(Batches.only(server, 'scan', [cursor, 'MATCH', pattern, 'COUNT', size]), 'read') as Promise<[string, string[]]>
+    const end = Date.now() + this.#deadlines.timeout
+    const args = [key, ...more]
+    try {
+      return await this.#inBatch(key, name, args) as Reply
+    } catch (error) {
+      return await this.#again(error, effect, end, () => this.#inBatch(key, name, args)) as Reply
+    }
   }
 
   /** Runs a script and reads its reply. It throws as `waitFor` does. */
   async runScript<Args extends unknown[], Reply, Result> (script: Script<Args, Reply, Result>, keys: string[], ...args: Args): Promise<Result> {
+    const end = Date.now() + this.#deadlines.timeout
+    const key = keys[0] as string
     const sent = [keys.length, ...keys, ...script.args(...args)]
-    const reply = this.#untilAnswered(() => this.#evaluate(script, this.keyPrefix + keys[0], sent))
-    return script.read(await this.waitFor(reply, script.effect) as Reply, ...args)
+    let reply: unknown
+    try {
+      reply = await this.#inBatch(key, 'evalsha', [script.sha, ...sent])
+    } catch (error) {
+      // A server that does not know the script yet, or no more, is sent its text.
+      reply = await this.#again(error, script.effect, end, (isUnknown) =>
+        isUnknown ? this.#inBatch(key, 'eval', [script.text, ...sent]) : this.#inBatch(key, 'evalsha', [script.sha, ...sent]))
+    }
+    return script.read(reply as Reply, ...args)
+  }
+
+  /** Reads a page of the keys of one server. It throws as `waitFor` does. */
+  async scan (server: RedisServer, cursor: string, pattern: string, size: number): Promise<[cursor: string, keys: string[]]> {
+    return this.waitFor(alone(server, 'scan', [cursor, 'MATCH', pattern, 'COUNT', size]), 'read') as Promise<[string, string[]]>
   }
 
   /**
-   * Sends again what had no answer since the connection was lost, as long as the call may take: every write comes out as if
-   * it was applied once.
+   * Goes on after an error: sends again what had no answer since the connection was lost, as long as the call may take. Every
+   * write comes out as if it was applied once.
+   *
+   * @param end milliseconds since the epoch
+   * @param send given true where the server did not know the script
    */
-  async #untilAnswered (send: () => Promise<unknown>): Promise<unknown> {
-    const end = Date.now() + this.#deadlines.timeout
-    for (;;) {
-      try {
-        return await send()
-      } catch (error) {
-        const { message } = error as Error
-        if (errorCode(error) !== undefined || unsent.test(message) || this.client.status === 'end' || Date.now() >= end) throw error
-      }
+  async #again (error: unknown, effect: Effect, end: number, send: (isUnknown: boolean) => Promise<unknown>): Promise<unknown> {
+    const isUnknown = errorCode(error) === 'NOSCRIPT'
+    if (!isUnknown) {
+      const isLost = errorCode(error) === undefined && !unsent.test((error as Error).message) && this.client.status !== 'end'
+      if (!isLost || Date.now() >= end) throw storeError(error as Error, effect)
       await delay(pauseBeforeResend)
+    }
+    try {
+      return await within(Math.max(1, end - Date.now()), send(isUnknown), () => this.#timedOut())
+    } catch (next) {
+      return this.#again(next, effect, end, send)
     }
   }
 
-  /** A server that does not know the script yet, or no more, is sent its text. */
-  async #evaluate ({ sha, text }: { sha: string, text: string }, key: string, args: Array<string | number>): Promise<unknown> {
-    try {
-      return await this.#batches.send(key, 'evalsha', [sha, ...args])
-    } catch (error) {
-      if (errorCode(error) !== 'NOSCRIPT') throw error
-      return this.#batches.send(key, 'eval', [text, ...args])
+  /** Adds a command to the batch of this turn. */
+  #inBatch (key: string, name: CommandName, args: ReadonlyArray<string | number>): Promise<unknown> {
+    const { slots } = this.client
+    const group = slots === undefined ? '' : slots[hashSlotOf(this.keyPrefix + key)]?.join() ?? ''
+    let batch = this.#waiting.get(group)
+    if (batch === undefined) {
+      if (this.#waiting.size === 0) setImmediate(this.#sendAll)
+      batch = new Batch(this.client.pipeline(), () => this.#timedOut())
+      this.#waiting.set(group, batch)
     }
+    Reflect.apply(batch.pipeline[name], batch.pipeline, args)
+    const i = batch.size++
+    return batch.replies.then((replies) => {
+      const [error, reply] = replies?.[i] ?? [new Error('the client gave no reply')]
+      if (error === null) return reply
+      // ioredis follows a redirection of a whole pipeline only: the command gets one of its own.
+      if (slots !== undefined && redirections.test(error.message)) return this.#deadlines.limit(alone(this.client, name, args), () => this.#timedOut())
+      throw error
+    })
+  }
+
+  readonly #sendAll = (): void => {
+    const batches = this.#waiting
+    this.#waiting = new Map()
+    for (const batch of batches.values()) {
+      this.#unanswered.add(batch)
+      this.#deadlines.start(batch)
+      const settled = (): void => {
+        this.#unanswered.delete(batch)
+        this.#deadlines.end(batch)
+      }
+      batch.replies.then(settled, settled)
+      batch.pipeline.exec().then(batch.resolve, batch.reject)
+    }
+  }
+
+  #reconnected (): void {
+    const lost = [...this.#unanswered]
+    if (lost.length === 0) return
+    setTimeout(() => {
+      for (const batch of lost) if (this.#unanswered.has(batch)) batch.reject(new Error('the connection was lost before the reply'))
+    }, replyAfterReady).unref()
+  }
+
+  #timedOut (): Error {
+    return new Error(`Redis did not answer within ${this.#deadlines.timeout} milliseconds`)
   }
 }
 
-/** Milliseconds. */
-const pauseBeforeResend = 20
+type Replies = Array<[error: Error | null, reply: unknown]> | null
 
-/** The client's error for a command that it did not send, without its queue for commands that wait for a connection. */
-const unsent = /enableOfflineQueue options is false/
+/** The commands of one turn for one server, with one deadline. No member is `#private`: V8 would run an initializer for each. */
+class Batch implements TimedCall {
+  older: TimedCall | undefined
+  newer: TimedCall | undefined
+  began: number
+  readonly pipeline: Pipeline
+  size: number
+  readonly replies: Promise<Replies>
+  private readonly timedOut: () => Error
+  resolve!: (replies: Replies | Promise<Replies>) => void
+  reject!: (error: unknown) => void
+
+  constructor (pipeline: Pipeline, timedOut: () => Error) {
+    this.older = this.newer = undefined
+    this.began = -1
+    this.pipeline = pipeline
+    this.timedOut = timedOut
+    this.size = 0
+    this.replies = new Promise((resolve, reject) => {
+      this.resolve = resolve
+      this.reject = reject
+    })
+  }
+
+  expire (): void {
+    this.reject(this.timedOut())
+  }
+}
+
+/** Sends one command alone. */
+async function alone (client: BatchingClient, name: CommandName, args: ReadonlyArray<string | number>): Promise<unknown> {
+  const pipeline = client.pipeline()
+  Reflect.apply(pipeline[name], pipeline, args)
+  const [error, reply] = (await pipeline.exec())?.[0] ?? [new Error('the client gave no reply')]
+  if (error !== null) throw error
+  return reply
+}
+
+/** Rejects unless the reply comes within so many milliseconds. */
+async function within (ms: number, reply: Promise<unknown>, timedOut: () => Error): Promise<unknown> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise((_resolve, reject) => { timer = setTimeout(() => reject(timedOut()), ms) })
+  return Promise.race([reply, late]).finally(() => clearTimeout(timer))
+}
 
 function storeError (cause: Error, effect: Effect): Error {
   const code = errorCode(cause)
@@ -209,4 +322,16 @@ function storeError (cause: Error, effect: Effect): Error {
  */
 function errorCode (error: unknown): string | undefined {
   return /^[A-Z][A-Z0-9_]+(?= |$)/.exec((error as Error).message)?.[0]
+}
+
+/** Returns the hash slot of a key in a cluster: a CRC-16/XMODEM of the text between its first braces, else of the key. */
+function hashSlotOf (key: string): number {
+  const open = key.indexOf('{')
+  const close = open < 0 ? -1 : key.indexOf('}', open + 1)
+  let crc = 0
+  for (const byte of Buffer.from(close > open + 1 ? key.slice(open + 1, close) : key)) {
+    crc ^= byte << 8
+    for (let bit = 0; bit < 8; bit++) crc = crc & 0x8000 ? (crc << 1) ^ 0x1021 : crc << 1
+  }
+  return (crc & 0xffff) % 16_384
 }

@@ -166,9 +166,9 @@ export function parseDescription (description: string, fields: Map<string, strin
     maxAge: parseNumber(texts.maxAge),
     deleteSession: texts.flags === '0' || texts.flags === '2',
     dataSince: Number(texts.dataSince === '=' ? texts.createdAt : texts.dataSince),
-    name: decodeText(texts.name),
-    generation: decodeText(texts.generation),
-    subject: decodeText(texts.subject),
+    name: texts.name === '' ? undefined : decodeText(texts.name),
+    generation: texts.generation === '' ? undefined : decodeText(texts.generation),
+    subject: texts.subject === '' ? undefined : decodeText(texts.subject),
   }
 }
 
@@ -202,8 +202,7 @@ export function encodeText (text: string | undefined): string {
   return text === undefined ? '' : encodeURIComponent(text)
 }
 
-function decodeText (text: string): string | undefined {
-  if (text === '') return undefined
+function decodeText (text: string): string {
   try {
     return decodeURIComponent(text)
   } catch (cause) {

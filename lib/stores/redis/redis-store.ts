@@ -1,9 +1,9 @@
+import { hash } from 'node:crypto'
 import { RecordError } from '../../errors.js'
 import type { CommitResult, CompleteStore, SessionChange, SessionRecord, SessionSummary, StoreEvent, StoreWatch, Successor } from '../store.js'
 import { slotOf } from '../contract-helpers.js'
 import { ChangeFeed } from './change-feed.js'
 import { RedisCommands, type RedisClient } from './commands.js'
-import { listIds } from './list-ids.js'
 import { redisStoreOptions, type RedisStoreOptions } from './options.js'
 import { encodeText, entryTagOf, newNonce, parseDescription, parseHash, type IndexEntry } from './record-format.js'
 import { commitScript, createScript, describeScript, endScript, regenerateScript, replaceScript, watchScript } from './scripts.js'
@@ -75,11 +75,11 @@ class RedisStore implements CompleteStore {
   }
 
   commit (id: string, change: SessionChange): Promise<CommitResult> {
-    return this.#commit(id, id, this.#keys(id), change, nonceFor(change))
+    return this.#commit(id, id, this.#keys(id), change)
   }
 
   renew (id: string, newId: string, change: SessionChange): Promise<CommitResult> {
-    return this.#commit(id, newId, [...this.#keys(id), ...this.#keys(newId)], change, nonceFor(change))
+    return this.#commit(id, newId, [...this.#keys(id), ...this.#keys(newId)], change)
   }
 
   async regenerate (id: string, newId: string, record: SessionRecord): Promise<boolean> {
@@ -135,19 +135,23 @@ class RedisStore implements CompleteStore {
 
   close (): void {
     this.#feed.close()
+    this.#commands.close()
   }
 
   /**
    * Commits; again, if the session needs an index entry that it does not have.
    * @param newId the id that the session has afterwards
-   * @param entry the index entry that was written for this commit
+   * @param again given where the commit was sent before: its nonce, and the index entry that was written for it
    */
-  async #commit (id: string, newId: string, keys: string[], change: SessionChange, nonce: string | undefined, entry?: IndexEntry): Promise<CommitResult> {
+  async #commit (id: string, newId: string, keys: string[], change: SessionChange, again?: { nonce: string | undefined, entry: IndexEntry }): Promise<CommitResult> {
+    // A commit that only sets and removes comes out the same when it is applied twice.
+    const nonce = again !== undefined ? again.nonce : change.expect.size + change.increment.size > 0 ? newNonce() : undefined
+    const entry = again?.entry
     const answer = await this.#commands.runScript(commitScript, keys, change, entry, newId === id ? undefined : newId, nonce)
     if ('missingEntry' in answer) {
       await this.#subjects.remove(newId, entry)
       const { subject, expiresAt } = answer.missingEntry
-      return this.#commit(id, newId, keys, change, nonce, await this.#subjects.add(newId, subject, expiresAt))
+      return this.#commit(id, newId, keys, change, { nonce, entry: await this.#subjects.add(newId, subject, expiresAt) })
     }
     const { result, obsoleteEntry } = answer
     if (entry !== undefined && result.status !== 'committed') await this.#subjects.remove(newId, entry)
@@ -183,7 +187,60 @@ class RedisStore implements CompleteStore {
   }
 }
 
-/** A commit that only sets and removes comes out the same when it is applied twice. */
-function nonceFor ({ expect, increment }: SessionChange): string | undefined {
-  return expect.size > 0 || increment.size > 0 ? newNonce() : undefined
+/** Keys that one SCAN looks at: a millisecond of the server's time at the most. */
+const scanCount = 1000
+
+/** Lists the ids of all sessions, on all servers, in pages; each once. */
+async function * listIds (commands: RedisCommands, prefix: string): AsyncGenerator<string[], undefined> {
+  const keyStart = commands.keyPrefix + prefix
+  const pattern = `${keyStart.replace(/[*?[\]\\]/g, '\\$&')}{??}*`
+  const seen = new SeenIds()
+  // A cluster's client knows its servers after its first reply.
+  if (commands.servers.length === 0) await commands.send('read', 'hget', `${prefix}{}`, '')
+  for (const server of commands.servers) {
+    let cursor = '0'
+    do {
+      const [next, keys] = await commands.scan(server, cursor, pattern, scanCount)
+      cursor = next
+      // The id follows the prefix and the hash tag.
+      const ids = keys.filter((key) => !key.endsWith(':data')).map((key) => key.slice(keyStart.length + 4))
+      const page = ids.filter((id) => seen.add(id))
+      if (page.length > 0) yield page
+    } while (cursor !== '0')
+  }
+}
+
+/** The largest part of the table that may be in use. */
+const maxLoad = 0.6
+
+/**
+ * A set of ids in about 16 bytes each, so that a listing of millions names each once: a server that is being resized
+ * gives some twice. It keeps 64 bits of an id's hash: of a million ids, two are taken for one in one listing of 36
+ * million.
+ */
+class SeenIds {
+  #table = new BigUint64Array(1024)
+  #size = 0
+
+  /** True for a new id. */
+  add (id: string): boolean {
+    const digest = hash('sha1', id, 'buffer').readBigUInt64LE() || 1n
+    if (!this.#put(digest)) return false
+    if (++this.#size > this.#table.length * maxLoad) this.#grow()
+    return true
+  }
+
+  #put (digest: bigint): boolean {
+    const mask = this.#table.length - 1
+    let at = Number(digest & 0xffffffffn) & mask
+    for (; this.#table[at] !== 0n; at = (at + 1) & mask) if (this.#table[at] === digest) return false
+    this.#table[at] = digest
+    return true
+  }
+
+  #grow (): void {
+    const old = this.#table
+    this.#table = new BigUint64Array(old.length * 2)
+    for (const digest of old) if (digest !== 0n) this.#put(digest)
+  }
 }

@@ -1,7 +1,7 @@
 import { RecordError } from '../../errors.js'
 import { successorLife } from '../contract-helpers.js'
 import type { CommitResult, SessionChange, SessionRecord, Successor } from '../store.js'
-import { luaAccess, script } from './commands.js'
+import { luaAccess, script } from './script.js'
 import { encodeText, formatDescription, formatSeconds, formatSuccessor, luaFormat, luaParts, luaRecent, luaSuccessor, newNonce, type IndexEntry } from './record-format.js'
 
 /** An integer in a reply: a string with the client's option `stringNumbers`. */

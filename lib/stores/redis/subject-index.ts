@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
-import { luaAccess, script, type RedisCommands } from './commands.js'
+import type { RedisCommands } from './commands.js'
+import { luaAccess, script } from './script.js'
 import { formatTime, type IndexEntry } from './record-format.js'
 import type { EntryName } from './scripts.js'
 

@@ -1,0 +1,44 @@
+import { createHash } from 'node:crypto'
+
+/** The effect of a command or script: after a write without a reply the outcome is unknown. */
+export type Effect = 'read' | 'write'
+
+/** A Lua script, with all that knows its arguments (ARGV) and its reply. */
+export interface Script<Args extends unknown[], Reply, Result> {
+  readonly text: string
+  /** The hash by which Redis knows the text. */
+  readonly sha: string
+  readonly effect: Effect
+  args (...args: Args): string[]
+  read (reply: Reply, ...args: Args): Result
+}
+
+/**
+ * Makes a script of a body in Lua.
+ *
+ * @param flags as in Redis's `#!lua flags=…`. The line itself makes Redis refuse a script as a whole, before its first write, when
+ * memory is full.
+ */
+export function script<Args extends unknown[], Reply, Result> (
+  flags: '' | 'no-writes' | 'allow-oom',
+  body: string,
+  args: (...args: Args) => string[],
+  read: (reply: Reply, ...args: Args) => Result
+): Script<Args, Reply, Result> {
+  const text = `#!lua${flags && ` flags=${flags}`}${body}`
+  return { text, sha: createHash('sha1').update(text).digest('hex'), effect: flags === 'no-writes' ? 'read' : 'write', args, read }
+}
+
+/**
+ * Lua functions of all scripts that write. Redis does not undo the writes of a script that fails later: each command that the
+ * user of the connection might not be allowed to run is checked before the first write, and a message that cannot be
+ * published is dropped.
+ */
+export const luaAccess = `
+local function check (command, ...)
+  if not redis.acl_check_cmd(command, ...) then error({ err = 'NOPERM this Redis user may not run ' .. command }) end
+end
+local function publish (message)
+  redis.pcall('PUBLISH', KEYS[1], message)
+end
+`
