@@ -209,6 +209,21 @@ t.test('renew() of a session that was renewed meanwhile, and ended or regenerate
   }, { clock: false })
 })
 
+t.test('a second renewal with clear(): its session keeps what was set afterwards', async (t) => {
+  await inEachPlace(t, async (t, { connect }) => {
+    const { work, users, token } = await stage(t, connect())
+    const reply = await work(token, async (session) => {
+      session.renew()
+      session.clear()
+      session.set('a', 1)
+      await session.commit()
+      session.set('b', 2)
+    }, () => work(token, logIn))
+    t.equal(reply.statusCode, 200)
+    t.strictSame((await users.load(tokenIn(reply)))?.data(), { a: 1, b: 2 })
+  }, { clock: false })
+})
+
 t.test('regenerate: a new session with only the named keys; ttl, subject and the clock of maxAge begin anew', async (t) => {
   await inEachPlace(t, async (t, { connect, advance }) => {
     const { work, users } = await stage(t, connect())
