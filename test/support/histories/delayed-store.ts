@@ -1,5 +1,5 @@
 import type { SessionStore } from '../../../lib/index.js'
-import { Random, turns } from './random.js'
+import { Random, turns } from '../random.js'
 
 /** A store whose calls take random numbers of turns, before and after their work: requests meet as they do over a network. */
 export class DelayedStore implements SessionStore {

@@ -1,5 +1,5 @@
 import type { SessionChange, SessionRecord, SessionStore, Successor } from '../../../lib/index.js'
-import { Random } from './random.js'
+import { Random } from '../random.js'
 
 type Fault = (store: SessionStore, random: Random) => Partial<SessionStore>
 

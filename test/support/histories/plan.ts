@@ -1,4 +1,4 @@
-import { Random } from './random.js'
+import { Random } from '../random.js'
 
 export type Action =
   | 'get' | 'set' | 'set flash' | 'increment' | 'append' | 'update' | 'add' | 'take' | 'claim' | 'clear' | 'renew' | 'regenerate' | 'end' | 'expire' | 'reload' | 'commit'

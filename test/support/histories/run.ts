@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { getSession, type SessionRecord, type SessionStore, type TokenProvider, type TokenSession } from '../../../lib/index.js'
 import type { Change, Commit, Ending, Served, Timed, View } from './history.js'
 import { digit, type RequestPlan, type Step } from './plan.js'
-import { turns } from './random.js'
+import { turns } from '../random.js'
 
 type Data = Record<string, unknown>
 type Session = TokenSession<Data>
