@@ -62,8 +62,9 @@ const pluginRules: Record<keyof RequestSessionOptions, Rule> = {
 const defaults = Object.freeze({ name: 'session', commit: 'onSend', commitWhen: undefined, warnAfter: 30_000 } as const)
 
 /** Checks the plugin's options. Fastify itself adds `prefix`, `logLevel` and `logSerializers` to them: those are its own. */
-export function pluginOptions (options: RequestSessionOptions, defaultProvider: () => AnyProvider): PluginOptions {
-  const { prefix, logLevel, logSerializers, ...own } = options as RequestSessionOptions & Record<string, unknown>
+export function pluginOptions (options: RequestSessionOptions | undefined, defaultProvider: () => AnyProvider): PluginOptions {
+  // `register` takes a function that makes the options too, and passes on whatever it returns.
+  const { prefix, logLevel, logSerializers, ...own } = (options ?? {}) as RequestSessionOptions & Record<string, unknown>
   const checked = checkOptions<RequestSessionOptions>('requestSession', own, pluginRules)
   return Object.freeze({ ...defaults, ...checked, provider: checked.provider ?? defaultProvider() }) as PluginOptions
 }

@@ -197,7 +197,9 @@ class RequestSessions implements ScopeOwner, Departing {
 
   /** The client has left before its reply was whole. After a whole reply the onResponse hooks are under way. */
   clientLeft (): void {
-    if (this.reply === undefined || !isWhole(this.reply.raw)) this.finish()
+    const reply = this.reply?.raw
+    // A reply has no socket any more once its hooks run. With one that has failed it never finishes: they will not run.
+    if (reply === undefined || !isWhole(reply) || reply.socket?.errored) this.finish()
   }
 
   sweep (): void {

@@ -287,7 +287,8 @@ export class Draft {
   /** The store has created the session with these texts. */
   created (sent: Sent, texts: ReadonlyMap<string, string>): void {
     this.stored = true
-    if (sent.base !== this.base) this.cleared = true
+    this.cleared = sent.base !== this.base
+    this.outdated = false
     this.sent({ ...sent, change: { ...noChange, set: texts } }, emptyList)
   }
 

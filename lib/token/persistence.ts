@@ -1,4 +1,4 @@
-import { NotANumberError, OutcomeUnknownError, SessionGoneError, SessionRenewedError, SessionTooLargeError, StoreUnavailableError, UpdateConflictError } from '../errors.js'
+import { NotANumberError, OutcomeUnknownError, SessionGoneError, SessionRenewedError, StoreUnavailableError, UpdateConflictError } from '../errors.js'
 import { newRecord } from '../stores/contract-helpers.js'
 import type { CommitResult, SessionChange, SessionRecord, SessionStore, Successor } from '../stores/store.js'
 import { isPromise, nothing, type MaybePromise, attempt } from '../util/maybe-promise.js'
@@ -6,7 +6,7 @@ import { show } from '../util/option-rules.js'
 import { noChange, type Sent } from './draft.js'
 import type { Identity, SessionSettings, SessionState } from './session-state.js'
 import { idOf, renewedToken } from './tokens.js'
-import { parseValue } from './values.js'
+import { parseValue, refuseLarge, sizeOf } from './values.js'
 
 /** Conflicts after which a commit gives up. */
 const maxTries = 1000
@@ -217,19 +217,6 @@ function saveStored (state: SessionState, { id }: Identity, tries?: number): Pro
   }
 }
 
-/** The bytes of all keys and texts, in UTF-8. */
-export function sizeOf (texts: Iterable<readonly [key: string, text: string]>): number {
-  let size = 0
-  for (const [key, text] of texts) size += Buffer.byteLength(key) + Buffer.byteLength(text)
-  return size
-}
-
-/** @throws SessionTooLargeError (`FST_SESSION_TOO_LARGE`) */
-export function refuseLarge ({ maxSize }: Pick<SessionSettings, 'maxSize'>, route: string, fields: ReadonlyMap<string, string>): void {
-  const size = sizeOf(fields)
-  if (size > maxSize) throw new SessionTooLargeError(route, size, maxSize)
-}
-
 /**
  * Refuses a commit that would make a session larger than `maxSize`. One that is too large already may shrink.
  * @throws SessionTooLargeError (`FST_SESSION_TOO_LARGE`)
@@ -296,10 +283,7 @@ function saved (state: SessionState, result: CommitResult, change: SessionChange
     case 'moved':
       if (isUse) return undefined
       if (sent !== undefined) state.draft.notSent(sent)
-      if (renewed !== undefined) {
-        state.identity = undefined
-        return saveNew(state)
-      }
+      if (renewed !== undefined) return saveSibling(state, result)
       followRenewal(state, result)
       return saveStored(state, state.identity, tries)
     case 'not-a-number':
@@ -310,6 +294,21 @@ function saved (state: SessionState, result: CommitResult, change: SessionChange
       state.draft.rebase(result.current)
       return saveStored(state, state.identity, tries + 1)
   }
+}
+
+/**
+ * Another request was first to renew the session: goes on as a sibling of its successor, if that is still there.
+ * @throws SessionGoneError (`FST_SESSION_GONE`), SessionRenewedError (`FST_SESSION_RENEWED`)
+ */
+function saveSibling (state: SessionState, { successor, how }: Successor): Promise<void> | undefined {
+  if (how === 'regenerated') throw new SessionRenewedError(state.context.route)
+  return callStore(() => state.settings.store.load(successor), (found) => {
+    if (state.identity === undefined || state.phase === 'ended') return undefined // regenerated or ended meanwhile: the next save does that
+    if (found === undefined) throw new SessionGoneError(state.context.route)
+    if ('successor' in found) return saveSibling(state, found)
+    state.identity = undefined
+    return saveNew(state)
+  }) as Promise<void> | undefined
 }
 
 /** A subject that was set during the save still waits for the next one. */

@@ -1,5 +1,5 @@
 import { describeType, isPlainObject, show } from '../util/option-rules.js'
-import { KeyError, RecordError, ValueError, NameError } from '../errors.js'
+import { KeyError, NameError, RecordError, SessionTooLargeError, ValueError } from '../errors.js'
 
 /** The deepest nesting of a value. */
 const maxDepth = 200
@@ -145,4 +145,17 @@ export function checkName (what: string, name: unknown): string {
 
 export function isName (name: unknown): name is string {
   return typeof name === 'string' && name !== '' && name.length <= maxLength && isWellFormed(name)
+}
+
+/** The bytes of all keys and texts, in UTF-8. */
+export function sizeOf (texts: Iterable<readonly [key: string, text: string]>): number {
+  let size = 0
+  for (const [key, text] of texts) size += Buffer.byteLength(key) + Buffer.byteLength(text)
+  return size
+}
+
+/** @throws SessionTooLargeError (`FST_SESSION_TOO_LARGE`) */
+export function refuseLarge ({ maxSize }: { readonly maxSize: number }, route: string, fields: ReadonlyMap<string, string>): void {
+  const size = sizeOf(fields)
+  if (size > maxSize) throw new SessionTooLargeError(route, size, maxSize)
 }

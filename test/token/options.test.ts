@@ -93,6 +93,10 @@ t.test('the plugin: a wrong option stops the app from booting', async (t) => {
       await t.rejects(async () => app.ready(), says('requestSession', `option ${name} must be`, allowed), name)
     }
   }
+  const byFunction = Fastify()
+  byFunction.register(requestSession, () => undefined as never)
+  await byFunction.ready()
+  await byFunction.close()
   const app = Fastify()
   app.register(requestSession, { ttl: 5 } as never)
   await t.rejects(async () => app.ready(), says('requestSession', "unknown option 'ttl';", 'allowed: '))

@@ -187,6 +187,43 @@ t.test('renew() of a session that has ended meanwhile is refused, regenerate() i
   }, { clock: false })
 })
 
+t.test('renew() of a session that was renewed meanwhile, and ended or regenerated after that, is refused: its data do not come back', async (t) => {
+  await inEachPlace(t, async (t, { connect }) => {
+    const { work, users } = await stage(t, connect())
+    const sessions = async (): Promise<number> => (await users.infoAll()).sessions
+    const ends: Array<[code: string, left: number, renewals: number, end: Work]> = [0, 1, 2].flatMap((renewals) => [
+      ['FST_SESSION_GONE', 0, renewals, (session) => { session.end() }],
+      ['FST_SESSION_RENEWED', 1, renewals, (session) => { session.regenerate() }],
+    ])
+    for (const [code, left, renewals, end] of ends) {
+      const { token } = await users.create({ data: { user: 'ada' } })
+      const before = await sessions() - 1
+      const reply = await work(token, (session) => { session.renew(); session.set('late', true) }, async () => {
+        let renewed = token
+        for (let i = 0; i < renewals; i++) renewed = tokenIn(await work(renewed, logIn))
+        await work(renewed, end)
+      })
+      t.match([reply.statusCode, reply.json().code, setCookies(reply)], [409, code, []], `${code} after ${renewals} renewals`)
+      t.equal(await sessions(), before + left)
+    }
+  }, { clock: false })
+})
+
+t.test('a second renewal with clear(): its session keeps what was set afterwards', async (t) => {
+  await inEachPlace(t, async (t, { connect }) => {
+    const { work, users, token } = await stage(t, connect())
+    const reply = await work(token, async (session) => {
+      session.renew()
+      session.clear()
+      session.set('a', 1)
+      await session.commit()
+      session.set('b', 2)
+    }, () => work(token, logIn))
+    t.equal(reply.statusCode, 200)
+    t.strictSame((await users.load(tokenIn(reply)))?.data(), { a: 1, b: 2 })
+  }, { clock: false })
+})
+
 t.test('regenerate: a new session with only the named keys; ttl, subject and the clock of maxAge begin anew', async (t) => {
   await inEachPlace(t, async (t, { connect, advance }) => {
     const { work, users } = await stage(t, connect())

@@ -1,0 +1,14 @@
+import t from 'tap'
+import { historyCount, ignoreWarnings } from '../support/histories/count.js'
+import { findFaultsBetweenProcesses } from '../support/histories/two-processes.js'
+import { startRedis } from '../support/servers/redis.js'
+import { withServer } from '../support/servers/require.js'
+
+ignoreWarnings()
+t.test(`${historyCount} histories on Redis, between two processes, obey the laws of a session`, async (t) => {
+  const server = await withServer(t, startRedis)
+  if (server === undefined) return
+  const { faults, met } = await findFaultsBetweenProcesses(server.url, historyCount)
+  t.strictSame(faults, [])
+  t.ok(met > historyCount / 2, `in ${met} of them requests of both processes have met`)
+})
