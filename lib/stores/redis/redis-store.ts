@@ -14,9 +14,8 @@ import { SubjectIndex, type Member } from './subject-index.js'
  * `HGETALL` to read, one script to write, expiry by Redis itself. The client stays the app's own: it is not closed.
  * While sessions are watched there is one more connection, made by the client's `duplicate()`.
  *
- * Make a `Redis` with `autoResendUnfulfilledCommands: false`, and a `Cluster` with `retryDelayOnFailover: 0`. By default
- * ioredis sends a command again if the connection broke before its answer came, so that an increment or an update
- * which Redis had applied already counts twice; without that it fails with `FST_SESSION_OUTCOME_UNKNOWN`.
+ * Commands of one turn of the event loop are sent together, and a write whose reply was lost is sent again and applied once,
+ * whatever options the client has.
  *
  * @param client an ioredis `Redis` or `Cluster`
  * @throws OptionError (`FST_SESSION_OPTION`)
@@ -25,7 +24,7 @@ import { SubjectIndex, type Member } from './subject-index.js'
  * import { Redis } from 'ioredis'
  * import { getSession, redisStore, tokenSessions } from 'fastify-request-session'
  *
- * const client = new Redis(process.env['REDIS_URL'] ?? '', { autoResendUnfulfilledCommands: false })
+ * const client = new Redis(process.env['REDIS_URL'] ?? '')
  * const users = tokenSessions<{ visits: number }>({ store: redisStore(client, { prefix: 'shop:' }), ttl: 1800 })
  * await getSession(users, null, (session) => { session.increment('visits') })
  * await users.close()
