@@ -136,6 +136,7 @@ export class SessionState {
   renew (): void {
     this.refuseNewToken('renew()')
     if (this.identity !== undefined) this.nextToken = renewedToken(this.settings.tokens, this.identity.token)
+    this.isSuperseded = false
     this.mustSlide = true
   }
 

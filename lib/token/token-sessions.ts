@@ -8,7 +8,7 @@ import { checkOptions, describeType, type Checked } from '../util/option-rules.j
 import { callStore, endSession } from './persistence.js'
 import { TokenSession } from './session.js'
 import { createSession } from './manage/create.js'
-import { endSessions, infoOf, listSessions, lookUp, totalsOf, type EndFilter, type ListingOptions, type SessionInfo, type SessionTotals, type TotalsOptions } from './manage/list.js'
+import { endIfOf, endSessions, infoOf, listSessions, lookUp, subjectOf, totalsOf, type EndFilter, type ListingOptions, type SessionInfo, type SessionTotals, type TotalsOptions } from './manage/list.js'
 import { restoreSessions, type RestoreOptions, type RestoreResult } from './manage/restore.js'
 import { saveSessions, type SaveOptions, type SaveResult } from './manage/save.js'
 import { Subscription, type UpdateListener } from './manage/subscribe.js'
@@ -24,7 +24,8 @@ import { cookieTransport, type PlacedTransport } from './transport.js'
 
 /**
  * The address of a session: a text is a token. `name` is that of a shared session, `id` is what a listing says: a session
- * can be described and ended by its id, but not opened.
+ * can be described and ended by its id, but not opened. With `subject` it is meant only if it belongs to that one: say so
+ * where the id comes from a client.
  *
  * @example
  * ```ts
@@ -36,7 +37,7 @@ import { cookieTransport, type PlacedTransport } from './transport.js'
  * console.log(await users.info(address), await users.end(address))
  * ```
  */
-export type SessionAddress = string | { readonly token: string } | { readonly name: string } | { readonly id: string }
+export type SessionAddress = string | { readonly token: string } | { readonly name: string } | { readonly id: string, readonly subject?: string }
 
 /**
  * The tokens, of those asked for, that belong to a session.
@@ -213,7 +214,8 @@ class TokenSessions<Data extends object = SessionData> implements SessionProvide
   /** Deletes a session and its data, also if it was renewed less than a minute ago. `false` if there was none. */
   async end (address: SessionAddress): Promise<boolean> {
     const { store } = this.#settings
-    const ended = await Promise.all(this.#idsAt(address, 'end()').map((id) => endSession(store, id)))
+    const subject = subjectOf(address, 'end()')
+    const ended = await Promise.all(this.#idsAt(address, 'end()').map((id) => subject === undefined ? endSession(store, id) : endIfOf(store, id, subject)))
     return ended.includes(true)
   }
 
@@ -232,9 +234,10 @@ class TokenSessions<Data extends object = SessionData> implements SessionProvide
 
   /** Describes a session, but for its data and its token. `undefined` if there is none. */
   async info (address: SessionAddress): Promise<SessionInfo | undefined> {
+    const subject = subjectOf(address, 'info()')
     for (const id of this.#idsAt(address, 'info()')) {
       const summary = await lookUp(this.#settings.store, id)
-      if (summary !== undefined) return infoOf(id, summary, this.#settings.lifetime)
+      if (summary !== undefined && (subject === undefined || summary.subject === subject)) return infoOf(id, summary, this.#settings.lifetime)
     }
     return undefined
   }

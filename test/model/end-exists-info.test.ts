@@ -23,6 +23,22 @@ await inEachPlace(t, async (t, place) => {
     }
   })
 
+  await t.test('end and info: with a subject, only if the session is theirs', async (t) => {
+    const session = await users.create({ subject: 'ada' })
+    const id = idOf(session.token)
+    t.equal(await users.end({ id, subject: 'bob' }), false)
+    t.equal(await users.info({ id, subject: 'bob' }), undefined)
+    t.equal((await users.info({ id, subject: 'ada' }))?.id, id)
+    t.ok(await users.load(session.token))
+    session.renew()
+    await session.commit()
+    t.equal(await users.end({ id, subject: 'bob' }), false)
+    t.equal(await users.end({ id, subject: 'ada' }), true, 'also once it was renewed')
+    t.equal(await users.load(session.token), undefined)
+    t.equal(await users.end({ id: idOf((await users.create()).token), subject: 'ada' }), false, 'one that is nobody\'s')
+    await t.rejects(users.end({ id, subject: undefined } as never), { code: 'FST_SESSION_NAME', statusCode: 400 })
+  })
+
   await t.test('end: of a session that code holds', async (t) => {
     const session = await users.create()
     session.end()

@@ -96,6 +96,13 @@ t.test('a request that had loaded the session before its renewal goes on with it
       if (name === 'subject') t.equal(session?.subject, 'ada')
       if (name === 'reload') t.equal(reply.json().answer, true)
     }))
+    const other = await users.create({ data: { user: 'ada', n: 1 } })
+    const again = await work(other.token, async (session) => {
+      session.increment('n')
+      await session.commit()
+      session.renew()
+    }, () => work(other.token, logIn))
+    t.strictSame((await users.load(tokenIn(again)))?.data(), { user: 'ada', n: 2, login: true }, 'its own renewal sets a cookie')
     const read = await work(token, (session) => session.get('user'), () => work(token, logIn))
     t.match([read.statusCode, read.json(), setCookies(read)], [200, { answer: 'ada' }, []], 'a mere use')
   }, { clock: false })

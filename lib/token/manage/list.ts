@@ -3,7 +3,7 @@ import { requireInterface } from '../../stores/contract-helpers.js'
 import type { ListingStore, SessionStore, SessionSummary } from '../../stores/store.js'
 import type { MaybePromise } from '../../util/maybe-promise.js'
 import { checkOptions, describeType, rules, type Rule } from '../../util/option-rules.js'
-import { callStore } from '../persistence.js'
+import { callStore, endSession } from '../persistence.js'
 import { lifetimeOf, type Lifetime } from '../expiry.js'
 import { checkName } from '../values.js'
 import { checkedLater } from '../options.js'
@@ -207,6 +207,17 @@ export async function endSessions ({ store }: SessionSettings, filter: EndFilter
     onProgress?.(count)
   }
   return count
+}
+
+/** Refuses a subject of `undefined`: `{ id, subject: user?.id }` without a user would mean anybody's session. */
+export function subjectOf (address: unknown, call: string): string | undefined {
+  return typeof address === 'object' && address !== null && 'subject' in address ? checkName(`${call}: subject`, address.subject) : undefined
+}
+
+/** Ends a session, or what it was renewed to, if it belongs to a subject. */
+export async function endIfOf (store: SessionStore, id: string, subject: string): Promise<boolean> {
+  for (const one of [id, ...await successorsOf(store, id)]) if ((await lookUp(store, one))?.subject === subject) return endSession(store, one)
+  return false
 }
 
 /** The ids that an id leads to, if it was given up. */
