@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
 import Fastify from 'fastify'
 import t, { type Test } from 'tap'
 import requestSession, { tokenSessions, type CompleteTokenProvider, type SessionAddress, type SessionData, type SessionUpdate } from '../../lib/index.js'
@@ -37,6 +38,43 @@ await inEachPlace(t, async (t, place) => {
     t.teardown(() => users.close())
     return users
   }
+
+  await t.test('a listener runs in the context of whoever subscribed', async (t) => {
+    const users = connect(t)
+    const context = new AsyncLocalStorage<string>()
+    const session = await users.create({ data: { n: 1 } })
+    const seen: Array<Promise<unknown>> = []
+    for (const name of ['ada', 'bob']) {
+      await context.run(name, async () => {
+        const told = barrier()
+        let found: string | undefined
+        await users.subscribe({ token: session.token }, () => { found = context.getStore(); told.open() })
+        seen.push(told.opened.then(() => found))
+      })
+    }
+    await context.run('eve', async () => {
+      session.increment('n')
+      await session.commit()
+    })
+    t.same(await Promise.all(seen), ['ada', 'bob'])
+  })
+
+  await t.test('a listener that ends the session during its renewal ends it', async (t) => {
+    const users = connect(t)
+    for (let i = 0; i < 5; i++) {
+      const session = await users.create({ data: { rights: 'user' } })
+      const { token } = session
+      const ended = barrier()
+      await users.subscribe({ token }, (update) => {
+        if (update.type === 'changed') users.end({ token }).then(() => ended.open(), () => {})
+      })
+      session.set('rights', 'root')
+      session.renew()
+      await session.commit()
+      await ended.opened
+      t.equal(await users.load(session.token), undefined)
+    }
+  })
 
   await t.test('tells another process of changed keys, and of the end', async (t) => {
     const [here, there] = [connect(t), connect(t)]

@@ -200,34 +200,39 @@ export class SubjectIndex {
   }
 }
 
-type Listener = (event: StoreEvent) => void
+interface Watch {
+  readonly listener: (event: StoreEvent) => void
+  stopped: boolean
+}
 
-/** The listeners of each watched session. */
+/** The listeners of each watched session. They run after the write, so that they find the store whole, whatever they do. */
 export class Watchers {
-  readonly #listeners = new Map<Entry, Set<Listener>>()
+  readonly #watches = new Map<Entry, Set<Watch>>()
 
-  watch (entry: Entry, listener: Listener): StoreWatch {
-    let listeners = this.#listeners.get(entry)
-    if (listeners === undefined) this.#listeners.set(entry, listeners = new Set())
-    listeners.add(listener)
+  watch (entry: Entry, listener: (event: StoreEvent) => void): StoreWatch {
+    const watch: Watch = { listener, stopped: false }
+    let watches = this.#watches.get(entry)
+    if (watches === undefined) this.#watches.set(entry, watches = new Set())
+    watches.add(watch)
     return {
       stop: () => {
-        listeners.delete(listener)
-        if (listeners.size === 0) this.#listeners.delete(entry)
+        watch.stopped = true
+        watches.delete(watch)
+        if (watches.size === 0) this.#watches.delete(entry)
       },
     }
   }
 
   has (entry: Entry): boolean {
-    return this.#listeners.size > 0 && this.#listeners.has(entry)
+    return this.#watches.size > 0 && this.#watches.has(entry)
   }
 
   notify (entry: Entry, event: StoreEvent): void {
-    for (const listener of [...this.#listeners.get(entry) ?? []]) listener(event)
+    for (const watch of this.#watches.get(entry) ?? []) queueMicrotask(() => { if (!watch.stopped) watch.listener(event) })
   }
 
   /** Removes all listeners of a session that is gone. */
   remove (entry: Entry): void {
-    if (this.#listeners.size > 0) this.#listeners.delete(entry)
+    if (this.#watches.size > 0) this.#watches.delete(entry)
   }
 }

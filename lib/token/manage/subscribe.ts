@@ -1,10 +1,11 @@
+import { AsyncResource } from 'node:async_hooks'
 import { requireInterface } from '../../stores/contract-helpers.js'
 import type { SessionStore, StoreEvent, StoreWatch } from '../../stores/store.js'
 import { lookUp } from './list.js'
 import { nothing } from '../../util/maybe-promise.js'
 
 /** Milliseconds until the next check of a session that is overdue by this clock, or whose store failed. */
-const lookAgain = 250
+const checkAgainAfter = 250
 /** The longest that a timer can wait, in milliseconds. */
 const maxDelay = 2_147_483_647
 
@@ -50,7 +51,7 @@ export class Subscription {
 
   /** @internal Begins to watch. @returns false, without an update, if there is no such session */
   async start (): Promise<boolean> {
-    const watch = await requireInterface('watch', this.#store, 'subscribe()').watch(this.#id, (event) => this.#hear(event))
+    const watch = await requireInterface('watch', this.#store, 'subscribe()').watch(this.#id, (event) => this.#take(event))
     if (watch === undefined) return false
     this.#watch = watch
     try {
@@ -76,7 +77,7 @@ export class Subscription {
     await this.#end()
   }
 
-  #hear (event: StoreEvent): void {
+  #take (event: StoreEvent): void {
     if (this.#over) return
     switch (event.type) {
       case 'changed':
@@ -88,7 +89,7 @@ export class Subscription {
         this.#gone()
         break
       case 'interrupted':
-        this.#look(true)
+        this.#check(true)
     }
   }
 
@@ -97,11 +98,11 @@ export class Subscription {
     clearTimeout(this.#timer)
     if (expiresAt === null || this.#over) return
     const delay = Math.min(maxDelay, Math.max(atLeast, expiresAt - Date.now()))
-    this.#timer = setTimeout(() => this.#look(false), delay).unref()
+    this.#timer = setTimeout(() => this.#check(false), delay).unref()
   }
 
   /** @param missed true if events may have been lost */
-  #look (missed: boolean): void {
+  #check (missed: boolean): void {
     Promise.resolve(lookUp(this.#store, this.#id)).then((summary) => {
       if (this.#over) return
       const isDue = typeof this.#expiresAt === 'number' && this.#expiresAt <= Date.now()
@@ -113,11 +114,11 @@ export class Subscription {
         this.#await(null)
       } else {
         if (missed) this.#queue.changed(undefined)
-        this.#await(summary.expiresAt, lookAgain)
+        this.#await(summary.expiresAt, checkAgainAfter)
       }
     }, () => {
       clearTimeout(this.#timer)
-      if (!this.#over) this.#timer = setTimeout(() => this.#look(missed), lookAgain).unref()
+      if (!this.#over) this.#timer = setTimeout(() => this.#check(missed), checkAgainAfter).unref()
     })
   }
 
@@ -187,16 +188,17 @@ const maxUpdates = 100
 export class UpdateQueue {
   readonly #listener: UpdateListener
   #waiting: SessionUpdate[] = []
-  #state: 'unstarted' | 'idle' | 'telling' = 'unstarted'
+  #state: 'unstarted' | 'idle' | 'delivering' = 'unstarted'
 
+  /** @param listener it runs in the AsyncLocalStorage context of this call, not in that of the writer */
   constructor (listener: UpdateListener) {
-    this.#listener = listener
+    this.#listener = AsyncResource.bind(listener)
   }
 
   /** Delivers the waiting updates in a later turn of the event loop, and from then on each new one. */
   start (): void {
     this.#state = 'idle'
-    setImmediate(() => this.#tell())
+    setImmediate(() => this.#deliver())
   }
 
   /** @param keys `undefined`: not known */
@@ -210,16 +212,16 @@ export class UpdateQueue {
   add (update: SessionUpdate): void {
     if (this.#waiting.length === maxUpdates) this.#waiting = [{ type: 'changed', keys: undefined }]
     this.#waiting.push(update)
-    if (this.#state === 'idle') this.#tell()
+    if (this.#state === 'idle') this.#deliver()
   }
 
   clear (): void {
     this.#waiting = []
   }
 
-  async #tell (): Promise<void> {
+  async #deliver (): Promise<void> {
     if (this.#state !== 'idle') return
-    this.#state = 'telling'
+    this.#state = 'delivering'
     for (let update = this.#waiting.shift(); update !== undefined; update = this.#waiting.shift()) {
       try {
         await this.#listener(update)
