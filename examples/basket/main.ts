@@ -88,11 +88,11 @@ export async function buildApp ({ store, lifetimes = [10, 30, 1800], logger = fa
     const { lines, total } = viewOf(basket)
     if (lines.length === 0) throw new EmptyBasketError()
     if (total !== request.body.total) throw new OtherTotalError()
-    // From here on the session is worth more: whoever got hold of its token before is left behind. And of two
-    // checkouts at the same moment one comes too late.
+    // Of two checkouts at the same moment exactly one gets the lines.
+    if (await basket.claim('lines') === undefined) throw new EmptyBasketError()
+    // From here on the session is worth more: whoever got hold of its token before is left behind.
     basket.renew()
     basket.set('receipt', receiptFor(lines))
-    basket.delete('lines')
     return viewOf(basket)
   })
 

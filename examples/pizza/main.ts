@@ -105,8 +105,7 @@ export async function buildApp (options: PizzeriaOptions = {}): Promise<FastifyI
     schema: { body: objectOf({ driver: { type: 'string', minLength: 1, maxLength: 30, pattern: '\\S' } }) },
   }, async (request) => {
     const shift = await request.shift
-    shift.renew() // a new shift is a login
-    shift.clear()
+    shift.regenerate() // a new shift is a login
     shift.set('driver', request.body.driver.trim())
     return shiftView(shift)
   })

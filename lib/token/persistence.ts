@@ -21,8 +21,8 @@ export function save (state: SessionState): Promise<void> | undefined {
     const again = (): Promise<void> | undefined => save(state)
     return state.saving.then(again, again)
   }
-  if (state.isDegraded) {
-    if (state.isDirty) state.warn('the session was changed, and not saved: its store had failed, and the visitor is anonymous.')
+  if (state.degradedBy !== undefined) {
+    if (state.isWorkLost) throw state.degradedBy
     return undefined
   }
   if (state.lost !== undefined && state.phase !== 'ended') throw state.lost
@@ -76,7 +76,8 @@ export async function claim (state: SessionState, key: string): Promise<unknown>
   if (state.draft.isWaiting(key) || state.identity === undefined) await save(state)
   await state.saving?.catch(nothing)
   const { settings: { store }, draft } = state
-  if (state.identity === undefined || state.isDegraded) return undefined
+  if (state.degradedBy !== undefined) throw state.degradedBy
+  if (state.identity === undefined) return undefined
   for (let text = draft.base.get(key); text !== undefined;) {
     const change: SessionChange = {
       ...noChange,

@@ -3,8 +3,8 @@ import type { FastifyRequest } from 'fastify'
 import { channels, report, type SessionEvent } from '../core/events.js'
 import { pulseInterval } from '../core/open-sessions.js'
 import type { OpenContext, OpenSession, SessionOpener } from '../core/provider.js'
-import { SessionNotLoadedError } from '../errors.js'
-import type { SessionChange, SessionRecord, Successor } from '../stores/store.js'
+import { RecordError, SessionNotLoadedError } from '../errors.js'
+import type { SessionChange, SessionRecord, SessionStore, Successor } from '../stores/store.js'
 import { attempt, nothing } from '../util/maybe-promise.js'
 import { noChange } from './draft.js'
 import { storeFailure, save } from './persistence.js'
@@ -62,7 +62,7 @@ class RequestSession extends SessionState implements OpenSession<Promise<TokenSe
   }
 
   close (): void {
-    if (this.isSaved && !this.isDegraded && !this.isUnheard && this.isDirty) {
+    if (this.isSaved && this.degradedBy === undefined && !this.isUnheard && this.isDirty) {
       this.warn('the session was changed after it was saved: that was not kept. Call commit() after the last change.')
     } else if (!this.isSaved && this.unsaved !== undefined && this.unsaved !== this.pendingWork()) {
       this.warn('the session was changed after its commit had failed: that was not kept. Call commit() after the last change.')
@@ -119,6 +119,7 @@ class RequestSession extends SessionState implements OpenSession<Promise<TokenSe
       if (identity !== undefined) this.publishExpiry()
       this.opened(undefined, undefined)
     }
+    if (outages.size > 0 && this.degradedBy === undefined && identity !== undefined) noteRecovery(this.settings, this.context)
     const session = new TokenSession(this)
     this.loaded = session
     return session
@@ -165,19 +166,42 @@ class RequestSession extends SessionState implements OpenSession<Promise<TokenSe
   /** @throws the store's error, unless the route's visitors are anonymous then */
   private storeFailed (error: unknown): TokenSession {
     this.session.catch(nothing) // a handler that does not wait for it has not failed
-    this.degrade(storeFailure(error))
+    const failure = storeFailure(error)
+    this.degrade(failure)
+    noteFailure(this.settings, this.context, failure)
     return this.take(undefined, undefined)
   }
 
   /** Where visitors may be anonymous, a failed write of the expiry alone is only logged. */
   private saveFailed (err: unknown): void {
-    if (this.settings.onStoreError === 'fail' || this.isDirty) {
+    if (this.settings.onStoreError === 'fail' || this.isDirty || this.isWorkLost) {
       this.unsaved = this.pendingWork()
       throw err
     }
     const { log, route } = this.context
     log?.error({ err, route }, 'the expiry of the session could not be written')
   }
+}
+
+/** The stores that cannot be read, since when, and for how many visitors so far. */
+const outages = new Map<SessionStore, { readonly since: number, visitors: number }>()
+
+/** Logs the begin of an outage once: every request of it would say the same. A damaged record is none, and is always told. */
+function noteFailure ({ store }: SessionSettings, { log, route }: SessionContext, error: Error): void {
+  const outage = outages.get(store)
+  if (outage !== undefined && !(error instanceof RecordError)) {
+    outage.visitors++
+    return
+  }
+  if (!(error instanceof RecordError)) outages.set(store, { since: Date.now(), visitors: 1 })
+  log?.error({ err: error, route }, 'the session cannot be read: the visitor is anonymous')
+}
+
+function noteRecovery ({ store }: SessionSettings, { log, route }: SessionContext): void {
+  const outage = outages.get(store)
+  if (outage === undefined) return
+  outages.delete(store)
+  log?.warn({ route, visitors: outage.visitors, milliseconds: Date.now() - outage.since }, 'sessions can be read again: visitors were anonymous meanwhile')
 }
 
 /** Milliseconds of life left from which on a session is kept alive: enough for the next pulse to come late. */
@@ -219,7 +243,7 @@ const unloadedPrototype = Object.create(Promise.prototype, Object.fromEntries(me
 }))) as object
 
 /** Members that only read: without a session they give `undefined`. */
-const looks = new Set(['get', 'has', 'keys', 'entries', 'find', 'data', 'size', 'token', 'name', 'shared', 'subject', 'isNew', 'ended', 'createdAt', 'expiresAt', 'ttl'])
+const looks = new Set(['get', 'has', 'keys', 'entries', 'find', 'data', 'size', 'token', 'name', 'shared', 'subject', 'isNew', 'ended', 'degraded', 'createdAt', 'expiresAt', 'ttl'])
 
 /** A session that is not opened yet: awaiting it opens it, and reading a member gives `undefined`. */
 class StandIn implements Promise<TokenSession> {

@@ -62,8 +62,8 @@ export class SessionState {
   isSuperseded = false
   /** True once a save was left out, with a warning, since the client could not learn of the new token. */
   isUnheard = false
-  /** True where the store has failed and the visitor is anonymous for it: nothing is saved, and the client keeps its token. */
-  isDegraded = false
+  /** The error for which the visitor is anonymous, where the store has failed: nothing is saved, and the client keeps its token. */
+  degradedBy: unknown = undefined
   /** `renewed`: the client came with a token that was given up. The session is empty, and no work on it is taken. */
   phase: 'live' | 'ended' | 'renewed' | 'closed' = 'live'
   isEnded = false
@@ -153,6 +153,7 @@ export class SessionState {
   }
 
   private refuseNewToken (call: string): void {
+    if (this.degradedBy !== undefined) throw this.degradedBy
     if (this.record?.generation !== undefined) throw new SharedTokenError()
     if (!this.canSendToken) throw new SessionClosedError(call, this.context.route)
   }
@@ -218,7 +219,7 @@ export class SessionState {
    */
   sendToken (token: string, expiresAt: number | null): void {
     const { reply } = this.context
-    if (reply === undefined || this.isDegraded || this.isAnnounced || this.isSuperseded || !this.canSendToken) return
+    if (reply === undefined || this.degradedBy !== undefined || this.isAnnounced || this.isSuperseded || !this.canSendToken) return
     // A session that outlives its data keeps its token too.
     const isDeleted = this.record?.deleteSession ?? this.settings.deleteSession
     this.isTokenSent = true
@@ -227,7 +228,7 @@ export class SessionState {
 
   clearToken (): void {
     const { reply } = this.context
-    if (reply !== undefined && this.canSendToken && !this.isDegraded && !this.isAnnounced) this.settings.transport.write(reply, undefined, null)
+    if (reply !== undefined && this.canSendToken && !this.degradedBy !== undefined && !this.isAnnounced) this.settings.transport.write(reply, undefined, null)
   }
 
   /** Sends the client now the token that `save` will make after the headers. */
@@ -245,18 +246,23 @@ export class SessionState {
     this.isAnnounced = true
   }
 
+  /** True where work was asked for that a visitor who is anonymous for a failure cannot have. */
+  get isWorkLost (): boolean {
+    return this.degradedBy !== undefined && (this.isEnded || this.isTtlChanged || this.isDirty)
+  }
+
   /** Goes on without a session where the route's visitors may be anonymous; throws the error elsewhere. */
   degrade (error: unknown): void {
     if (this.settings.onStoreError === 'fail') throw error
-    this.isDegraded = true
-    const { log, route } = this.context
-    log?.error({ err: error, route }, 'the session cannot be read: the visitor is anonymous')
+    this.degradedBy = error
   }
 
   /** A text that is parsed at its first use may turn out to be damaged. */
   degradeIfDamaged (error: unknown): void {
     if (!(error instanceof RecordError)) throw error
     this.degrade(error)
+    const { log, route } = this.context
+    log?.error({ err: error, route }, 'the session cannot be read: the visitor is anonymous')
     this.opened(undefined, undefined)
   }
 

@@ -98,6 +98,11 @@ export class TokenSession<Data extends object = SessionData> {
     return this[kState].identity === undefined
   }
 
+  /** True where the visitor is anonymous since the store has failed (`onStoreError: 'anonymous'`): work is refused at commit. */
+  get degraded (): boolean {
+    return this[kState].degradedBy !== undefined
+  }
+
   /** When the session was saved first; now, for a new one. */
   get createdAt (): Date {
     return new Date(this[kState].record?.createdAt ?? Date.now())
@@ -114,7 +119,6 @@ export class TokenSession<Data extends object = SessionData> {
     return this[kState].lifetime.ttl
   }
 
-  /** How many keys there are. */
   get size (): number {
     return this[kState].draft.size
   }
@@ -186,9 +190,8 @@ export class TokenSession<Data extends object = SessionData> {
   }
 
   /**
-   * Changes a value by a function of the present one. Applied at once, and again at commit to whatever others have
-   * written meanwhile: the function may run more than once and must depend on its argument alone. `undefined`
-   * deletes the key.
+   * Changes a value by a function of the present one; `undefined` deletes it. Applied at once, and again at commit to whatever
+   * others have written: the function may run more than once and must depend on its argument alone.
    * @returns the new value, as far as this request knows
    */
   update<K extends Key<Data>> (key: K, fn: (value: Value<Data, K> | undefined) => Value<Data, K> | undefined): Value<Data, K> | undefined {
@@ -226,7 +229,6 @@ export class TokenSession<Data extends object = SessionData> {
    * Reads a key and deletes it in the store at once, in one atomic step: for a code that counts once. Of several callers
    * exactly one gets the value, the others `undefined`.
    * @throws SessionGoneError (`FST_SESSION_GONE`) if the session was ended or has expired meanwhile; as `commit()` does
-   *
    * @example
    * ```ts
    * import { tokenSessions } from 'fastify-request-session'
@@ -253,7 +255,7 @@ export class TokenSession<Data extends object = SessionData> {
 
   /** Slides the expiry at commit, however little time has passed; use alone slides it at most once per tenth of the ttl. */
   touch (): void {
-    this[kState].refuseWrites()
+    if (this[kState].phase !== 'renewed') this[kState].refuseWrites()
     this[kState].mustSlide = true
   }
 
@@ -271,10 +273,8 @@ export class TokenSession<Data extends object = SessionData> {
   /**
    * Goes on as a new session, under a new token, with only the named keys: it has no subject and no ttl of its own, and its
    * `maxAge` begins anew. The old session is ended at commit. Do this at login, and to log out with a message.
-   *
    * @param keep the keys that the new session takes over
    * @throws as `renew()` does
-   *
    * @example
    * ```ts
    * import { tokenSessions } from 'fastify-request-session'
