@@ -73,7 +73,6 @@ const emptyMap: ReadonlyMap<string, never> = new Map<string, never>()
 const emptyList: readonly never[] = Object.freeze([])
 /** Shared by all drafts of requests that only read. Never written to. */
 const noSlots = new Map<string, Slot>()
-
 /** A change that touches no data. */
 export const noChange: Sent['change'] = Object.freeze({ expect: emptyMap, clear: false, set: emptyMap, remove: emptyList, increment: emptyMap })
 
