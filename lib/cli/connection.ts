@@ -3,7 +3,6 @@ import type * as ioredis from 'ioredis'
 import { DriverMissingError, StoreUnavailableError } from '../errors.js'
 import { RedisCommands, type RedisClient } from '../stores/redis/commands.js'
 import { redisStore } from '../stores/redis/redis-store.js'
-import type { CompleteStore } from '../stores/store.js'
 import type { SessionData } from '../token/options.js'
 import { tokenSessions, type CompleteTokenManager } from '../token/token-sessions.js'
 import { parseRedisUrl, readSecrets, type AddressOptions, type CommonOptions } from './options.js'
@@ -12,7 +11,6 @@ import type { ExitCode, Terminal } from './terminal.js'
 /** Sessions that a command works on. */
 export interface Sessions {
   readonly users: CompleteTokenManager<SessionData>
-  readonly store: CompleteStore
 }
 
 interface RedisAddress {
@@ -39,10 +37,9 @@ export async function withSessions (
   const secret = readSecrets(command, terminal, options)
   const connection = await connect({ url, cluster, timeout })
   try {
-    const store = redisStore(connection.client, { prefix, timeout })
-    const users = tokenSessions({ store, token: tokenKind, secret })
+    const users = tokenSessions({ store: redisStore(connection.client, { prefix, timeout }), token: tokenKind, secret })
     if (!cluster) await refuseClusterNode(connection, timeout)
-    const code = await work({ users, store })
+    const code = await work({ users })
     await users.close()
     return code
   } catch (error) {

@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import { lookUp, type SessionFilter } from '../token/manage/list.js'
+import type { SessionFilter } from '../token/manage/list.js'
 import type { SessionAddress } from '../token/token-sessions.js'
 import { withSessions, type Sessions } from './connection.js'
 import { addAddressOptions, addCommonOptions, readAddress, type AddCommand, type AddressOptions, type CommonOptions } from './options.js'
@@ -48,12 +48,10 @@ export const addInfoCommand: AddCommand = (program, terminal, exit) => {
     })
 }
 
-async function writeInfo ({ users, store }: Sessions, terminal: Terminal, options: InfoOptions, address: SessionAddress): Promise<ExitCode> {
+async function writeInfo ({ users }: Sessions, terminal: Terminal, options: InfoOptions, address: SessionAddress): Promise<ExitCode> {
   const info = await users.info(address)
-  const summary = info && await lookUp(store, info.id)
-  if (info === undefined || summary === undefined) return reportNotFound(terminal, address)
-  // `ttl` and `maxAge` as stored: a session without them has the app's own, which are unknown here.
-  await writeObject(terminal, { ...toPrinted(info), ttl: summary.ttl, maxAge: summary.maxAge }, options.json)
+  if (info === undefined) return reportNotFound(terminal, address)
+  await writeObject(terminal, { ...toPrinted(info), ttl: info.ttl, maxAge: info.maxAge }, options.json)
   return exitCodes.ok
 }
 

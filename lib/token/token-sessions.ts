@@ -237,7 +237,7 @@ class TokenSessions<Data extends object = SessionData> implements SessionProvide
     const subject = subjectOf(address, 'info()')
     for (const id of this.#idsAt(address, 'info()')) {
       const summary = await lookUp(this.#settings.store, id)
-      if (summary !== undefined && (subject === undefined || summary.subject === subject)) return infoOf(id, summary, this.#settings.lifetime)
+      if (summary !== undefined && (subject === undefined || summary.subject === subject)) return infoOf(id, summary)
     }
     return undefined
   }

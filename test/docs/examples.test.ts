@@ -6,6 +6,9 @@ import { openRavenDB } from '../support/servers/ravendb.js'
 import { openRedis } from '../support/servers/redis.js'
 import { withServer } from '../support/servers/require.js'
 
+// Milliseconds. The tests take a minute on an idle machine, and many times that on a busy one.
+t.setTimeout(900_000)
+
 /** Types that are inferred, or returned, and make no sense alone. */
 const exempted = ['CallOptionsOf', 'GetSessionOf', 'GetTransactionOf', 'RouteOptionsOf', 'TransactionOptionsOf']
 

@@ -35,7 +35,9 @@ await inEachPlace(t, async (t, place) => {
     t.equal(await users.end({ id, subject: 'bob' }), false)
     t.equal(await users.end({ id, subject: 'ada' }), true, 'also once it was renewed')
     t.equal(await users.load(session.token), undefined)
-    t.equal(await users.end({ id: idOf((await users.create()).token), subject: 'ada' }), false, 'one that is nobody\'s')
+    const other = await users.create()
+    t.equal(await users.end({ id: idOf(other.token), subject: 'ada' }), false, 'one that is nobody\'s')
+    await users.end(other.token)
     await t.rejects(users.end({ id, subject: undefined } as never), { code: 'FST_SESSION_NAME', statusCode: 400 })
   })
 
@@ -92,6 +94,10 @@ await inEachPlace(t, async (t, place) => {
       t.notMatch(JSON.stringify(info), session.token)
       t.notMatch(JSON.stringify(info), 'hush')
     }
+    const other = await users.create()
+    const plain = await users.info(other.token)
+    await users.end(other.token)
+    t.strictSame([plain?.ttl, plain?.maxAge, plain?.timeLeft], [undefined, undefined, 1800], 'a route may have another ttl than the provider')
     t.equal(await users.info(unknown), undefined)
     t.equal(await users.info('no token'), undefined)
     t.equal(await users.info({ name: 'nobody' }), undefined)

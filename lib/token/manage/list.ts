@@ -4,7 +4,6 @@ import type { ListingStore, SessionStore, SessionSummary } from '../../stores/st
 import type { MaybePromise } from '../../util/maybe-promise.js'
 import { checkOptions, describeType, rules, type Rule } from '../../util/option-rules.js'
 import { callStore, endSession } from '../persistence.js'
-import { lifetimeOf, type Lifetime } from '../expiry.js'
 import { checkName } from '../values.js'
 import { checkedLater } from '../options.js'
 import type { SessionSettings } from '../session-state.js'
@@ -37,18 +36,18 @@ export interface SessionInfo {
   readonly expiresAt: Date | null
   /** Seconds until the expiry, rounded up; `null`: it never expires. */
   readonly timeLeft: number | null
-  /** Seconds that it lives without being used: its own, else the provider's; `null`: for ever. */
-  readonly ttl: number | null
-  /** Seconds that it lives at the most: its own, else the provider's; `null`: for ever. */
-  readonly maxAge: number | null
+  /** Seconds that it lives without being used; `null`: for ever; `undefined`: it has none of its own, and the route's or the provider's counts. */
+  readonly ttl: number | null | undefined
+  /** Seconds that it lives at the most; `null` and `undefined` as for `ttl`. */
+  readonly maxAge: number | null | undefined
   /** The number of keys. */
   readonly keys: number
   /** `false`: when it expires its data is deleted, and the session itself stays. */
   readonly deleteSession: boolean
 }
 
-export function infoOf (id: string, summary: SessionSummary, lifetime: Lifetime): SessionInfo {
-  const { name, generation, subject, createdAt, expiresAt, deleteSession, size } = summary
+export function infoOf (id: string, summary: SessionSummary): SessionInfo {
+  const { name, generation, subject, createdAt, expiresAt, ttl, maxAge, deleteSession, size } = summary
   return {
     id,
     name,
@@ -57,7 +56,8 @@ export function infoOf (id: string, summary: SessionSummary, lifetime: Lifetime)
     createdAt: new Date(createdAt),
     expiresAt: expiresAt === null ? null : new Date(expiresAt),
     timeLeft: expiresAt === null ? null : Math.max(0, Math.ceil((expiresAt - Date.now()) / 1000)),
-    ...lifetimeOf(summary, lifetime),
+    ttl,
+    maxAge,
     keys: size,
     deleteSession,
   }
@@ -240,14 +240,14 @@ export async function totalsOf (settings: SessionSettings, options: TotalsOption
 }
 
 async function * list (
-  { store, lifetime }: SessionSettings, pages: AsyncIterable<readonly string[]>, isMeant: (summary: SessionSummary) => boolean, onDamaged?: (id: string) => void
+  { store }: SessionSettings, pages: AsyncIterable<readonly string[]>, isMeant: (summary: SessionSummary) => boolean, onDamaged?: (id: string) => void
 ): AsyncGenerator<SessionInfo, undefined> {
   let unreported = 0
   const report = onDamaged ?? (() => { unreported++ })
   for await (const page of pages) {
     const summaries = await Promise.all(page.map((id) => lookUpUnlessDamaged(store, id, report)))
     for (const [i, summary] of summaries.entries()) {
-      if (summary !== undefined && isMeant(summary)) yield infoOf(page[i] as string, summary, lifetime)
+      if (summary !== undefined && isMeant(summary)) yield infoOf(page[i] as string, summary)
     }
   }
   if (unreported > 0) process.emitWarning(`list(): ${unreported} session(s) cannot be read, and were left out`, 'FastifyRequestSessionWarning')
