@@ -78,6 +78,14 @@ t.test('a call of getSession(): a wrong option is its rejection', async (t) => {
   }
 })
 
+t.test('list() and endAll(): a filter that is no object is refused', async (t) => {
+  const users = tokenSessions()
+  for (const filter of [null, 5, []]) {
+    t.throws(() => users.list(filter as never), { code: 'FST_SESSION_OPTION', message: /^list\(\): options must be an object/ })
+    await t.rejects(users.endAll(filter as never), { code: 'FST_SESSION_OPTION', message: /^endAll\(\): options must be an object/ })
+  }
+})
+
 t.test('the plugin: a wrong option stops the app from booting', async (t) => {
   const cases: Array<[string, unknown[], string]> = [
     ['name', ['', 'Session', 'my session', '1a', 'a-b', 5, null], 'a JavaScript identifier'],

@@ -270,8 +270,9 @@ function idsOf ({ store }: Pick<SessionSettings, 'store'>, subject: string | und
 
 /** Refuses `undefined` in a filter: `{ subject: user.id }` without a user would select all sessions. */
 function checkFilter<F extends object> (call: string, filter: F, allowed: Record<keyof F & string, Rule>): { [K in keyof F]?: Exclude<F[K], undefined> } {
+  const checked = checkOptions<F>(call, filter, allowed)
   for (const [key, value] of Object.entries(filter)) {
     if (value === undefined) throw new OptionError(call, `${key} must not be undefined: leave it out to mean all sessions; got ${describeType(filter)}`)
   }
-  return checkOptions<F>(call, filter, allowed)
+  return checked
 }
