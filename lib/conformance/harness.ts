@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import type { CommitResult, SessionChange, SessionRecord, SessionStore, Successor } from '../stores/store.js'
-import type { OptionalInterface } from '../stores/contract-helpers.js'
+import { newChange, newRecord, type OptionalInterface } from '../stores/contract-helpers.js'
 
 /**
  * Options of `storeConformance()`: the store under test, and control over its time.
@@ -81,19 +81,7 @@ export class Harness {
 
   record (fields: Record<string, string> = {}, more: Partial<SessionRecord> = {}): SessionRecord {
     const now = Date.now()
-    return {
-      fields: new Map(Object.entries(fields)),
-      createdAt: now,
-      expiresAt: now + this.lifetime,
-      ttl: undefined,
-      deleteSession: true,
-      dataSince: more.createdAt ?? now,
-      name: undefined,
-      generation: undefined,
-      maxAge: undefined,
-      subject: undefined,
-      ...more,
-    }
+    return newRecord({ fields: new Map(Object.entries(fields)), createdAt: now, expiresAt: now + this.lifetime, ...more })
   }
 
   /** Creates a session and returns its id. */
@@ -104,19 +92,7 @@ export class Harness {
   }
 
   change (change: Partial<SessionChange>): SessionChange {
-    return {
-      expect: new Map(),
-      clear: false,
-      set: new Map(),
-      remove: [],
-      increment: new Map(),
-      expiresAt: undefined,
-      ttl: undefined,
-      dataSince: undefined,
-      subject: undefined,
-      generation: undefined,
-      ...change,
-    }
+    return newChange(change)
   }
 
   async commit (id: string, change: Partial<SessionChange>): Promise<CommitResult> {

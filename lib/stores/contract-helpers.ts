@@ -1,10 +1,27 @@
 import { StoreLacksError } from '../errors.js'
-import type { ListingStore, RestorableStore, SessionRecord, SessionStore, SubjectStore, WatchableStore } from './store.js'
+import type { ListingStore, RestorableStore, SessionChange, SessionRecord, SessionStore, SubjectStore, WatchableStore } from './store.js'
 
 /** A whole record: what is not given is as for a plain session. */
 export function newRecord (given: Pick<SessionRecord, 'fields' | 'createdAt' | 'expiresAt'> & Partial<SessionRecord>): SessionRecord {
   const { fields, createdAt, expiresAt, ttl, deleteSession = true, dataSince = createdAt, name, generation, maxAge, subject } = given
   return { fields, createdAt, expiresAt, ttl, deleteSession, dataSince, name, generation, maxAge, subject }
+}
+
+/** A whole change: what is not given stays as it is. */
+export function newChange (given: Partial<SessionChange>): SessionChange {
+  return {
+    expect: new Map(),
+    clear: false,
+    set: new Map(),
+    remove: [],
+    increment: new Map(),
+    expiresAt: undefined,
+    ttl: undefined,
+    dataSince: undefined,
+    subject: undefined,
+    generation: undefined,
+    ...given,
+  }
 }
 
 /**

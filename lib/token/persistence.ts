@@ -1,5 +1,5 @@
 import { NotANumberError, OutcomeUnknownError, SessionGoneError, SessionRenewedError, StoreUnavailableError, UpdateConflictError } from '../errors.js'
-import { newRecord } from '../stores/contract-helpers.js'
+import { newChange, newRecord } from '../stores/contract-helpers.js'
 import type { CommitResult, SessionChange, SessionRecord, SessionStore, Successor } from '../stores/store.js'
 import { isPromise, nothing, type MaybePromise, attempt } from '../util/maybe-promise.js'
 import { show } from '../util/option-rules.js'
@@ -79,16 +79,7 @@ export async function claim (state: SessionState, key: string): Promise<unknown>
   if (state.degradedBy !== undefined) throw state.degradedBy
   if (state.identity === undefined) return undefined
   for (let text = draft.base.get(key); text !== undefined;) {
-    const change: SessionChange = {
-      ...noChange,
-      expect: new Map([[key, text]]),
-      remove: [key],
-      expiresAt: undefined,
-      ttl: undefined,
-      dataSince: undefined,
-      subject: undefined,
-      generation: state.record?.generation,
-    }
+    const change = newChange({ expect: new Map([[key, text]]), remove: [key], generation: state.record?.generation })
     const { id } = state.identity as Identity
     const result = await callStore(() => store.commit(id, change), (result) => result)
     if (result.status === 'moved') {

@@ -4,9 +4,9 @@ import { channels, report, type SessionEvent } from '../core/events.js'
 import { pulseInterval } from '../core/open-sessions.js'
 import type { OpenContext, OpenSession, SessionOpener } from '../core/provider.js'
 import { RecordError, SessionNotLoadedError } from '../errors.js'
-import type { SessionChange, SessionRecord, SessionStore, Successor } from '../stores/store.js'
+import type { SessionRecord, SessionStore, Successor } from '../stores/store.js'
 import { attempt, nothing } from '../util/maybe-promise.js'
-import { noChange } from './draft.js'
+import { newChange } from '../stores/contract-helpers.js'
 import { storeFailure, save } from './persistence.js'
 import { isPastMaxAge } from './expiry.js'
 import { SessionState, type Identity, type SessionContext, type SessionSettings } from './session-state.js'
@@ -136,7 +136,7 @@ class RequestSession extends SessionState implements OpenSession<Promise<TokenSe
     if (!record.deleteSession && this.draft.base.size === 0) return // there is no data to keep
     const expiresAt = this.expiryAfterUse(now)
     if (expiresAt !== null && expiresAt <= record.expiresAt) return
-    const change: SessionChange = { ...noChange, expiresAt, ttl: undefined, dataSince: undefined, subject: undefined, generation: record.generation }
+    const change = newChange({ expiresAt, generation: record.generation })
     this.mustSlide = true
     // Where this fails or comes too late, the commit says so.
     attempt(() => this.settings.store.commit(identity.id, change), ({ status }) => { if (status === 'committed') record.expiresAt = expiresAt }, nothing)

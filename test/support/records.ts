@@ -1,5 +1,5 @@
 import type { SessionChange, SessionRecord, SessionStore } from '../../lib/index.js'
-import { newRecord } from '../../lib/stores/contract-helpers.js'
+import { newChange, newRecord } from '../../lib/stores/contract-helpers.js'
 
 /** A plain session without data that was made now and never expires, but for what is given. */
 export function record (given: Partial<SessionRecord> = {}): SessionRecord {
@@ -8,19 +8,7 @@ export function record (given: Partial<SessionRecord> = {}): SessionRecord {
 
 /** A commit that changes nothing, but for what is given. */
 export function change (given: Partial<SessionChange> = {}): SessionChange {
-  return {
-    expect: new Map(),
-    clear: false,
-    set: new Map(),
-    remove: [],
-    increment: new Map(),
-    expiresAt: undefined,
-    ttl: undefined,
-    dataSince: undefined,
-    subject: undefined,
-    generation: undefined,
-    ...given,
-  }
+  return newChange(given)
 }
 
 /** The record of an id that was not given up. */

@@ -68,7 +68,7 @@ class MemoryStore implements CompleteStore {
   readonly #entries = new LinkedList<Entry>()
   readonly #subjects = new SubjectIndex()
   readonly #watchers = new Watchers()
-  /** Of the ids that were given up, the longest ago first. */
+  /** The successors of ids that were given up, the longest ago first. */
   readonly #successors = new Map<string, Successor & { readonly until: number }>()
   #timer: NodeJS.Timeout | undefined
   /** The shard that is being swept, and the rest of its entries. */

@@ -107,7 +107,7 @@ interface CommitHeader {
   generation?: string | undefined
   /** The successor that the old id leads to, if this is a renewal. */
   renewed?: string | undefined
-  /** Of a commit that must not be applied twice, where it would come out otherwise. */
+  /** Given where the commit would come out otherwise if it was applied twice. */
   nonce?: string | undefined
   /** The index entry that was made for this commit. */
   entry?: IndexEntry | undefined
