@@ -7,6 +7,7 @@ import type { Effect, Script } from './script.js'
 interface Commands {
   hgetall (key: string): unknown
   hget (key: string, field: string): unknown
+  hlen (key: string): unknown
   evalsha (sha: string, keys: number, ...args: string[]): unknown
   eval (script: string, keys: number, ...args: string[]): unknown
   scan (cursor: string, match: 'MATCH', pattern: string, count: 'COUNT', size: number): unknown
@@ -228,8 +229,7 @@ export class RedisCommands {
     return batch.replies.then((replies) => {
       const [error, reply] = replies?.[i] ?? [new Error('the client gave no reply')]
       if (error === null) return reply
-      // ioredis follows a redirection of a whole pipeline only: the command gets one of its own.
-      if (slots !== undefined && redirections.test(error.message)) return this.#deadlines.limit(alone(this.client, name, args), () => this.#timedOut())
+      if (slots !== undefined && redirections.test(error.message)) return this.#deadlines.limit(redirected(this.client, name, args), () => this.#timedOut())
       throw error
     })
   }
@@ -302,6 +302,16 @@ async function alone (client: BatchingClient, name: CommandName, args: ReadonlyA
   return reply
 }
 
+/**
+ * Sends a command through a cluster's client by itself, without its auto-pipelining. ioredis follows a redirection to a node that
+ * it does not know yet only then, and only in a pipeline of which all commands are redirected alike otherwise.
+ */
+function redirected (client: BatchingClient, name: CommandName, args: ReadonlyArray<string | number>): Promise<unknown> {
+  const { options } = client as RedisClient
+  const direct = Object.create(client, { options: { value: { ...options, enableAutoPipelining: false } } }) as Record<CommandName, (...args: unknown[]) => Promise<unknown>>
+  return direct[name](...args)
+}
+
 /** Rejects unless the reply comes within so many milliseconds. */
 async function within (ms: number, reply: Promise<unknown>, timedOut: () => Error): Promise<unknown> {
   let timer: NodeJS.Timeout | undefined
@@ -320,8 +330,8 @@ function storeError (cause: Error, effect: Effect): Error {
  * Returns the code of an error that Redis replied with, which the protocol puts first in the message; `undefined` for an error of
  * the client. The class's name does not tell: a minifier changes it.
  */
-function errorCode (error: unknown): string | undefined {
-  return /^[A-Z][A-Z0-9_]+(?= |$)/.exec((error as Error).message)?.[0]
+export function errorCode (error: unknown): string | undefined {
+  return /^[A-Z][A-Z0-9_]+(?= |$)/.exec((error as Error | undefined)?.message ?? '')?.[0]
 }
 
 /** Returns the hash slot of a key in a cluster: a CRC-16/XMODEM of the text between its first braces, else of the key. */

@@ -31,7 +31,7 @@ const patterns = {
   name: '\\S*',
   generation: '\\S*',
   subject: '\\S*',
-  /** The session's entry in the index of its subject; see `IndexEntry`. */
+  /** The session's entry in the index of its subject, and the time of the session's own server until which it is kept. */
   entryTag: '\\S*',
   entryLastsUntil: '\\S*',
   /** The last commits that a client may send again: a time in seconds, then of each its nonce and the sums that it was answered. */
@@ -47,7 +47,14 @@ const luaPattern = `^${version} ${parts.map((part) => `(${patterns[part]})`).joi
 /** The local variables of Lua that hold a description: its parts, but the flags as two booleans. */
 export const luaParts = parts.join(', ').replace('flags', 'outlivesData, watched')
 
-/** The Lua functions by which all scripts read and write descriptions. A table instead of variables would make a commit slower. */
+/** The code of the error by which a script says that it needs the keys of the data. */
+export const lacksData = 'LACKSDATA'
+
+/**
+ * The Lua functions by which all scripts read and write descriptions. A table instead of variables would make a commit slower.
+ * `dated`: the time of an index entry, which came as how long it lasts, by the clock of this server. `isWriteOf`: the stored
+ * description was written by the same call, which was sent twice.
+ */
 export const luaFormat = `
 local function parse (description)
   local ${parts.join(', ')} = string.match(description, '${luaPattern}')
@@ -58,6 +65,20 @@ end
 local function format (${luaParts})
   local flags = outlivesData and (watched and '3' or '1') or watched and '2' or '0'
   return table.concat({ '${version}', ${parts.join(', ')} }, ' ')
+end
+local lacksData = redis.error_reply('${lacksData} the session outlives its data')
+local function milliseconds ()
+  local time = redis.call('TIME')
+  return time[1] * 1000 + math.floor(time[2] / 1000)
+end
+local function timeAfter (lasts)
+  return lasts == '-' and '-' or string.format('%.0f', milliseconds() + lasts)
+end
+local function dated (description)
+  return (string.gsub(description, ' %+(%S+) (%S*)$', function (lasts, recent) return ' ' .. timeAfter(lasts) .. ' ' .. recent end))
+end
+local function isWriteOf (stored, description)
+  return string.match(stored or '', '%S+$') == string.match(description, '%S+$')
 end
 `
 
@@ -99,6 +120,10 @@ local function successorIn (description)
 end
 `
 
+export function isSuccessor (description: string | null): boolean {
+  return description !== null && successorPattern.test(description)
+}
+
 export function formatSuccessor ({ how, successor }: Successor): string {
   return `${how} ${successor}`
 }
@@ -109,8 +134,8 @@ export interface IndexEntry {
   readonly subject: string
   /** Tells the entry from all that the index ever had or will have. */
   readonly tag: string
-  /** The time until which the index keeps the entry at least; `-`: for ever. */
-  readonly lastsUntil: string
+  /** Milliseconds for which the index keeps the entry at least, counted from its session's next write; `-`: for ever. */
+  readonly lasts: string
 }
 
 /** @param nonce tells a session from another that is created under the same id */
@@ -126,7 +151,7 @@ export function formatDescription (record: SessionRecord, entry: IndexEntry | un
     generation: encodeText(record.generation),
     subject: entry?.subject ?? '',
     entryTag: entry?.tag ?? '',
-    entryLastsUntil: entry?.lastsUntil ?? '',
+    entryLastsUntil: entry === undefined ? '' : `+${entry.lasts}`,
     recent: `0:${nonce}=;`,
   }
   return `${version} ${parts.map((part) => texts[part]).join(' ')}`

@@ -3,10 +3,11 @@ import { RecordError } from '../../errors.js'
 import type { CommitResult, CompleteStore, SessionChange, SessionRecord, SessionSummary, StoreEvent, StoreWatch, Successor } from '../store.js'
 import { slotOf } from '../contract-helpers.js'
 import { ChangeFeed } from './change-feed.js'
-import { RedisCommands, type RedisClient } from './commands.js'
+import { errorCode, RedisCommands, type RedisClient } from './commands.js'
 import { redisStoreOptions, type RedisStoreOptions } from './options.js'
-import { encodeText, entryTagOf, newNonce, parseDescription, parseHash, type IndexEntry } from './record-format.js'
-import { commitScript, createScript, describeScript, endScript, regenerateScript, replaceScript, watchScript } from './scripts.js'
+import { encodeText, entryTagOf, isSuccessor, lacksData, newNonce, parseDescription, parseHash, type IndexEntry } from './record-format.js'
+import { commitScript, createScript, endScript, regenerateScript, replaceScript, watchScript } from './scripts.js'
+import type { Script } from './script.js'
 import { SubjectIndex, type Member } from './subject-index.js'
 
 /**
@@ -36,11 +37,16 @@ export function redisStore (client: RedisClient, options?: RedisStoreOptions): C
   return new RedisStore(new RedisCommands(client, timeout), prefix)
 }
 
+/** The most of the ids that are remembered, to save their commits a second script. */
+const maxOutliving = 10_000
+
 class RedisStore implements CompleteStore {
   readonly #commands: RedisCommands
   readonly #prefix: string
   readonly #subjects: SubjectIndex
   readonly #feed: ChangeFeed
+  /** Sessions that were seen to outlive their data. */
+  readonly #outliving = new Set<string>()
   readonly keyspace: string
 
   constructor (commands: RedisCommands, prefix: string) {
@@ -52,45 +58,63 @@ class RedisStore implements CompleteStore {
   }
 
   async load (id: string): Promise<SessionRecord | Successor | undefined> {
-    const [key, dataKey] = this.#keys(id)
+    const key = this.#key(id)
     const record = parseHash(await this.#commands.send('read', 'hgetall', key))
     if (record === undefined || 'successor' in record || record.deleteSession) return record
-    record.fields = new Map(Object.entries(await this.#commands.send<Record<string, string>>('read', 'hgetall', dataKey)))
+    this.#noteOutliving(id)
+    record.fields = new Map(Object.entries(await this.#commands.send<Record<string, string>>('read', 'hgetall', dataKeyOf(key))))
     if (record.fields.size === 0) record.expiresAt = null
     return record
   }
 
   async create (id: string, record: SessionRecord): Promise<boolean> {
     const entry = await this.#addToIndex(id, record)
-    const created = await this.#commands.runScript(createScript, this.#keys(id), record, entry)
+    const created = await this.#run(createScript, id, undefined, !record.deleteSession, record, entry)
     if (!created) await this.#subjects.remove(id, entry)
     return created
   }
 
   async replace (id: string, record: SessionRecord): Promise<void> {
     const entry = await this.#addToIndex(id, record)
-    const oldEntry = await this.#commands.runScript(replaceScript, this.#keys(id), record, entry)
+    const oldEntry = await this.#run(replaceScript, id, undefined, !record.deleteSession, record, entry)
     if (oldEntry?.tag !== entry?.tag) await this.#subjects.remove(id, oldEntry) // the same: it was sent twice
   }
 
-  commit (id: string, change: SessionChange): Promise<CommitResult> {
-    return this.#commit(id, id, this.#keys(id), change)
+  /**
+   * Commits; again, if the session needs an index entry that it does not have.
+   * @param newId the id that the session is renewed under
+   * @param again given where the commit was sent before: its nonce, and the index entry that was written for it
+   */
+  async commit (id: string, change: SessionChange, newId?: string, again?: { nonce: string | undefined, entry: IndexEntry }): Promise<CommitResult> {
+    // A commit that only sets and removes comes out the same when it is applied twice.
+    const nonce = again !== undefined ? again.nonce : change.expect.size + change.increment.size > 0 ? newNonce() : undefined
+    const entry = again?.entry
+    const finalId = newId ?? id
+    const answer = await this.#run(commitScript, id, newId, false, change, entry, newId, nonce)
+    if ('missingEntry' in answer) {
+      await this.#subjects.remove(finalId, entry)
+      const { subject, timeLeft } = answer.missingEntry
+      return this.commit(id, change, newId, { nonce, entry: await this.#subjects.add(finalId, subject, timeLeft) })
+    }
+    const { result, obsoleteEntry } = answer
+    if (entry !== undefined && result.status !== 'committed') await this.#subjects.remove(finalId, entry)
+    if (obsoleteEntry !== undefined) await this.#subjects.remove(obsoleteEntry.tag === entry?.tag ? finalId : id, obsoleteEntry)
+    return result
   }
 
   renew (id: string, newId: string, change: SessionChange): Promise<CommitResult> {
-    return this.#commit(id, newId, [...this.#keys(id), ...this.#keys(newId)], change)
+    return this.commit(id, change, newId)
   }
 
   async regenerate (id: string, newId: string, record: SessionRecord): Promise<boolean> {
     const entry = await this.#addToIndex(newId, record)
-    const keys = [...this.#keys(id), ...this.#keys(newId)]
-    const { created, oldEntry } = await this.#commands.runScript(regenerateScript, keys, { how: 'regenerated', successor: newId }, record, entry)
+    const { created, oldEntry } = await this.#run(regenerateScript, id, newId, !record.deleteSession, { how: 'regenerated', successor: newId }, record, entry)
     await (created ? this.#subjects.remove(id, oldEntry) : this.#subjects.remove(newId, entry))
     return created
   }
 
   async end (id: string, generation?: string): Promise<boolean | Successor> {
-    const { ended, entry } = await this.#commands.runScript(endScript, this.#keys(id), generation)
+    const { ended, entry } = await this.#run(endScript, id, undefined, false, generation)
     await this.#subjects.remove(id, entry)
     return ended
   }
@@ -103,25 +127,26 @@ class RedisStore implements CompleteStore {
     const encoded = encodeText(subject)
     for await (const members of this.#subjects.members(encoded)) {
       const valid = await Promise.all(members.map((member) => this.#isNamed(member)))
-      const stale = members.filter((member, i) => !valid[i] && this.#subjects.isPastWriting(member))
-      await this.#subjects.removeMembers(encoded, stale)
+      await this.#subjects.removeOld(encoded, members.filter((_, i) => !valid[i]))
       const ids = members.flatMap(({ id }, i) => valid[i] ? [id] : [])
       if (ids.length > 0) yield ids
     }
   }
 
   async describe (id: string): Promise<SessionSummary | undefined> {
-    const found = await this.#commands.runScript(describeScript, this.#keys(id))
-    if (found === undefined) return undefined
-    const { description, size } = found
-    const { fields, ...summary } = parseDescription(description, new Map())
-    return { ...summary, expiresAt: !summary.deleteSession && size === 0 ? null : summary.expiresAt, size }
+    const key = this.#key(id)
+    const [description, length] = await Promise.all([this.#description(id), this.#size(key)])
+    if ((description === null && length === 0) || isSuccessor(description)) return undefined
+    const { fields, ...summary } = parseDescription(description ?? '', new Map())
+    if (summary.deleteSession) return { ...summary, size: Math.max(0, length - 1) }
+    const size = await this.#size(dataKeyOf(key))
+    return { ...summary, expiresAt: size === 0 ? null : summary.expiresAt, size }
   }
 
   async watch (id: string, listener: (event: StoreEvent) => void): Promise<StoreWatch | undefined> {
     // A cluster's client is connected, and knows its servers, after its first reply.
     if (await this.#description(id) === null) return undefined
-    const [key] = this.#keys(id)
+    const key = this.#key(id)
     const watch = await this.#feed.listen(key, listener)
     let exists = false
     try {
@@ -137,30 +162,35 @@ class RedisStore implements CompleteStore {
     this.#commands.close()
   }
 
-  /**
-   * Commits; again, if the session needs an index entry that it does not have.
-   * @param newId the id that the session has afterwards
-   * @param again given where the commit was sent before: its nonce, and the index entry that was written for it
-   */
-  async #commit (id: string, newId: string, keys: string[], change: SessionChange, again?: { nonce: string | undefined, entry: IndexEntry }): Promise<CommitResult> {
-    // A commit that only sets and removes comes out the same when it is applied twice.
-    const nonce = again !== undefined ? again.nonce : change.expect.size + change.increment.size > 0 ? newNonce() : undefined
-    const entry = again?.entry
-    const answer = await this.#commands.runScript(commitScript, keys, change, entry, newId === id ? undefined : newId, nonce)
-    if ('missingEntry' in answer) {
-      await this.#subjects.remove(newId, entry)
-      const { subject, expiresAt } = answer.missingEntry
-      return this.#commit(id, newId, keys, change, { nonce, entry: await this.#subjects.add(newId, subject, expiresAt) })
-    }
-    const { result, obsoleteEntry } = answer
-    if (entry !== undefined && result.status !== 'committed') await this.#subjects.remove(newId, entry)
-    if (obsoleteEntry !== undefined) await this.#subjects.remove(obsoleteEntry.tag === entry?.tag ? newId : id, obsoleteEntry)
-    return result
-  }
-
   /** Writes the index entry that a session with a subject has to have before it is written itself. */
   async #addToIndex (id: string, { subject, deleteSession, expiresAt }: SessionRecord): Promise<IndexEntry | undefined> {
-    return subject === undefined ? undefined : this.#subjects.add(id, encodeText(subject), deleteSession ? expiresAt : null)
+    return subject === undefined ? undefined : this.#subjects.add(id, encodeText(subject), deleteSession && expiresAt !== null ? expiresAt - Date.now() : null)
+  }
+
+  /**
+   * Runs a script on a session, and on the one that it becomes. The keys of their data are named where a session is known to
+   * outlive its data, or turns out to.
+   */
+  async #run<Args extends unknown[], Reply, Result> (script: Script<Args, Reply, Result>, id: string, newId: string | undefined, outlivesData: boolean, ...args: Args): Promise<Result> {
+    const keys = newId === undefined ? [this.#key(id)] : [this.#key(id), this.#key(newId)]
+    if (!outlivesData && !this.#outliving.has(id)) {
+      try {
+        return await this.#commands.runScript(script, keys, ...args)
+      } catch (error) {
+        if (errorCode((error as Error).cause) !== lacksData) throw error
+        this.#noteOutliving(id)
+      }
+    }
+    return this.#commands.runScript(script, [...keys, ...keys.map(dataKeyOf)], ...args)
+  }
+
+  #noteOutliving (id: string): void {
+    if (this.#outliving.size >= maxOutliving) this.#outliving.clear()
+    this.#outliving.add(id)
+  }
+
+  #size (key: string): Promise<number> {
+    return this.#commands.send<number | string>('read', 'hlen', key).then(Number)
   }
 
   /** True if the member's session exists and names this index entry, or cannot be read, or was renewed since it was listed. */
@@ -175,15 +205,18 @@ class RedisStore implements CompleteStore {
   }
 
   #description (id: string): Promise<string | null> {
-    const [key] = this.#keys(id)
-    return this.#commands.send('read', 'hget', key, '')
+    return this.#commands.send('read', 'hget', this.#key(id), '')
   }
 
   /** The braces are a hash tag: the keys of a session, and those of its renewal, are in one slot of a cluster. */
-  #keys (id: string): [session: string, data: string] {
-    const key = `${this.#prefix}{${slotOf(id)}}${id}`
-    return [key, `${key}:data`]
+  #key (id: string): string {
+    return `${this.#prefix}{${slotOf(id)}}${id}`
   }
+}
+
+/** The key of the data of a session that outlives its data. */
+function dataKeyOf (key: string): string {
+  return `${key}:data`
 }
 
 /** Keys that one SCAN looks at: a millisecond of the server's time at the most. */

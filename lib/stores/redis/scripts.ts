@@ -13,11 +13,13 @@ export type EntryName = Pick<IndexEntry, 'subject' | 'tag'>
 /** The answer to a commit: its result, or the index entry without which nothing was written. */
 export type CommitAnswer =
   | { readonly result: CommitResult, readonly obsoleteEntry?: EntryName | undefined }
-  | { readonly missingEntry: { readonly subject: string, readonly expiresAt: number | null } }
+  | { readonly missingEntry: { readonly subject: string, readonly timeLeft: number | null } }
 
 /*
- * KEYS: the session's hash, and the hash of its data if it outlives that. A hash, and its expiry, are gone with its last
- * field. Changes of a watched session are published on a channel that has the name of its key.
+ * KEYS: the session's hash, then that of the session that it becomes, then the hash of the data of each: these only for a
+ * session that outlives its data, since a cluster refuses two keys, of which one does not exist, while their slot moves. A script
+ * that lacks them has no effect and answers with an error (`lacksData`). A hash, and its expiry, are gone with its last field.
+ * Changes of a watched session are published on a channel that has the name of its key.
  */
 
 /** ARGV: description, milliseconds to live or '-', '1' for a session that outlives its data, then keys and texts. */
@@ -28,32 +30,35 @@ function recordArgs (record: SessionRecord, entry: IndexEntry | undefined): stri
 }
 
 /** Writes a session, unless the id is taken by another. */
-export const createScript = script('', `${luaAccess}
-if redis.call('EXISTS', KEYS[1]) == 1 then return redis.call('HGET', KEYS[1], '') == ARGV[1] and 1 or 0 end
+export const createScript = script('', `${luaFormat}${luaAccess}
+if redis.call('EXISTS', KEYS[1]) == 1 then return isWriteOf(redis.call('HGET', KEYS[1], ''), ARGV[1]) and 1 or 0 end
 local data = ARGV[3] == '1' and KEYS[2] or KEYS[1]
+check('HSET', data, '', '')
 if ARGV[2] ~= '-' then check('PEXPIRE', data, ARGV[2]) end
-redis.call('HSET', KEYS[1], '', ARGV[1])
+if KEYS[2] then redis.call('UNLINK', data) end
+redis.call('HSET', KEYS[1], '', dated(ARGV[1]))
 for i = 4, #ARGV, 2 do redis.call('HSET', data, ARGV[i], ARGV[i + 1]) end
 if ARGV[2] ~= '-' then redis.call('PEXPIRE', data, ARGV[2]) end
 return 1
 `, recordArgs, (created: Int) => Number(created) === 1)
 
-/** KEYS: the old hashes, the new hashes. ARGV: the successor, then as of `createScript`. Answers 1 and the index entry of the old session. */
+/** ARGV: the successor, then as of `createScript`. Answers 1 and the index entry of the old session. */
 export const regenerateScript = script('', `${luaFormat}${luaSuccessor}${luaAccess}
-if redis.call('EXISTS', KEYS[3]) == 1 then return { redis.call('HGET', KEYS[3], '') == ARGV[2] and 1 or 0 } end
+if redis.call('EXISTS', KEYS[2]) == 1 then return { isWriteOf(redis.call('HGET', KEYS[2], ''), ARGV[2]) and 1 or 0 } end
 local old = redis.pcall('HGET', KEYS[1], '')
 if type(old) ~= 'string' then old = '' end
 local ${luaParts} = parse(old)
-local data = ARGV[4] == '1' and KEYS[4] or KEYS[3]
+if outlivesData and not KEYS[3] then return lacksData end
+local data = ARGV[4] == '1' and KEYS[4] or KEYS[2]
 check('HSET', KEYS[1], '', '')
 check('PEXPIRE', KEYS[1], 1)
 if not successorIn(old) then
-  redis.call('UNLINK', KEYS[1], KEYS[2])
+  redis.call('UNLINK', KEYS[1], KEYS[3] or KEYS[1])
   redis.call('HSET', KEYS[1], '', ARGV[1])
   redis.call('PEXPIRE', KEYS[1], ${successorLife})
   if watched then publish('["ended"]') end
 end
-redis.call('HSET', KEYS[3], '', ARGV[2])
+redis.call('HSET', KEYS[2], '', dated(ARGV[2]))
 for i = 5, #ARGV, 2 do redis.call('HSET', data, ARGV[i], ARGV[i + 1]) end
 if ARGV[3] ~= '-' then redis.call('PEXPIRE', data, ARGV[3]) end
 return { 1, subject or '', entryTag or '' }
@@ -63,16 +68,17 @@ return { 1, subject or '', entryTag or '' }
 /** Writes a session in the place of another, whose index entry it answers with. */
 export const replaceScript = script('', `${luaFormat}${luaAccess}
 local old = redis.call('HGET', KEYS[1], '')
-local oldSubject, oldTag, wasWatched
+local oldSubject, oldTag, wasWatched, oldOutlivesData
 if old then
   local ${luaParts} = parse(old)
-  oldSubject, oldTag, wasWatched = subject, entryTag, watched
+  oldSubject, oldTag, wasWatched, oldOutlivesData = subject, entryTag, watched, outlivesData
 end
-local ${luaParts} = parse(ARGV[1])
+if oldOutlivesData and not KEYS[2] then return lacksData end
+local ${luaParts} = parse(dated(ARGV[1]))
 watched = wasWatched
 local message, told = watched and { 'changed', expiresAt }, { [''] = true }
 if message then
-  for i = 1, 2 do
+  for i = 1, #KEYS do
     for _, key in ipairs(redis.call('HKEYS', KEYS[i])) do
       if not told[key] then message[#message + 1] = key end
       told[key] = true
@@ -81,7 +87,7 @@ if message then
 end
 check('HSET', KEYS[1], '', '')
 check('PEXPIRE', KEYS[1], 1)
-redis.call('UNLINK', KEYS[1], KEYS[2])
+redis.call('UNLINK', unpack(KEYS))
 redis.call('HSET', KEYS[1], '', format(${luaParts}))
 local data = ARGV[3] == '1' and KEYS[2] or KEYS[1]
 for i = 4, #ARGV, 2 do
@@ -159,16 +165,16 @@ function readCommit (reply: CommitReply, change: SessionChange): CommitAnswer {
     case 'moved': return { result: { status, how: first as Successor['how'], successor: second } }
     case 'conflict': return { result: { status, current: new Map([...change.expect.keys()].map((key, i) => [key, reply[i + 1] as string || undefined])) } }
     case 'not-a-number': return { result: { status, key: first } }
-    case 'index': return { missingEntry: { subject: first, expiresAt: second === '-' ? null : Number(second) } }
+    case 'index': return { missingEntry: { subject: first, timeLeft: second === '-' ? null : Number(second) } }
     default: throw new RecordError('its description is damaged, or of another version')
   }
 }
 
 /**
- * Applies a change, and renews if KEYS has four keys: also the new session's and its data's.
+ * Applies a change, and renews if the change has a successor.
  *
- * 'index', subject, time: nothing was written, since the session needs an entry in the index of this subject that lasts
- * until then. 'obsolete', reply, subject, tag: the reply counts, and this index entry can be removed.
+ * 'index', subject, milliseconds: nothing was written, since the session needs an entry in the index of this subject that lasts
+ * for so long. 'obsolete', reply, subject, tag: the reply counts, and this index entry can be removed.
  */
 export const commitScript = script('', `${luaFormat}${luaSuccessor}${luaRecent}${luaAccess}
 local description = redis.call('HGET', KEYS[1], '')
@@ -178,7 +184,7 @@ local change = cjson.decode(ARGV[1])
 if not createdAt then
   local how, successor = successorIn(description)
   if how and description == change.renewed then
-    local ${luaParts} = parse(redis.call('HGET', KEYS[3], '') or '')
+    local ${luaParts} = parse(redis.call('HGET', KEYS[2], '') or '')
     return answerAgain(recent or '', change.nonce) or 1
   end
   return how and { 'moved', how, successor } or { 'damaged' }
@@ -187,7 +193,9 @@ if change.generation and change.generation ~= generation then return { 'missing'
 local answer = answerAgain(recent, change.nonce)
 if answer then return answer end
 
-local data = outlivesData and KEYS[2] or KEYS[1]
+local newKey = change.renewed and KEYS[2]
+if outlivesData and not KEYS[newKey and 3 or 2] then return lacksData end
+local data = outlivesData and KEYS[newKey and 3 or 2] or KEYS[1]
 local at = 1
 local function take ()
   at = at + 1
@@ -220,16 +228,20 @@ for i = 1, change.increment or 0 do
 end
 
 local entry, oldSubject, oldTag = change.entry, subject, entryTag
-local needed = outlivesData and '-' or change.expiresAt or expiresAt
-local function lasts (time)
-  return time == '-' or needed ~= '-' and time ~= '' and tonumber(time) >= tonumber(needed)
-end
 subject = change.subject or subject
 if subject == '' then
   entryTag, entryLastsUntil = '', ''
-elseif subject ~= oldSubject or KEYS[3] or not lasts(entryLastsUntil) then
-  if not entry or entry.subject ~= subject or not lasts(entry.lastsUntil) then return { 'index', subject, needed } end
-  entryTag, entryLastsUntil = entry.tag, entry.lastsUntil
+else
+  local left = change.timeLeft and tonumber(change.timeLeft) or not change.expiresAt and redis.call('PTTL', KEYS[1]) or -1
+  if outlivesData or left < 0 then left = '-' end
+  local function lasts (time)
+    return time == '-' or left ~= '-' and time ~= '' and tonumber(time) >= milliseconds() + left
+  end
+  if subject ~= oldSubject or newKey or not lasts(entryLastsUntil) then
+    local entryTime = entry and timeAfter(entry.lasts)
+    if not entry or entry.subject ~= subject or not lasts(entryTime) then return { 'index', subject, tostring(left) } end
+    entryTag, entryLastsUntil = entry.tag, entryTime
+  end
 end
 
 if change.nonce then
@@ -246,20 +258,20 @@ if change.expiresAt or outlivesData then
   check('PEXPIRE', data, 1)
   check('PERSIST', data)
 end
-if KEYS[3] then
-  check('RENAME', KEYS[1], KEYS[3])
+if newKey then
+  check('RENAME', KEYS[1], newKey)
   check('PEXPIRE', KEYS[1], 1)
 end
 
 expiresAt = change.expiresAt or wasEmpty and '-' or expiresAt
 local message = watched and { 'changed', expiresAt }
 local key, wasWatched = KEYS[1], watched
-if KEYS[3] then
-  redis.call('RENAME', key, KEYS[3])
+if newKey then
+  redis.call('RENAME', key, newKey)
   if outlivesData and not wasEmpty then redis.call('RENAME', data, KEYS[4]) end
   redis.call('HSET', key, '', change.renewed)
   redis.call('PEXPIRE', key, ${successorLife})
-  key, data = KEYS[3], outlivesData and KEYS[4] or KEYS[3]
+  key, data = newKey, outlivesData and KEYS[4] or newKey
   watched = false
 end
 for _, key in ipairs(cleared) do
@@ -288,7 +300,7 @@ elseif timeLeft and timeLeft >= 0 then
   redis.call('PEXPIRE', data, timeLeft)
 end
 if message then publish(cjson.encode(message)) end
-if KEYS[3] and wasWatched then publish('["renewed"]') end
+if newKey and wasWatched then publish('["renewed"]') end
 
 if entryTag ~= oldTag then
   if oldTag ~= '' then return { 'obsolete', sums, oldSubject, oldTag } end
@@ -305,23 +317,15 @@ if type(description) ~= 'string' then description = '' end
 local how, successor = successorIn(description)
 if how then return { -1, how, successor } end
 local ${luaParts} = parse(description)
-if ARGV[1] ~= '' and ARGV[1] ~= generation then return { 0 } end
-local ended = redis.call('UNLINK', KEYS[1], KEYS[2])
+if ARGV[1] ~= '' and ARGV[1] ~= generation or redis.call('EXISTS', KEYS[1]) == 0 then return { 0 } end
+if (outlivesData or not createdAt) and not KEYS[2] then return lacksData end
+local ended = redis.call('UNLINK', unpack(KEYS))
 if watched then publish('["ended"]') end
 return { ended, subject or '', entryTag or '' }
 `, (generation: string | undefined) => [encodeText(generation)], ([ended, first, second]: [Int, string?, string?]) => ({
   ended: Number(ended) < 0 ? { how: first, successor: second } as Successor : Number(ended) > 0,
   entry: Number(ended) < 0 ? undefined : entryName(first, second),
 }))
-
-/** Answers with the description, '' if it is missing, and the number of data keys. */
-export const describeScript = script('no-writes', `${luaFormat}${luaSuccessor}
-local description = redis.call('HGET', KEYS[1], '')
-if not description then return redis.call('EXISTS', KEYS[1]) == 1 and { '', 0 } or {} end
-if successorIn(description) then return {} end
-local ${luaParts} = parse(description)
-return { description, outlivesData and redis.call('HLEN', KEYS[2]) or redis.call('HLEN', KEYS[1]) - 1 }
-`, () => [], ([description, size]: [string?, Int?]) => description === undefined ? undefined : { description, size: Number(size) })
 
 /** Has all changes of a session published from now on, if there is one. */
 export const watchScript = script('', `${luaFormat}

@@ -6,35 +6,44 @@ import type { EntryName } from './scripts.js'
 
 /** Milliseconds that an entry lasts longer than its session at the least. */
 const safetyMargin = 60_000
-/** Milliseconds after which the session of a new entry has been written, or never will be. */
-const writtenWithin = 3_600_000
-/** Characters of a tag: the time in milliseconds, in base 36, and four random ones in base64url. */
-const tagLength = 13
+/** Seconds after which the session of a new entry has been written, or never will be. */
+const writtenWithin = 3600
+/** Characters of a tag: the time in milliseconds, and four random ones in base64url. */
+const tagLength = 17
 
 /** Entries in a page, or about as many. */
 const pageSize = 250
 
 /**
  * Adds an entry to the index of a subject (KEYS), and removes those that are past, by the clock of this server alone. The index
- * expires with its last entry. ARGV: member, milliseconds that it lasts or '-'.
+ * expires with its last entry. ARGV: id, the end of the tag, milliseconds that the entry lasts or '-'. Answers with the tag.
  */
-const indexScript = script('', `${luaAccess}
+const addScript = script('', `${luaAccess}
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local tag = string.format('%013.0f', now) .. ARGV[2]
 check('ZADD', KEYS[1], 0, '')
 check('ZRANGE', KEYS[1], -1, -1)
 check('PERSIST', KEYS[1])
 check('PEXPIREAT', KEYS[1], 1)
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', string.format('%.0f', now))
-redis.call('ZADD', KEYS[1], ARGV[2] == '-' and '+inf' or string.format('%.0f', now + ARGV[2]), ARGV[1])
+redis.call('ZADD', KEYS[1], ARGV[3] == '-' and '+inf' or string.format('%.0f', now + ARGV[3]), ARGV[1] .. tag)
 local last = redis.call('ZRANGE', KEYS[1], -1, -1, 'WITHSCORES')[2]
 if last == 'inf' then
   redis.call('PERSIST', KEYS[1])
 else
   redis.call('PEXPIREAT', KEYS[1], string.format('%.0f', last))
 end
+return tag
+`, (id: string, random: string, lasts: number | null) => [id, random, formatTime(lasts)], (tag: string) => tag)
+
+/** Removes the entries (ARGV) that are so old that their sessions, which do not name them, never will. */
+const removeOldScript = script('', `
+for i = 1, #ARGV do
+  if redis.call('TIME')[1] - string.sub(ARGV[i], -${tagLength}, -8) > ${writtenWithin} then redis.call('ZREM', KEYS[1], ARGV[i]) end
+end
 return 1
-`, (member: string, lasts: number | null) => [member, formatTime(lasts)], () => {})
+`, (members: Member[]) => members.map(({ id, tag }) => id + tag), () => {})
 
 /** A member of the sorted set: a session's id with the tag of its entry. */
 export interface Member {
@@ -62,29 +71,32 @@ export class SubjectIndex {
 
   /**
    * @param subject encoded
-   * @param expiresAt when the session expires, in milliseconds since the epoch; `null`: never
+   * @param timeLeft milliseconds until the session expires; `null`: never
    */
-  async add (id: string, subject: string, expiresAt: number | null): Promise<IndexEntry> {
-    const now = Date.now()
-    const tag = now.toString(36).padStart(9, '0') + randomBytes(3).toString('base64url')
-    const lasts = expiresAt === null ? null : 2 * Math.max(expiresAt - now, safetyMargin)
-    await this.#commands.runScript(indexScript, [this.#key(subject)], id + tag, lasts)
-    return { subject, tag, lastsUntil: formatTime(lasts === null ? null : now + lasts - safetyMargin) }
-  }
-
-  /** Removes one session's entry, if there is one. */
-  async remove (id: string, entry: EntryName | undefined): Promise<void> {
-    if (entry !== undefined) await this.removeMembers(entry.subject, [{ id, tag: entry.tag }])
+  async add (id: string, subject: string, timeLeft: number | null): Promise<IndexEntry> {
+    const lasts = timeLeft === null ? null : 2 * Math.max(timeLeft, safetyMargin)
+    const tag = await this.#commands.runScript(addScript, [this.#key(subject)], id, randomBytes(3).toString('base64url'), lasts)
+    return { subject, tag, lasts: formatTime(lasts === null ? null : lasts - safetyMargin) }
   }
 
   /**
-   * Removes entries. A failure does no harm: they expire, or are removed by the next listing.
+   * Removes the entry of a session, if there is one. A failure does no harm: the entry expires, or is removed by the next listing.
+   */
+  async remove (id: string, entry: EntryName | undefined): Promise<void> {
+    if (entry === undefined) return
+    try {
+      await this.#commands.send('write', 'zrem', this.#key(entry.subject), id + entry.tag)
+    } catch {}
+  }
+
+  /**
+   * Removes, of entries that no session names, those whose sessions never will. A failure does no harm, as of `remove`.
    * @param subject encoded
    */
-  async removeMembers (subject: string, members: Member[]): Promise<void> {
+  async removeOld (subject: string, members: Member[]): Promise<void> {
     if (members.length === 0) return
     try {
-      await this.#commands.send('write', 'zrem', this.#key(subject), ...members.map(({ id, tag }) => id + tag))
+      await this.#commands.runScript(removeOldScript, [this.#key(subject)], members)
     } catch {}
   }
 
@@ -99,11 +111,6 @@ export class SubjectIndex {
       for (const member of unseen) seen.add(member)
       if (unseen.length > 0) yield unseen.map((member) => ({ id: member.slice(0, -tagLength), tag: member.slice(-tagLength) }))
     } while (cursor !== '0')
-  }
-
-  /** True for an entry that is so old that its session, if it does not name the entry, never will. */
-  isPastWriting ({ tag }: Member): boolean {
-    return Date.now() - Number.parseInt(tag.slice(0, 9), 36) > writtenWithin
   }
 
   #key (subject: string): string {
