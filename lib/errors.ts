@@ -135,6 +135,10 @@ const withProblem = <Code extends string>(code: Code, message: string, statusCod
 export class StoreUnavailableError extends withProblem(
   'FST_SESSION_STORE_UNAVAILABLE', 'The session store is unavailable. Try again in a moment.') {}
 
+/** The server of the store cannot do what the store needs: it is too old, for example. Keeps the cause. */
+export class StoreUnsupportedError extends withProblem(
+  'FST_SESSION_STORE_UNSUPPORTED', 'The server of the session store is not supported.', 500) {}
+
 /** A stored record is damaged or was written by another version. It is left as it is. Keeps the cause. */
 export class RecordError extends withProblem(
   'FST_SESSION_RECORD', 'A stored session cannot be read: it is damaged, or was written by another version. It was left as it is.') {}

@@ -129,10 +129,10 @@ export interface OpenSession<Exposed> {
   close (): MaybePromise<void>
 }
 
-/** A provider that checks at boot that its driver can be used at all. */
+/** A provider that checks at boot that its driver or store can be used at all. */
 export interface BootCheck {
   /** Rejects to stop the boot; an unreachable server is no reason to. */
-  checkAtBoot (): Promise<void>
+  checkAtBoot (log: FastifyBaseLogger): Promise<void>
 }
 
 /** A provider that holds something of its own: timers, subscriptions. */

@@ -31,7 +31,7 @@ async function requestSession (app: FastifyInstance & Registered, options: Reque
   }
 
   refuseSharedClaims(app, registration)
-  if (checksAtBoot(provider)) await provider.checkAtBoot()
+  if (checksAtBoot(provider)) await provider.checkAtBoot(app.log)
 
   const early = earlyLoader(registration)
   app.addHook('onRoute', function configureRoute (route: RouteOptions) {

@@ -58,14 +58,14 @@ export interface SessionStore {
    */
   end (id: string, generation?: string): boolean | Successor | Promise<boolean | Successor>
 
-  /**
-   * True while `create` would drop another session to make room: `restore` stops then. `undefined`: it never does, as far as
-   * the store knows.
-   */
+  /** True while `create` would drop another session to make room: `restore` stops then. `undefined`: never, as far as is known. */
   readonly full?: boolean
 
   /** The place of the sessions, for errors: two stores of one keyspace hold the same sessions. `undefined`: the store alone has them. */
   readonly keyspace?: string
+
+  /** Looks at its server, when the plugin is registered. Rejects to stop the boot; an unreachable server is no reason to. */
+  checkAtBoot? (log: Pick<Console, 'info' | 'warn' | 'error'>): void | Promise<void>
 
   /** Frees what the store itself holds (timers), when the app closes. A client that it was given stays open. */
   close (): void | Promise<void>

@@ -1,5 +1,5 @@
 import type { Readable, Writable } from 'node:stream'
-import type { Claiming, SessionOpener, SessionProvider } from '../core/provider.js'
+import type { BootCheck, Claiming, SessionOpener, SessionProvider } from '../core/provider.js'
 import { NoSecretError, OptionError } from '../errors.js'
 import { keyspaceOf } from '../stores/contract-helpers.js'
 import { memoryStore } from '../stores/memory/memory-store.js'
@@ -156,7 +156,7 @@ export function tokenSessions (options?: TokenSessionOptions): TokenProvider<Ses
 }
 
 /** The provider and manager of token sessions. A call that the store cannot serve is refused by name, with `FST_SESSION_STORE_LACKS`. */
-class TokenSessions<Data extends object = SessionData> implements SessionProvider<Promise<TokenSession> | TokenSession, TokenRouteOptions, TokenCallOptions>, Claiming {
+class TokenSessions<Data extends object = SessionData> implements SessionProvider<Promise<TokenSession> | TokenSession, TokenRouteOptions, TokenCallOptions>, BootCheck, Claiming {
   readonly kind = 'token'
   readonly commits = 'always'
   readonly claims: readonly string[]
@@ -305,6 +305,9 @@ class TokenSessions<Data extends object = SessionData> implements SessionProvide
     }
     return undefined
   }
+
+  /** @throws StoreUnsupportedError (`FST_SESSION_STORE_UNSUPPORTED`) if the store's server answers, and cannot be used */
+  readonly checkAtBoot: BootCheck['checkAtBoot'] = async (log) => { await this.#settings.store.checkAtBoot?.(log) }
 
   /** Frees the provider's own timers and subscriptions. What it was given, a Redis client say, stays open. */
   async close (): Promise<void> {

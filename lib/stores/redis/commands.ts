@@ -1,7 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { deadlinesOf, type Deadlines, type TimedCall } from '../../util/call-timeouts.js'
-import { OutcomeUnknownError, RecordError, StoreUnavailableError } from '../../errors.js'
+import { OutcomeUnknownError, RecordError, StoreUnavailableError, StoreUnsupportedError } from '../../errors.js'
 import type { Effect, Script } from './script.js'
+import { hashSlotOf, parseInfo, type ServerInfo } from './servers.js'
 
 /** The commands that the store sends, as an ioredis pipeline has them. */
 interface Commands {
@@ -13,6 +14,7 @@ interface Commands {
   scan (cursor: string, match: 'MATCH', pattern: string, count: 'COUNT', size: number): unknown
   zscan (key: string, cursor: string, count: 'COUNT', size: number): unknown
   zrem (key: string, ...members: string[]): unknown
+  info (): unknown
 }
 
 type CommandName = keyof Commands
@@ -27,6 +29,7 @@ interface BatchingClient {
   /** `end`: the application has closed it. */
   readonly status: string
   on (event: 'ready', listener: () => void): unknown
+  once (event: 'ready', listener: () => void): unknown
   /** The nodes of each hash slot of a cluster, empty before it is connected. */
   readonly slots?: ReadonlyArray<readonly string[] | undefined>
 }
@@ -86,6 +89,8 @@ const LostReply = { read: StoreUnavailableError, write: OutcomeUnknownError } sa
 const redirections = /^(?:MOVED|ASK|TRYAGAIN|CLUSTERDOWN) |same slots allocation group/
 /** The client's error for a command that it did not send, without its queue for commands that wait for a connection. */
 const unsent = /enableOfflineQueue options is false/
+/** The error of a server that does not know the first line of the scripts. */
+const tooOld = /Error compiling script/
 /** Milliseconds. */
 const pauseBeforeResend = 20
 /** Milliseconds after a reconnection in which a client gives the replies that it still can. */
@@ -186,6 +191,14 @@ export class RedisCommands {
         isUnknown ? this.#inBatch(key, 'eval', [script.text, ...sent]) : this.#inBatch(key, 'evalsha', [script.sha, ...sent]))
     }
     return script.read(reply as Reply, ...args)
+  }
+
+  /** Reads what each server tells about itself. It throws as `waitFor` does. */
+  async info (): Promise<ServerInfo[]> {
+    // A cluster's client knows its servers after its first reply.
+    if (this.servers.length === 0) await this.send('read', 'hget', 'x', '')
+    const texts = await Promise.all(this.servers.map((server) => this.waitFor(alone(server, 'info', []), 'read')))
+    return texts.map((text) => parseInfo(String(text)))
   }
 
   /** Reads a page of the keys of one server. It throws as `waitFor` does. */
@@ -322,6 +335,7 @@ async function within (ms: number, reply: Promise<unknown>, timedOut: () => Erro
 function storeError (cause: Error, effect: Effect): Error {
   const code = errorCode(cause)
   if (code === 'WRONGTYPE') return new RecordError(cause.message, { cause })
+  if (tooOld.test(cause.message)) return new StoreUnsupportedError('the server cannot run the scripts: the store needs Redis 7, or Valkey', { cause })
   if (code !== undefined || unsent.test(cause.message)) return new StoreUnavailableError(cause.message, { cause })
   return new LostReply[effect](cause.message, { cause })
 }
@@ -332,16 +346,4 @@ function storeError (cause: Error, effect: Effect): Error {
  */
 export function errorCode (error: unknown): string | undefined {
   return /^[A-Z][A-Z0-9_]+(?= |$)/.exec((error as Error | undefined)?.message ?? '')?.[0]
-}
-
-/** Returns the hash slot of a key in a cluster: a CRC-16/XMODEM of the text between its first braces, else of the key. */
-function hashSlotOf (key: string): number {
-  const open = key.indexOf('{')
-  const close = open < 0 ? -1 : key.indexOf('}', open + 1)
-  let crc = 0
-  for (const byte of Buffer.from(close > open + 1 ? key.slice(open + 1, close) : key)) {
-    crc ^= byte << 8
-    for (let bit = 0; bit < 8; bit++) crc = crc & 0x8000 ? (crc << 1) ^ 0x1021 : crc << 1
-  }
-  return (crc & 0xffff) % 16_384
 }

@@ -202,6 +202,12 @@ export function entryTagOf (description: string): string | undefined {
   return descriptionPattern.exec(description)?.groups?.['entryTag']
 }
 
+/** The subject of a session: `undefined` for none, or for a damaged description. */
+export function subjectIn (description: string): string | undefined {
+  const subject = descriptionPattern.exec(description)?.groups?.['subject']
+  return subject ? decodeText(subject) : undefined
+}
+
 function problemOf (description: string): string {
   const found = /^\d+(?= )/.exec(description)?.[0]
   return found === undefined || found === version ? 'its description is damaged' : `it is of version ${found}, and this is version ${version}`

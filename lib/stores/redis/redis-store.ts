@@ -1,13 +1,14 @@
 import { hash } from 'node:crypto'
-import { RecordError } from '../../errors.js'
+import { RecordError, StoreUnsupportedError } from '../../errors.js'
 import type { CommitResult, CompleteStore, SessionChange, SessionRecord, SessionSummary, StoreEvent, StoreWatch, Successor } from '../store.js'
 import { slotOf } from '../contract-helpers.js'
 import { ChangeFeed } from './change-feed.js'
 import { errorCode, RedisCommands, type RedisClient } from './commands.js'
 import { redisStoreOptions, type RedisStoreOptions } from './options.js'
-import { encodeText, entryTagOf, isSuccessor, lacksData, newNonce, parseDescription, parseHash, type IndexEntry } from './record-format.js'
+import { encodeText, entryTagOf, isSuccessor, lacksData, newNonce, parseDescription, parseHash, subjectIn, type IndexEntry } from './record-format.js'
 import { commitScript, createScript, endScript, regenerateScript, replaceScript, watchScript } from './scripts.js'
 import type { Script } from './script.js'
+import { describeServers } from './servers.js'
 import { SubjectIndex, type Member } from './subject-index.js'
 
 /**
@@ -36,6 +37,9 @@ export function redisStore (client: RedisClient, options?: RedisStoreOptions): C
   const { prefix, timeout } = redisStoreOptions(client, options)
   return new RedisStore(new RedisCommands(client, timeout), prefix)
 }
+
+const evictionWarning = 'the session store may lose sessions: its server evicts keys when its memory is full (maxmemory-policy). ' +
+  'Users are logged out early then, and the sessions of a subject are found by looking at all sessions. Set it to noeviction, and watch its memory'
 
 /** The most of the ids that are remembered, to save their commits a second script. */
 const maxOutliving = 10_000
@@ -124,6 +128,20 @@ class RedisStore implements CompleteStore {
   }
 
   async * idsOf (subject: string): AsyncGenerator<string[], undefined> {
+    const found = new Set<string>()
+    for await (const ids of this.#indexedIdsOf(subject)) {
+      for (const id of ids) found.add(id)
+      yield ids
+    }
+    if (!await this.#mayLackEntries()) return
+    for await (const ids of this.ids()) {
+      const owners = await Promise.all(ids.map((id) => found.has(id) ? undefined : this.#subjectOf(id)))
+      const others = ids.filter((_, i) => owners[i] === subject)
+      if (others.length > 0) yield others
+    }
+  }
+
+  async * #indexedIdsOf (subject: string): AsyncGenerator<string[], undefined> {
     const encoded = encodeText(subject)
     for await (const members of this.#subjects.members(encoded)) {
       const valid = await Promise.all(members.map((member) => this.#isNamed(member)))
@@ -154,6 +172,19 @@ class RedisStore implements CompleteStore {
       return exists ? watch : undefined
     } finally {
       if (!exists) await watch.stop()
+    }
+  }
+
+  async checkAtBoot (log: Pick<Console, 'info' | 'warn' | 'error'>): Promise<void> {
+    try {
+      const servers = await this.#commands.info()
+      log.info(describeServers(servers))
+      if (servers.some(({ evicts }) => evicts)) log.warn(evictionWarning)
+    } catch (error) {
+      if (error instanceof StoreUnsupportedError) throw error
+      log.warn(`the server of the session store does not tell about itself: ${((error as Error).cause as Error).message}`)
+      if (errorCode((error as Error).cause) === 'NOPERM') return
+      this.#commands.client.once('ready', () => { this.checkAtBoot(log).catch((error: unknown) => { log.error(error, 'the session store cannot be used') }) })
     }
   }
 
@@ -202,6 +233,22 @@ class RedisStore implements CompleteStore {
       if (error instanceof RecordError) return true
       throw error
     }
+  }
+
+  /** True where the index of a subject may have been evicted: also where the server does not tell. */
+  async #mayLackEntries (): Promise<boolean> {
+    try {
+      return (await this.#commands.info()).some(({ evicts }) => evicts)
+    } catch (error) {
+      if (errorCode((error as Error).cause) === 'NOPERM') return true
+      throw error
+    }
+  }
+
+  /** The subject of a session; `undefined` if it has none, or cannot be read. */
+  async #subjectOf (id: string): Promise<string | undefined> {
+    const description = await this.#description(id)
+    return description === null ? undefined : subjectIn(description)
   }
 
   #description (id: string): Promise<string | null> {
