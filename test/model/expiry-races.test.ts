@@ -5,8 +5,9 @@ import { idOf } from '../../lib/token/tokens.js'
 import { expiring, races, timesLeft, type Data, type Lived } from '../support/expiring.js'
 import { inEachPlace } from '../support/places.js'
 import { change, recordOf } from '../support/records.js'
+import { scaled } from '../support/scale.js'
 
-const count = 10_000
+const count = scaled(2500, 10_000)
 const ttl = 100
 
 /** What a writer was told. */

@@ -5,8 +5,9 @@ import { tokenSessions, type CompleteStore, type TokenSession } from '../../lib/
 import { idOf } from '../../lib/token/tokens.js'
 import { expire, expiring, races, timesLeft, type Data } from '../support/expiring.js'
 import { inEachPlace } from '../support/places.js'
+import { scaled } from '../support/scale.js'
 
-const batches = 20
+const batches = scaled(8, 20)
 const perBatch = 500
 const ttl = 100
 
