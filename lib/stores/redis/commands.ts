@@ -193,12 +193,11 @@ export class RedisCommands {
     return script.read(reply as Reply, ...args)
   }
 
-  /** Reads what each server tells about itself. It throws as `waitFor` does. */
-  async info (): Promise<ServerInfo[]> {
+  /** Reads what each server tells about itself. The errors are those of `waitFor`. */
+  async info (): Promise<Array<PromiseSettledResult<ServerInfo>>> {
     // A cluster's client knows its servers after its first reply.
     if (this.servers.length === 0) await this.send('read', 'hget', 'x', '')
-    const texts = await Promise.all(this.servers.map((server) => this.waitFor(alone(server, 'info', []), 'read')))
-    return texts.map((text) => parseInfo(String(text)))
+    return Promise.allSettled(this.servers.map(async (server) => parseInfo(String(await this.waitFor(alone(server, 'info', []), 'read')))))
   }
 
   /** Reads a page of the keys of one server. It throws as `waitFor` does. */

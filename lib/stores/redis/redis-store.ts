@@ -177,7 +177,8 @@ class RedisStore implements CompleteStore {
 
   async checkAtBoot (log: Pick<Console, 'info' | 'warn' | 'error'>): Promise<void> {
     try {
-      const servers = await this.#commands.info()
+      const answers = await this.#commands.info()
+      const servers = answers.map((answer) => { if (answer.status === 'fulfilled') return answer.value; throw answer.reason })
       log.info(describeServers(servers))
       if (servers.some(({ evicts }) => evicts)) log.warn(evictionWarning)
     } catch (error) {
@@ -235,14 +236,10 @@ class RedisStore implements CompleteStore {
     }
   }
 
-  /** True where the index of a subject may have been evicted: also where the server does not tell. */
+  /** True where the index of a subject may have been evicted, also where the server may not tell. One that is away is left out. */
   async #mayLackEntries (): Promise<boolean> {
-    try {
-      return (await this.#commands.info()).some(({ evicts }) => evicts)
-    } catch (error) {
-      if (errorCode((error as Error).cause) === 'NOPERM') return true
-      throw error
-    }
+    const answers = await this.#commands.info()
+    return answers.some((answer) => answer.status === 'fulfilled' ? answer.value.evicts : errorCode((answer.reason as Error).cause) === 'NOPERM')
   }
 
   /** The subject of a session; `undefined` if it has none, or cannot be read. */
