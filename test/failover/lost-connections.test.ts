@@ -39,7 +39,7 @@ async function loseConnections (t: Test, connect: (options: Options, proxied: bo
       await load.begin(clients)
       let cuts = 0
       await load.run(() => load.commits >= commits, () => {
-        if (load.commits % cutEvery === 0) proxies[cuts++ % proxies.length]?.cutNext()
+        if (load.commits >= (cuts + 1) * cutEvery) proxies[cuts++ % proxies.length]?.cutNext()
       })
       const { commits: ran, codes, slowest } = load
       t.comment(`${ran} commits, ${cuts} cuts, ${JSON.stringify(Object.fromEntries(codes))}, slowest ${slowest.toFixed()} ms`)

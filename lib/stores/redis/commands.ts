@@ -1,38 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { deadlinesOf, type Deadlines, type TimedCall } from '../../util/call-timeouts.js'
 import { OutcomeUnknownError, RecordError, StoreUnavailableError, StoreUnsupportedError } from '../../errors.js'
+import { alone, onResend, redirected, type BatchingClient, type CommandName, type Pipeline } from './pipelines.js'
 import type { Effect, Script } from './script.js'
 import { hashSlotOf, parseInfo, type ServerInfo } from './servers.js'
-
-/** The commands that the store sends, as an ioredis pipeline has them. */
-interface Commands {
-  hgetall (key: string): unknown
-  hget (key: string, field: string): unknown
-  hlen (key: string): unknown
-  evalsha (sha: string, keys: number, ...args: string[]): unknown
-  eval (script: string, keys: number, ...args: string[]): unknown
-  scan (cursor: string, match: 'MATCH', pattern: string, count: 'COUNT', size: number): unknown
-  zscan (key: string, cursor: string, count: 'COUNT', size: number): unknown
-  zrem (key: string, ...members: string[]): unknown
-  info (): unknown
-}
-
-type CommandName = keyof Commands
-
-interface Pipeline extends Commands {
-  exec (): Promise<Array<[error: Error | null, reply: unknown]> | null>
-}
-
-/** The part of a client that batches need. */
-interface BatchingClient {
-  pipeline (): Pipeline
-  /** `end`: the application has closed it. */
-  readonly status: string
-  on (event: 'ready', listener: () => void): unknown
-  once (event: 'ready', listener: () => void): unknown
-  /** The nodes of each hash slot of a cluster, empty before it is connected. */
-  readonly slots?: ReadonlyArray<readonly string[] | undefined>
-}
 
 interface SharedClient extends BatchingClient {
   readonly options: {
@@ -91,6 +62,8 @@ const redirections = /^(?:MOVED|ASK|TRYAGAIN|CLUSTERDOWN) |same slots allocation
 const unsent = /enableOfflineQueue options is false/
 /** The error of a server that does not know the first line of the scripts. */
 const tooOld = /Error compiling script/
+/** Errors of a server that restarts, or changes its role. */
+const passing = new Set(['LOADING', 'READONLY', 'MASTERDOWN', 'CLUSTERDOWN', 'TRYAGAIN', 'MOVED', 'ASK'])
 /** Milliseconds. */
 const pauseBeforeResend = 20
 /** Milliseconds after a reconnection in which a client gives the replies that it still can. */
@@ -211,18 +184,21 @@ export class RedisCommands {
    *
    * @param end milliseconds since the epoch
    * @param send given true where the server did not know the script
+   * @param wasLost true once a reply was lost: what is refused from then on may have been applied before
    */
-  async #again (error: unknown, effect: Effect, end: number, send: (isUnknown: boolean) => Promise<unknown>): Promise<unknown> {
-    const isUnknown = errorCode(error) === 'NOSCRIPT'
+  async #again (error: unknown, effect: Effect, end: number, send: (isUnknown: boolean) => Promise<unknown>, wasLost = false): Promise<unknown> {
+    const code = errorCode(error)
+    const isUnknown = code === 'NOSCRIPT'
+    const isLost = wasLost || (code === undefined && !unsent.test((error as Error).message))
     if (!isUnknown) {
-      const isLost = errorCode(error) === undefined && !unsent.test((error as Error).message) && this.client.status !== 'end'
-      if (!isLost || Date.now() >= end) throw storeError(error as Error, effect)
+      const passes = isLost && (code === undefined || passing.has(code))
+      if (!passes || this.client.status === 'end' || Date.now() >= end) throw storeError(error as Error, effect, isLost)
       await delay(pauseBeforeResend)
     }
     try {
       return await within(Math.max(1, end - Date.now()), send(isUnknown), () => this.#timedOut())
     } catch (next) {
-      return this.#again(next, effect, end, send)
+      return this.#again(next, effect, end, send, isLost)
     }
   }
 
@@ -233,7 +209,7 @@ export class RedisCommands {
     let batch = this.#waiting.get(group)
     if (batch === undefined) {
       if (this.#waiting.size === 0) setImmediate(this.#sendAll)
-      batch = new Batch(this.client.pipeline(), () => this.#timedOut())
+      batch = new Batch(this.client, () => this.#timedOut())
       this.#waiting.set(group, batch)
     }
     Reflect.apply(batch.pipeline[name], batch.pipeline, args)
@@ -241,6 +217,7 @@ export class RedisCommands {
     return batch.replies.then((replies) => {
       const [error, reply] = replies?.[i] ?? [new Error('the client gave no reply')]
       if (error === null) return reply
+      if (batch.wasSentAgain && unsent.test(error.message)) throw new Error('the connection was lost before the reply', { cause: error })
       if (slots !== undefined && redirections.test(error.message)) return this.#deadlines.limit(redirected(this.client, name, args), () => this.#timedOut())
       throw error
     })
@@ -258,6 +235,7 @@ export class RedisCommands {
       }
       batch.replies.then(settled, settled)
       batch.pipeline.exec().then(batch.resolve, batch.reject)
+      if (this.client.slots !== undefined) onResend(batch.pipeline, () => { batch.wasSentAgain = true })
     }
   }
 
@@ -283,15 +261,18 @@ class Batch implements TimedCall {
   began: number
   readonly pipeline: Pipeline
   size: number
+  /** True once the client of a cluster sent it again by itself: what is refused then may have been applied before. */
+  wasSentAgain: boolean
   readonly replies: Promise<Replies>
   private readonly timedOut: () => Error
   resolve!: (replies: Replies | Promise<Replies>) => void
   reject!: (error: unknown) => void
 
-  constructor (pipeline: Pipeline, timedOut: () => Error) {
+  constructor (client: BatchingClient, timedOut: () => Error) {
     this.older = this.newer = undefined
     this.began = -1
-    this.pipeline = pipeline
+    this.pipeline = client.pipeline()
+    this.wasSentAgain = false
     this.timedOut = timedOut
     this.size = 0
     this.replies = new Promise((resolve, reject) => {
@@ -305,25 +286,6 @@ class Batch implements TimedCall {
   }
 }
 
-/** Sends one command alone. */
-async function alone (client: BatchingClient, name: CommandName, args: ReadonlyArray<string | number>): Promise<unknown> {
-  const pipeline = client.pipeline()
-  Reflect.apply(pipeline[name], pipeline, args)
-  const [error, reply] = (await pipeline.exec())?.[0] ?? [new Error('the client gave no reply')]
-  if (error !== null) throw error
-  return reply
-}
-
-/**
- * Sends a command through a cluster's client by itself, without its auto-pipelining. ioredis follows a redirection to a node that
- * it does not know yet only then, and only in a pipeline of which all commands are redirected alike otherwise.
- */
-function redirected (client: BatchingClient, name: CommandName, args: ReadonlyArray<string | number>): Promise<unknown> {
-  const { options } = client as RedisClient
-  const direct = Object.create(client, { options: { value: { ...options, enableAutoPipelining: false } } }) as Record<CommandName, (...args: unknown[]) => Promise<unknown>>
-  return direct[name](...args)
-}
-
 /** Rejects unless the reply comes within so many milliseconds. */
 async function within (ms: number, reply: Promise<unknown>, timedOut: () => Error): Promise<unknown> {
   let timer: NodeJS.Timeout | undefined
@@ -331,11 +293,11 @@ async function within (ms: number, reply: Promise<unknown>, timedOut: () => Erro
   return Promise.race([reply, late]).finally(() => clearTimeout(timer))
 }
 
-function storeError (cause: Error, effect: Effect): Error {
+function storeError (cause: Error, effect: Effect, isLost = false): Error {
   const code = errorCode(cause)
   if (code === 'WRONGTYPE') return new RecordError(cause.message, { cause })
   if (tooOld.test(cause.message)) return new StoreUnsupportedError('the server cannot run the scripts: the store needs Redis 7, or Valkey', { cause })
-  if (code !== undefined || unsent.test(cause.message)) return new StoreUnavailableError(cause.message, { cause })
+  if (!isLost && (code !== undefined || unsent.test(cause.message))) return new StoreUnavailableError(cause.message, { cause })
   return new LostReply[effect](cause.message, { cause })
 }
 
