@@ -184,6 +184,22 @@ export interface Claiming {
   readonly claims: readonly string[]
 }
 
+/** Functions for a token session's `update()` that only leave a hint there. */
+const hints = new WeakSet<object>()
+
+/**
+ * Marks a function for a token session's `update()` as a hint for later requests, and no work of this one: a session that
+ * is ended, regenerated or out of reach by its commit fails no request for it. It may be applied twice.
+ */
+export function asHint<Change extends object> (change: Change): Change {
+  hints.add(change)
+  return change
+}
+
+export function isHint (change: object): boolean {
+  return hints.has(change)
+}
+
 export function claimsOf (provider: object): readonly string[] {
   return (provider as Partial<Claiming>).claims ?? []
 }

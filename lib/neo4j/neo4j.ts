@@ -4,6 +4,7 @@ import { OpenError, OptionError } from '../errors.js'
 import type {
   BootCheck, OpenContext, OpenSession, SessionOpener, SessionProvider, TransactionProvider,
 } from '../core/provider.js'
+import { BookmarkCheck } from './bookmark-check.js'
 import { withUserBookmarks } from './bookmarks.js'
 import {
   checkConfig, configMerger, sessionRules, transactionOnlyRules, transactionRules,
@@ -82,9 +83,13 @@ export function neo4jSessions (driver: Neo4jDriver, config?: ConfigSource): Neo4
   const name = 'neo4jSessions()'
   checkDriver(driver, name)
   const mergeConfig = configMerger(name, config, sessionRules)
+  const check = new BookmarkCheck(driver)
   return {
-    ...sessionProvider(driver, name, mergeConfig, (merged, context) => new ScopedSession(driver.session(withUserBookmarks(merged, context)), context)),
-    ...transactionProvider(driver, configMerger(name, config, transactionRules)),
+    ...sessionProvider(driver, name, mergeConfig, (merged, context) => {
+      const { config, bookmarks } = withUserBookmarks(merged, context, check)
+      return new ScopedSession(driver.session(config), context, bookmarks)
+    }),
+    ...transactionProvider(driver, configMerger(name, config, transactionRules), check),
   }
 }
 
@@ -117,9 +122,10 @@ export function neo4jTransactions (driver: Neo4jDriver, config?: ConfigSource): 
   const name = 'neo4jTransactions()'
   checkDriver(driver, name)
   const mergeConfig = configMerger(name, config, transactionRules)
+  const check = new BookmarkCheck(driver)
   return {
-    ...sessionProvider(driver, name, mergeConfig, (merged, context) => openTransaction(driver, merged, context)),
-    ...transactionProvider(driver, mergeConfig),
+    ...sessionProvider(driver, name, mergeConfig, (merged, context) => openTransaction(driver, merged, context, check)),
+    ...transactionProvider(driver, mergeConfig, check),
   }
 }
 
@@ -133,7 +139,7 @@ function sessionProvider<S> (
   return { kind: 'graph', commits: 'success', forRoute: opener, forCall: opener, checkAtBoot: () => refuseClosedDriver(driver, name) } as const
 }
 
-function transactionProvider (driver: Neo4jDriver, mergeConfig: ConfigMerger) {
+function transactionProvider (driver: Neo4jDriver, mergeConfig: ConfigMerger, check: BookmarkCheck) {
   return {
     isTransaction: (existing: unknown, where: string) => {
       if (sessionRule.test(existing)) return false
@@ -143,24 +149,25 @@ function transactionProvider (driver: Neo4jDriver, mergeConfig: ConfigMerger) {
     forTransaction: (session: Neo4jSession | undefined, options: object | undefined, where: string) => {
       if (session !== undefined) {
         const config = checkConfig(where, options, transactionOnlyRules)
-        return { early: false, open: (context: OpenContext) => beginTransaction(session, false, config, context) }
+        return { early: false, open: (context: OpenContext) => beginTransaction({ session, ownsSession: false, bookmarks: undefined }, config, context) }
       }
       const resolveConfig = mergeConfig(options, where)
-      return { early: false, open: (context: OpenContext) => openTransaction(driver, resolveConfig(context), context) }
+      return { early: false, open: (context: OpenContext) => openTransaction(driver, resolveConfig(context), context, check) }
     },
   }
 }
 
-function openTransaction (driver: Neo4jDriver, config: CheckedConfig, context: OpenContext): ScopedTransaction {
+function openTransaction (driver: Neo4jDriver, merged: CheckedConfig, context: OpenContext, check: BookmarkCheck): ScopedTransaction {
+  const { config, bookmarks } = withUserBookmarks(merged, context, check)
   // The driver's sessions ignore the options of transactions.
-  return beginTransaction(driver.session(withUserBookmarks(config, context)), true, config, context)
+  return beginTransaction({ session: driver.session(config), ownsSession: true, bookmarks }, config, context)
 }
 
-function beginTransaction (session: Neo4jSession, ownsSession: boolean, { timeout, metadata }: CheckedConfig, context: OpenContext): ScopedTransaction {
+function beginTransaction (place: Omit<TransactionStart, 'config'>, { timeout, metadata }: CheckedConfig, context: OpenContext): ScopedTransaction {
   const config: TransactionStart['config'] = { metadata: { ...requestMetadata(context), ...metadata as object | undefined } }
   if (timeout !== undefined) config.timeout = timeout as number
   try {
-    return new ScopedTransaction({ session, ownsSession, config }, context)
+    return new ScopedTransaction({ ...place, config }, context)
   } catch (error) {
     throw new OpenError(`no transaction could begin for ${context.route}: ${(error as Error).message}`, { cause: error })
   }

@@ -3,6 +3,7 @@ import { report } from '../core/events.js'
 import type { ErrorReplies, ErrorReply, OpenContext, OpenSession } from '../core/provider.js'
 import { nothing, type MaybePromise } from '../util/maybe-promise.js'
 import { insertPrototype, overrideMethod, type Method } from '../util/method-override.js'
+import type { UserBookmarks } from './bookmarks.js'
 import type { Neo4jResult, Neo4jSession, Neo4jTransactionPromise } from './driver-types.js'
 import { observeBegun, observeTransaction, type TransactionObserver } from './observe-transaction.js'
 import { checkParameters } from './parameters.js'
@@ -37,10 +38,13 @@ export class ScopedSession implements OpenSession<Neo4jSession>, ErrorReplies {
   #transactions: Neo4jTransactionPromise[] | undefined
   #isCommitted = false
 
-  constructor (session: Neo4jSession, { request, name, route, log }: OpenContext) {
+  readonly #bookmarks: UserBookmarks | undefined
+
+  constructor (session: Neo4jSession, { request, name, route, log }: OpenContext, bookmarks: UserBookmarks | undefined) {
     this.#name = request === undefined ? 'the session' : `request.${name}`
     this.#route = route
     this.#log = log
+    this.#bookmarks = bookmarks
     this.session = observeSession(session, this)
   }
 
@@ -55,6 +59,7 @@ export class ScopedSession implements OpenSession<Neo4jSession>, ErrorReplies {
       report(this.#log, 'warn', { session: this.#name, route: this.#route },
         `a transaction that ${this.#route} began in ${this.#name} was never committed, and is rolled back`)
     }
+    this.#bookmarks?.close()
     const closed = this.session.close()
     return this.#works.size === 0 ? closed : closed.finally(() => this.#endWork())
   }

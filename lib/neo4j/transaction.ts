@@ -1,6 +1,7 @@
 import { AlreadyCommittedError, CommitError } from '../errors.js'
 import type { ErrorReplies, ErrorReply, OpenContext, OpenSession } from '../core/provider.js'
 import { nothing } from '../util/maybe-promise.js'
+import type { UserBookmarks } from './bookmarks.js'
 import type { Neo4jResult, Neo4jSession, Neo4jTransaction, Neo4jTransactionPromise } from './driver-types.js'
 import { observeBegun, observeTransaction, type TransactionObserver } from './observe-transaction.js'
 import { Results } from './results.js'
@@ -11,6 +12,7 @@ export interface TransactionStart {
   readonly session: Neo4jSession
   /** True when the session was opened for this transaction: it is closed with it. */
   readonly ownsSession: boolean
+  readonly bookmarks: UserBookmarks | undefined
   readonly config: { timeout?: number, metadata?: object }
 }
 
@@ -103,9 +105,10 @@ export class ScopedTransaction implements OpenSession<Neo4jTransactionPromise>, 
   }
 
   async #end (): Promise<void> {
-    const { session, ownsSession } = this.#start
+    const { session, ownsSession, bookmarks } = this.#start
     // The driver's objects may stay in V8's old space for a while: they must not keep the request alive.
     this.#context = undefined
+    bookmarks?.close()
     if (ownsSession) await session.close()
     else if (this.session.isOpen()) await this.session.rollback()
   }
