@@ -36,6 +36,8 @@ export class UserBookmarks {
   readonly #config: CheckedConfig
   readonly #check: BookmarkCheck
   readonly #closing = new AbortController()
+  #loading: Promise<KeyValueSession | undefined> | undefined
+  /** `undefined` before it is loaded, and where it is out of reach. */
   #session: KeyValueSession | undefined
   /** The bookmarks of a transaction, until it has succeeded. */
   #unconfirmed: ReadonlySet<string> = new Set()
@@ -48,7 +50,7 @@ export class UserBookmarks {
 
   /** The driver calls this twice for each transaction: before it takes a connection, and with it. */
   async getBookmarks (): Promise<string[]> {
-    this.#session ??= await this.#loadSession()
+    this.#session = await (this.#loading ??= this.#loadSession())
     const stored = bookmarksIn(this.#session?.get(key))
     if (stored.every((bookmark) => this.#unconfirmed.has(bookmark))) return stored
     const problem = await this.#check.problemOf(stored, this.#config, this.#closing.signal)
