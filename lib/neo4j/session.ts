@@ -4,6 +4,7 @@ import type { ErrorReplies, ErrorReply, OpenContext, OpenSession } from '../core
 import { nothing, type MaybePromise } from '../util/maybe-promise.js'
 import { insertPrototype, overrideMethod, type Method } from '../util/method-override.js'
 import type { UserBookmarks } from './bookmarks.js'
+import type { CheckedConfig } from './options.js'
 import type { Neo4jResult, Neo4jSession, Neo4jTransactionPromise } from './driver-types.js'
 import { observeBegun, observeTransaction, type TransactionObserver } from './observe-transaction.js'
 import { checkParameters } from './parameters.js'
@@ -46,6 +47,10 @@ export class ScopedSession implements OpenSession<Neo4jSession>, ErrorReplies {
     this.#log = log
     this.#bookmarks = bookmarks
     this.session = observeSession(session, this)
+  }
+
+  get bookmarks (): readonly string[] {
+    return this.session.lastBookmarks()
   }
 
   commit (): MaybePromise<void> {
@@ -122,6 +127,51 @@ export class ScopedSession implements OpenSession<Neo4jSession>, ErrorReplies {
       for (const { reject } of this.#works) reject(new SessionClosedError(this.#name, this.#route))
       this.#works.clear()
     })
+  }
+}
+
+/**
+ * A session or transaction whose config a function of the request is still making: `session` is a promise of it. A failure
+ * of that function is its user's, and leaves nothing to commit.
+ */
+export class AwaitedSession<S> implements OpenSession<Promise<Awaited<S>>>, ErrorReplies {
+  readonly session: Promise<Awaited<S>>
+  #opened: OpenSession<S> & Partial<ErrorReplies> | undefined
+  #isEnded = false
+
+  constructor (config: Promise<CheckedConfig>, context: OpenContext, open: (config: CheckedConfig, context: OpenContext) => OpenSession<S>) {
+    this.session = this.#open(config, context, open)
+    this.session.catch(nothing) // a handler that does not wait for it has not failed
+  }
+
+  get bookmarks (): readonly string[] {
+    return this.#opened?.bookmarks ?? []
+  }
+
+  async commit (): Promise<void> {
+    await this.session.catch(nothing)
+    await this.#opened?.commit?.()
+  }
+
+  rollback (): MaybePromise<void> {
+    this.#isEnded = true
+    return this.#opened?.rollback?.()
+  }
+
+  close (): MaybePromise<void> {
+    this.#isEnded = true
+    return this.#opened?.close()
+  }
+
+  replyTo (error: unknown): ErrorReply | undefined {
+    return this.#opened?.replyTo?.(error)
+  }
+
+  async #open (config: Promise<CheckedConfig>, context: OpenContext, open: (config: CheckedConfig, context: OpenContext) => OpenSession<S>): Promise<Awaited<S>> {
+    const checked = await config
+    if (this.#isEnded) throw new SessionClosedError(`request.${context.name}`, context.route)
+    this.#opened = open(checked, context)
+    return await this.#opened.session
   }
 }
 

@@ -13,7 +13,8 @@ export interface TransactionStart {
   /** True when the session was opened for this transaction: it is closed with it. */
   readonly ownsSession: boolean
   readonly bookmarks: UserBookmarks | undefined
-  readonly config: { timeout?: number, metadata?: object }
+  readonly database: string | undefined
+  readonly config: NonNullable<Parameters<Neo4jSession['beginTransaction']>[0]>
 }
 
 /** Milliseconds that a reply waits for its transaction to be rolled back, on a server that stands still. */
@@ -41,6 +42,10 @@ export class ScopedTransaction implements OpenSession<Neo4jTransactionPromise>, 
     this.session = observeTransaction(this.#begin(), this)
   }
 
+  get bookmarks (): readonly string[] {
+    return this.#start.session.lastBookmarks()
+  }
+
   async commit (): Promise<void> {
     this.#refuseStreams()
     if (this.#results.areUnfinished && this.#committed === undefined) await this.#finishQueries()
@@ -48,7 +53,7 @@ export class ScopedTransaction implements OpenSession<Neo4jTransactionPromise>, 
     try {
       await (this.#committed ?? this.session.commit())
     } catch (error) {
-      if (!await this.#hasBegun()) throw beginError(error, this.#route)
+      if (!await this.#hasBegun()) throw this.#beginError(error)
       if (sent) throw commitError(error, this.#route)
       throw new CommitError(`the transaction of ${this.#route} had failed before: ${(error as Error).message}`, { cause: error })
     }
@@ -92,8 +97,12 @@ export class ScopedTransaction implements OpenSession<Neo4jTransactionPromise>, 
   onAwait (begin: () => Promise<Neo4jTransaction>): Promise<Neo4jTransaction> {
     this.#begun ??= begin().then(
       (transaction) => observeBegun(transaction, this),
-      (error: unknown) => { throw beginError(error, this.#route) })
+      (error: unknown) => { throw this.#beginError(error) })
     return this.#begun
+  }
+
+  #beginError (error: unknown): unknown {
+    return beginError(error, this.#route, this.#start.database)
   }
 
   /** True when the server has begun the transaction by now. Called after failures only: each answer is a copy of the transaction. */
@@ -128,7 +137,7 @@ export class ScopedTransaction implements OpenSession<Neo4jTransactionPromise>, 
     try {
       await this.#results.finish()
     } catch (error) {
-      if (!await this.#hasBegun()) throw beginError(error, this.#route)
+      if (!await this.#hasBegun()) throw this.#beginError(error)
       throw queryError(error, this.#route)
     }
   }
