@@ -318,7 +318,7 @@ function ended (state: SessionState): void {
 function failSave (state: SessionState, sent: Sent | undefined, error: unknown): undefined {
   if (sent === undefined) throw error
   state.draft.notSent(sent)
-  if (state.isAltered || sent.change.clear || sent.slots.some(([, slot]) => slot.operations.some(isWork))) throw error
+  if (state.isDirty || sent.change.clear || sent.slots.some(([, slot]) => slot.operations.some(isWork))) throw error
   state.context.log?.info({ err: error, route: state.context.route }, 'a hint for later requests could not be kept in the session')
 }
 

@@ -184,12 +184,7 @@ export class SessionState {
 
   get isDirty (): boolean {
     if (this.isEnded) return this.identity !== undefined
-    return this.draft.isDirty || this.isAltered
-  }
-
-  /** True if something else than the data waits for the commit: another owner, token or ttl. */
-  get isAltered (): boolean {
-    return this.nextSubject !== undefined || this.replaced !== undefined || (this.identity !== undefined && (this.nextToken !== undefined || this.isTtlChanged))
+    return this.draft.isDirty || this.nextSubject !== undefined || this.replaced !== undefined || (this.identity !== undefined && (this.nextToken !== undefined || this.isTtlChanged))
   }
 
   /** The expiry that a use at this moment leads to. */

@@ -4,7 +4,7 @@ import { neo4jSessions, neo4jTransactions } from '../../../lib/index.js'
 import { barrier } from '../../support/barrier.js'
 import { exchange } from '../../support/lifecycle/client.js'
 import { graphApp, sessionOf } from '../../support/neo4j/app.js'
-import { assertNothingOpen, count, driverForTest } from '../../support/neo4j/driver.js'
+import { assertNothingOpen, connectionsInUse, count, driverForTest } from '../../support/neo4j/driver.js'
 
 const create = 'CREATE (:Kept {key: $key})'
 
@@ -83,6 +83,7 @@ export async function tenants (t: Test, url: string, observer: Driver): Promise<
       found.open()
       await refused.opened
       t.match(refusal, { code: 'FST_SESSION_CLOSED' })
+      while (connectionsInUse(driver) > 0) await new Promise(setImmediate) // that of the boot
       await assertNothingOpen(t, driver, observer)
     })
   }
