@@ -105,7 +105,7 @@ export async function parallel (t: Test, url: string, observer: Driver): Promise
   })
 
   await t.test('bookmarks of the request, for a header of the reply and for the further sessions', async (t) => {
-    const { app } = await graphApp(t, neo4jSessions(driver, { bookmarks: ['FB:kcwQAAAAAAAAAAAAAAAAAAAAAJA='].slice(1) }))
+    const { app } = await graphApp(t, provider)
     app.get('/', async (request, reply) => {
       const before = scopeOf(request).bookmarks
       await sessionOf(request).run(create, { key: 'bookmarked' })
