@@ -177,6 +177,10 @@ export class OpenError extends withProblem('FST_SESSION_OPEN', 'The session coul
 /** The database refused the commit. Nothing was kept. Keeps the cause, or says why in it. */
 export class CommitError extends withProblem('FST_SESSION_COMMIT', 'The changes were not saved.', 500) {}
 
+/** A request opened more sessions by `request.<name>Scope.open()` than it may have. */
+export const SessionLimitError = errorWith<[name: string, route: string, limit: number]>()(
+  'FST_SESSION_LIMIT', '%s of %s: a request has at most %d sessions. Use one again once its work is done.')
+
 /** A query's parameter cannot be sent: it holds a function or a node, is circular, or is nested too deep. Nothing was sent. */
 export const ParameterError = errorWith<[name: string, problem: string]>()(
   'FST_SESSION_PARAMETER', 'The parameter %s cannot be sent to the database: %s.', 500, TypeError)

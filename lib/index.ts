@@ -1,8 +1,9 @@
 // Everything public is exported here and in conformance/index.ts; the rest is internal.
 export { default } from './plugin/plugin.js'
 export type { RequestSessionOptions } from './plugin/options.js'
-export type { CommitOptions, OpenContext, OpenSession, RouteOptionsOf, SessionOf, SessionOpener, SessionProvider, TransactionProvider } from './core/provider.js'
-export type { Outcome, ScopeState, SessionScope } from './core/scope.js'
+export type {
+  CommitOptions, OpenContext, OpenSession, Outcome, RouteOptionsOf, ScopeState, SessionOf, SessionOpener, SessionProvider, SessionScope, TransactionProvider,
+} from './core/provider.js'
 export {
   getSession, getTransaction,
   type CallOptionsOf, type GetSessionOf, type GetTransactionOf, type OpenedSession, type TransactionOf, type TransactionOptionsOf, type TransactionPlace,
@@ -19,7 +20,7 @@ export type { SessionUpdate, Subscription, UpdateListener } from './token/manage
 export type { EndFilter, ListingOptions, SessionFilter, SessionInfo, SessionTotals, TotalsOptions } from './token/manage/list.js'
 export { cookieTransport, headerTransport, type CookieOptions, type HeaderOptions, type TokenTransport } from './token/transport.js'
 
-export { neo4jSessions, neo4jTransactions, type Neo4jSessions, type Neo4jTransactions } from './neo4j/neo4j.js'
+export { neo4jSessions, neo4jTransactions, type Neo4jScope, type Neo4jSessions, type Neo4jTransactions } from './neo4j/neo4j.js'
 export type { Neo4jSessionConfig, Neo4jTransactionConfig } from './neo4j/options.js'
 export type { Neo4jDriver } from './neo4j/driver-types.js'
 

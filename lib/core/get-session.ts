@@ -19,12 +19,22 @@ export type OpenedSession<P extends AnyProvider> = P extends SessionProvider<inf
 /** The options of a call of `getSession()` under a provider. */
 export type CallOptionsOf<P extends AnyProvider> = P extends SessionProvider<unknown, never, infer Options> ? Options : never
 
-/** The type of `app.get<Name>` under a provider: for `declare module 'fastify'`. */
-export type GetSessionOf<P extends AnyProvider> = <R>(
+/** Takes a session to join, or nothing to open one. */
+type SessionCall<P extends AnyProvider> = <R>(
   existing: OpenedSession<P> | null | undefined,
   callback: (session: OpenedSession<P>) => R | Promise<R>,
   options?: CallOptionsOf<P>,
 ) => Promise<R>
+
+/** Takes a transaction to join too, where the callback is happy with either. */
+type PlaceCall<P extends AnyTransactionProvider> = <R>(
+  existing: TransactionPlace<P>,
+  callback: (place: NonNullable<TransactionPlace<P>>) => R | Promise<R>,
+  options?: CallOptionsOf<P>,
+) => Promise<R>
+
+/** The type of `app.get<Name>` under a provider: for `declare module 'fastify'`. */
+export type GetSessionOf<P extends AnyProvider> = SessionCall<P> & (P extends AnyTransactionProvider ? PlaceCall<P> : unknown)
 
 /** A provider of any kind whose sessions hold transactions. */
 export type AnyTransactionProvider = AnyProvider & TransactionProvider<any, any, any>
@@ -94,11 +104,15 @@ export type GetTransactionOf<P extends AnyTransactionProvider> = <R>(
  * const visits = await getSession(users, null, (session) => session.increment('visits'))
  * ```
  */
+export function getSession<P extends AnyProvider, R> (
+  provider: P, existing: OpenedSession<P> | null | undefined, callback: (session: OpenedSession<P>) => R | Promise<R>, options?: CallOptionsOf<P>
+): Promise<R>
+/** The same where the callback takes a session or a transaction, and so may be given either to join. */
+export function getSession<P extends AnyTransactionProvider, R> (
+  provider: P, existing: TransactionPlace<P>, callback: (place: NonNullable<TransactionPlace<P>>) => R | Promise<R>, options?: CallOptionsOf<P>
+): Promise<R>
 export async function getSession<P extends AnyProvider, R> (
-  provider: P,
-  existing: OpenedSession<P> | null | undefined,
-  callback: (session: OpenedSession<P>) => R | Promise<R>,
-  options?: CallOptionsOf<P>
+  provider: P, existing: any, callback: (place: any) => R | Promise<R>, options?: CallOptionsOf<P>
 ): Promise<R> {
   return withSessions('getSession()', provider, (sessions) => sessionCaller(provider, () => sessions, 'getSession()')(existing, callback, options))
 }
@@ -138,7 +152,7 @@ export async function getTransaction<P extends AnyTransactionProvider, R> (
  * @param sessions the count that an opened session belongs to
  * @param call for errors and events: `app.getGraph()`
  */
-export function sessionCaller<P extends AnyProvider> (provider: P, sessions: () => OpenSessions<Scope>, call: string): GetSessionOf<P> {
+export function sessionCaller<P extends AnyProvider> (provider: P, sessions: () => OpenSessions<Scope>, call: string): SessionCall<P> {
   return async (existing, callback, options) => existing != null
     ? callback(existing)
     : run(sessions(), provider, provider.forCall(options, call), callback, call)

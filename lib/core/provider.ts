@@ -39,6 +39,65 @@ export interface SessionProvider<Exposed = unknown, RouteOptions = never, CallOp
 }
 
 /**
+ * The state of a request's session. `unknown`: the answer of the commit was lost.
+ *
+ * @example
+ * ```ts
+ * import type { SessionScope, ScopeState } from 'fastify-request-session'
+ *
+ * const settled: readonly ScopeState[] = ['committed', 'rolled-back', 'unknown', 'closed']
+ * export const isSettled = (scope: SessionScope) => settled.includes(scope.state)
+ * ```
+ */
+export type ScopeState = 'unopened' | 'open' | 'committing' | 'rolling-back' | 'committed' | 'rolled-back' | 'unknown' | 'closed'
+/**
+ * The end of a request's session. `unknown`: the answer of the commit was lost.
+ *
+ * @example
+ * ```ts
+ * import { channels, type Outcome, type SessionEvent } from 'fastify-request-session'
+ *
+ * const counts = new Map<Outcome | undefined, number>()
+ * channels.close.subscribe((message) => {
+ *   const { outcome } = message as SessionEvent
+ *   counts.set(outcome, (counts.get(outcome) ?? 0) + 1)
+ * })
+ * ```
+ */
+export type Outcome = 'unused' | 'committed' | 'rolled-back' | 'unknown'
+
+/**
+ * The state and control of a request's session: `request.sessionScope`, or `request.<name>Scope`.
+ *
+ * @example
+ * ```ts
+ * import Fastify from 'fastify'
+ * import requestSession, { type SessionScope } from 'fastify-request-session'
+ *
+ * declare module 'fastify' { interface FastifyRequest { sessionScope: SessionScope } }
+ *
+ * const app = Fastify()
+ * await app.register(requestSession)
+ * app.post('/dry-run', async (request) => {
+ *   request.sessionScope.rollbackOnly()
+ *   return { state: request.sessionScope.state }
+ * })
+ * ```
+ */
+export interface SessionScope {
+  readonly state: ScopeState
+  /** `unused` until the session is settled. `unknown`: the commit's answer was lost. */
+  readonly outcome: Outcome
+  /** Makes this request roll back, whatever its reply says. */
+  rollbackOnly (): void
+  /**
+   * Settles now instead of before the reply: for a reply that is hijacked. Rejects with what the commit rejects with,
+   * or with `SessionClosedError` (`FST_SESSION_CLOSED`) if the work was rolled back already.
+   */
+  commit (): Promise<void>
+}
+
+/**
  * Opens sessions with options that were checked already.
  *
  * @example
@@ -54,6 +113,8 @@ export interface SessionProvider<Exposed = unknown, RouteOptions = never, CallOp
 export interface SessionOpener<Exposed> {
   /** True where the plugin opens the session before the handler, and awaits it. */
   readonly early: boolean
+  /** The most sessions of one request, where `request.<name>Scope.open()` gives further ones. */
+  readonly maxSessions?: number
   /** Opens a session. `request.<name>` throws its error, and nothing is left open then. */
   open (context: OpenContext): OpenSession<Exposed>
   /**
@@ -89,6 +150,8 @@ export interface OpenContext {
   readonly canSendHeaders: boolean
   /** True where a `commitWhen` decides at the end if the work is kept. */
   readonly isConditional: boolean
+  /** The bookmarks of the request's other sessions of this registration: a further one has to see what they have written. */
+  readonly bookmarks: readonly string[]
   /** Reports that the user rolled the work back: `commit` is not called any more. */
   rollbackOnly (): void
 }
@@ -114,6 +177,8 @@ export interface OpenSession<Exposed> {
   readonly session: Exposed
   /** True where the session may still be read after its end, and itself refuses all else. */
   readonly readableAfterEnd?: boolean
+  /** The bookmarks of its transactions, for a database that has them. */
+  readonly bookmarks?: readonly string[]
   /** The reply's headers leave now and the commit comes after them (`commit: 'onResponse'`): the last chance to set a header. */
   beforeHeaders? (): void
   /**
@@ -182,6 +247,22 @@ export interface ErrorReply {
 export interface Claiming {
   /** The cookie or header, and the place in the store, for errors: `cookie session`. */
   readonly claims: readonly string[]
+}
+
+/** Functions for a token session's `update()` that only leave a hint there. */
+const hints = new WeakSet<object>()
+
+/**
+ * Marks a function for a token session's `update()` as a hint for later requests, and no work of this one: a session that
+ * is ended, regenerated or out of reach by its commit fails no request for it. It may be applied twice.
+ */
+export function asHint<Change extends object> (change: Change): Change {
+  hints.add(change)
+  return change
+}
+
+export function isHint (change: object): boolean {
+  return hints.has(change)
 }
 
 export function claimsOf (provider: object): readonly string[] {

@@ -1,68 +1,9 @@
 import type { FastifyBaseLogger, FastifyReply, FastifyRequest } from 'fastify'
-import { SessionRefusedError, SessionClosedError } from '../errors.js'
+import { OptionError, SessionClosedError, SessionLimitError, SessionRefusedError } from '../errors.js'
 import { nothing } from '../util/maybe-promise.js'
 import { report, channels, type SessionEvent } from './events.js'
 import type { OpenEntry, OpeningTrace, OpenSessions } from './open-sessions.js'
-import type { CommitOptions, ErrorReplies, ErrorReply, OpenContext, OpenSession, SessionOpener } from './provider.js'
-
-/**
- * The state of a request's session. `unknown`: the answer of the commit was lost.
- *
- * @example
- * ```ts
- * import type { SessionScope, ScopeState } from 'fastify-request-session'
- *
- * const settled: readonly ScopeState[] = ['committed', 'rolled-back', 'unknown', 'closed']
- * export const isSettled = (scope: SessionScope) => settled.includes(scope.state)
- * ```
- */
-export type ScopeState = 'unopened' | 'open' | 'committing' | 'rolling-back' | 'committed' | 'rolled-back' | 'unknown' | 'closed'
-/**
- * The end of a request's session. `unknown`: the answer of the commit was lost.
- *
- * @example
- * ```ts
- * import { channels, type Outcome, type SessionEvent } from 'fastify-request-session'
- *
- * const counts = new Map<Outcome | undefined, number>()
- * channels.close.subscribe((message) => {
- *   const { outcome } = message as SessionEvent
- *   counts.set(outcome, (counts.get(outcome) ?? 0) + 1)
- * })
- * ```
- */
-export type Outcome = 'unused' | 'committed' | 'rolled-back' | 'unknown'
-
-/**
- * The state and control of a request's session: `request.sessionScope`, or `request.<name>Scope`.
- *
- * @example
- * ```ts
- * import Fastify from 'fastify'
- * import requestSession, { type SessionScope } from 'fastify-request-session'
- *
- * declare module 'fastify' { interface FastifyRequest { sessionScope: SessionScope } }
- *
- * const app = Fastify()
- * await app.register(requestSession)
- * app.post('/dry-run', async (request) => {
- *   request.sessionScope.rollbackOnly()
- *   return { state: request.sessionScope.state }
- * })
- * ```
- */
-export interface SessionScope {
-  readonly state: ScopeState
-  /** `unused` until the session is settled. `unknown`: the commit's answer was lost. */
-  readonly outcome: Outcome
-  /** Makes this request roll back, whatever its reply says. */
-  rollbackOnly (): void
-  /**
-   * Settles now instead of before the reply: for a reply that is hijacked. Rejects with what the commit rejects with,
-   * or with `SessionClosedError` (`FST_SESSION_CLOSED`) if the work was rolled back already.
-   */
-  commit (): Promise<void>
-}
+import type { CommitOptions, ErrorReplies, ErrorReply, OpenContext, OpenSession, Outcome, ScopeState, SessionOpener, SessionScope } from './provider.js'
 
 /** The options of one route (or one call) for its session, checked and merged once. */
 export interface ScopeSettings {
@@ -110,7 +51,9 @@ export class Scope implements SessionScope, OpenContext, OpenEntry<Scope> {
   cleanUpErrors: readonly unknown[]
   older: Scope | undefined
   newer: Scope | undefined
-  /** The scope that was registered before this one, in the same request. */
+  /** The scope whose `open()` has made this one. */
+  main: Scope | undefined
+  /** The scope that was registered before this one, in the same request. Those that `open()` has made come first. */
   before: Scope | undefined
   isRollbackOnly: boolean
   readonly sessions: OpenSessions<Scope>
@@ -136,7 +79,7 @@ export class Scope implements SessionScope, OpenContext, OpenEntry<Scope> {
     this.owner = owner
     this.request = owner.request
     this.order = order
-    this.openedBy = this.older = this.newer = this.before = this.opened = this.loadedSession = this.settling = this.closing = undefined
+    this.openedBy = this.older = this.newer = this.main = this.before = this.opened = this.loadedSession = this.settling = this.closing = undefined
   }
 
   get reply (): FastifyReply | undefined { return this.owner.reply }
@@ -165,6 +108,29 @@ export class Scope implements SessionScope, OpenContext, OpenEntry<Scope> {
 
   rollbackOnly (): void {
     this.isRollbackOnly = true
+  }
+
+  /** Opens a further session of the request, with a scope of its own: it is settled and closed with the request, as this one is. */
+  open (): unknown {
+    const { settings: { opener, route }, sessions, owner, order, called } = this
+    if (opener !== undefined && opener.maxSessions === undefined) throw new OptionError(`${called}Scope.open()`, 'only neo4jSessions() gives further sessions')
+    if (opener !== undefined && [...this.family()].length >= (opener.maxSessions as number)) throw new SessionLimitError(called, route, opener.maxSessions as number)
+    const further = new Scope(sessions, this.settings, owner, order)
+    further.main = this
+    further.before = this.before
+    this.before = further
+    return further.session
+  }
+
+  /** The bookmarks of this session, and of all that belong to it. */
+  get bookmarks (): readonly string[] {
+    return [...new Set([...this.family()].flatMap(({ opened }) => opened?.bookmarks ?? none as readonly string[]))]
+  }
+
+  private * family (): Generator<Scope, undefined> {
+    const main: Scope = this.main ?? this
+    yield main
+    for (let scope = main.before; scope?.main === main; scope = scope.before) yield scope
   }
 
   sweep (): void {

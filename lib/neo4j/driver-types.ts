@@ -24,7 +24,7 @@ export interface Neo4jTransactionPromise extends Neo4jTransaction, PromiseLike<N
 /** The part of neo4j-driver's `Session` that the providers use. */
 export interface Neo4jSession {
   run (query: never, parameters?: never): unknown
-  beginTransaction (config?: { timeout?: number, metadata?: object }): Neo4jTransactionPromise
+  beginTransaction (config?: { timeout?: any, metadata?: object }): Neo4jTransactionPromise
   lastBookmarks (): string[]
   close (): Promise<void>
 }

@@ -1,18 +1,22 @@
-import type { FastifyRequest } from 'fastify'
+import { isPromise } from '../util/maybe-promise.js'
 import { describeType, withMethods } from '../util/option-rules.js'
 import { OpenError, OptionError } from '../errors.js'
 import type {
-  BootCheck, OpenContext, OpenSession, SessionOpener, SessionProvider, TransactionProvider,
+  AnyProvider, BootCheck, OpenContext, OpenSession, SessionOf, SessionOpener, SessionProvider, SessionScope, TransactionProvider,
 } from '../core/provider.js'
+import { BookmarkCheck } from './bookmark-check.js'
 import { withUserBookmarks } from './bookmarks.js'
 import {
   checkConfig, configMerger, sessionRules, transactionOnlyRules, transactionRules,
-  type CheckedConfig, type ConfigMerger, type ConfigSource, type Neo4jSessionConfig, type Neo4jTransactionConfig,
+  type AsyncConfigOf, type CheckedConfig, type ConfigMerger, type ConfigOf, type ConfigSource, type Neo4jSessionConfig, type Neo4jTransactionConfig,
 } from './options.js'
 import type { Neo4jDriver, Neo4jSession, SessionFrom, TransactionFrom, TransactionPromiseFrom } from './driver-types.js'
-import { ScopedSession } from './session.js'
+import { AwaitedSession, ScopedSession } from './session.js'
 import { ScopedTransaction, type TransactionStart } from './transaction.js'
 import { isRetryable } from './translate-errors.js'
+
+/** The most sessions of one request: each holds a connection while a query of it runs. */
+const maxSessions = 16
 
 /**
  * Gives each request a Neo4j session of its own: the answer of `neo4jSessions()`.
@@ -28,8 +32,8 @@ import { isRetryable } from './translate-errors.js'
  * await driver.close()
  * ```
  */
-export interface Neo4jSessions<D extends Neo4jDriver = Neo4jDriver>
-  extends SessionProvider<SessionFrom<D>, Neo4jSessionConfig<D>>,
+export interface Neo4jSessions<D extends Neo4jDriver = Neo4jDriver, Exposed = SessionFrom<D>>
+  extends SessionProvider<Exposed, Neo4jSessionConfig<D>>,
   TransactionProvider<SessionFrom<D>, TransactionFrom<D>, Neo4jTransactionConfig<D>>, BootCheck {
   readonly kind: 'graph'
 }
@@ -48,11 +52,42 @@ export interface Neo4jSessions<D extends Neo4jDriver = Neo4jDriver>
  * await driver.close()
  * ```
  */
-export interface Neo4jTransactions<D extends Neo4jDriver = Neo4jDriver>
-  extends SessionProvider<TransactionPromiseFrom<D>, Neo4jTransactionConfig<D>>,
+export interface Neo4jTransactions<D extends Neo4jDriver = Neo4jDriver, Exposed = TransactionPromiseFrom<D>>
+  extends SessionProvider<Exposed, Neo4jTransactionConfig<D>>,
   TransactionProvider<SessionFrom<D>, TransactionFrom<D>, Neo4jTransactionConfig<D>>, BootCheck {
   readonly kind: 'graph'
 }
+
+/**
+ * The type of `request.<name>Scope` under a provider for Neo4j: for `declare module 'fastify'`. `bookmarks` are those of the
+ * transactions so far, for a header of the reply: of a transaction, after `commit()`. `open()` gives a further session for
+ * queries in parallel, closed with the request, 16 in all; more are a `SessionLimitError` (`FST_SESSION_LIMIT`).
+ *
+ * @example
+ * ```ts
+ * import Fastify from 'fastify'
+ * import neo4j from 'neo4j-driver'
+ * import requestSession, { neo4jSessions, type Neo4jScope, type SessionOf } from 'fastify-request-session'
+ *
+ * const driver = neo4j.driver(process.env.NEO4J_URL ?? 'neo4j://localhost')
+ * const graph = neo4jSessions(driver)
+ * declare module 'fastify' { interface FastifyRequest { graph: SessionOf<typeof graph>, graphScope: Neo4jScope<typeof graph> } }
+ *
+ * const app = Fastify()
+ * app.addHook('onClose', () => driver.close())
+ * await app.register(requestSession, { name: 'graph', provider: graph })
+ * app.get('/counts', async ({ graph, graphScope }, reply) => {
+ *   const [people, places] = await Promise.all([graph.run('MATCH (n:Person) RETURN n'), graphScope.open().run('MATCH (n:Place) RETURN n')])
+ *   reply.header('x-bookmarks', graphScope.bookmarks.join())
+ *   return { people: people.records.length, places: places.records.length }
+ * })
+ * await app.close()
+ * ```
+ */
+export type Neo4jScope<P extends AnyProvider> =
+  & SessionScope
+  & { readonly bookmarks: readonly string[] }
+  & (Awaited<SessionOf<P>> extends Neo4jSession ? { open (): SessionOf<P> } : unknown)
 
 /**
  * Neo4j sessions: `request.<name>` is neo4j-driver's own `Session`, opened at first use and closed once the reply is
@@ -60,7 +95,8 @@ export interface Neo4jTransactions<D extends Neo4jDriver = Neo4jDriver>
  * which ends a query that still runs.
  *
  * @param driver stays open: the app closes it
- * @param config for all sessions, or a function that makes it from each request; a route's own options go over it
+ * @param config for all sessions, or a function that makes it from each request; a route's own options go over it. With an
+ * async function `request.<name>` is a promise
  * @throws OptionError (`FST_SESSION_OPTION`) for a wrong driver or config
  *
  * @example
@@ -76,15 +112,22 @@ export interface Neo4jTransactions<D extends Neo4jDriver = Neo4jDriver>
  * ```
  */
 export function neo4jSessions<D extends Neo4jDriver> (
-  driver: D, config?: Neo4jSessionConfig<D> | ((request: FastifyRequest) => Neo4jSessionConfig<D>)
+  driver: D, config: AsyncConfigOf<Neo4jSessionConfig<D>>
+): Neo4jSessions<D, Promise<SessionFrom<D>>>
+export function neo4jSessions<D extends Neo4jDriver> (
+  driver: D, config?: Neo4jSessionConfig<D> | ConfigOf<Neo4jSessionConfig<D>>
 ): Neo4jSessions<D>
-export function neo4jSessions (driver: Neo4jDriver, config?: ConfigSource): Neo4jSessions {
+export function neo4jSessions (driver: Neo4jDriver, config?: ConfigSource): Neo4jSessions<Neo4jDriver, any> {
   const name = 'neo4jSessions()'
   checkDriver(driver, name)
   const mergeConfig = configMerger(name, config, sessionRules)
+  const check = new BookmarkCheck(driver)
   return {
-    ...sessionProvider(driver, name, mergeConfig, (merged, context) => new ScopedSession(driver.session(withUserBookmarks(merged, context)), context)),
-    ...transactionProvider(driver, configMerger(name, config, transactionRules)),
+    ...sessionProvider(driver, name, mergeConfig, (merged, context) => {
+      const { config, bookmarks } = withUserBookmarks(withBookmarks(merged, context), context, check)
+      return new ScopedSession(driver.session(config), context, bookmarks)
+    }, maxSessions),
+    ...transactionProvider(driver, configMerger(name, config, transactionRules), check),
   }
 }
 
@@ -94,7 +137,8 @@ export function neo4jSessions (driver: Neo4jDriver, config?: ConfigSource): Neo4
  * status is 400 or more, or the client leaves, which also ends a query that still runs.
  *
  * @param driver stays open: the app closes it
- * @param config for all transactions, or a function that makes it from each request; a route's own options go over it
+ * @param config for all transactions, or a function that makes it from each request; a route's own options go over it.
+ * With an async function `request.<name>` is a promise of a `Transaction`
  * @throws OptionError (`FST_SESSION_OPTION`) for a wrong driver or config
  *
  * @example
@@ -111,29 +155,46 @@ export function neo4jSessions (driver: Neo4jDriver, config?: ConfigSource): Neo4
  * ```
  */
 export function neo4jTransactions<D extends Neo4jDriver> (
-  driver: D, config?: Neo4jTransactionConfig<D> | ((request: FastifyRequest) => Neo4jTransactionConfig<D>)
+  driver: D, config: AsyncConfigOf<Neo4jTransactionConfig<D>>
+): Neo4jTransactions<D, Promise<TransactionFrom<D>>>
+export function neo4jTransactions<D extends Neo4jDriver> (
+  driver: D, config?: Neo4jTransactionConfig<D> | ConfigOf<Neo4jTransactionConfig<D>>
 ): Neo4jTransactions<D>
-export function neo4jTransactions (driver: Neo4jDriver, config?: ConfigSource): Neo4jTransactions {
+export function neo4jTransactions (driver: Neo4jDriver, config?: ConfigSource): Neo4jTransactions<Neo4jDriver, any> {
   const name = 'neo4jTransactions()'
   checkDriver(driver, name)
   const mergeConfig = configMerger(name, config, transactionRules)
+  const check = new BookmarkCheck(driver)
   return {
-    ...sessionProvider(driver, name, mergeConfig, (merged, context) => openTransaction(driver, merged, context)),
-    ...transactionProvider(driver, mergeConfig),
+    ...sessionProvider(driver, name, mergeConfig, (merged, context) => openTransaction(driver, merged, context, check)),
+    ...transactionProvider(driver, mergeConfig, check),
   }
 }
 
 function sessionProvider<S> (
-  driver: Neo4jDriver, name: string, mergeConfig: ConfigMerger, open: (config: CheckedConfig, context: OpenContext) => OpenSession<S>
+  driver: Neo4jDriver, name: string, mergeConfig: ConfigMerger, open: (config: CheckedConfig, context: OpenContext) => OpenSession<S>, maxSessions?: number
 ) {
-  const opener = (options: object | undefined, where: string): SessionOpener<S> => {
+  const opener = (options: object | undefined, where: string): SessionOpener<S | Promise<Awaited<S>>> => {
     const resolveConfig = mergeConfig(options, where)
-    return { early: false, open: (context) => open(resolveConfig(context), context) }
+    return {
+      early: false,
+      ...maxSessions !== undefined && { maxSessions },
+      open (context) {
+        const config = resolveConfig(context)
+        return isPromise(config) ? new AwaitedSession(config, context, open) : open(config, context)
+      },
+    }
   }
   return { kind: 'graph', commits: 'success', forRoute: opener, forCall: opener, checkAtBoot: () => refuseClosedDriver(driver, name) } as const
 }
 
-function transactionProvider (driver: Neo4jDriver, mergeConfig: ConfigMerger) {
+/** A further session of a request sees what the others have written. With a bookmark manager it does so already. */
+function withBookmarks (config: CheckedConfig, { bookmarks }: OpenContext): CheckedConfig {
+  if (bookmarks.length === 0 || config['bookmarks'] === 'session' || config['bookmarkManager'] !== undefined) return config
+  return { ...config, bookmarks: [...[config['bookmarks'] ?? []].flat(), ...bookmarks] }
+}
+
+function transactionProvider (driver: Neo4jDriver, mergeConfig: ConfigMerger, check: BookmarkCheck) {
   return {
     isTransaction: (existing: unknown, where: string) => {
       if (sessionRule.test(existing)) return false
@@ -143,24 +204,25 @@ function transactionProvider (driver: Neo4jDriver, mergeConfig: ConfigMerger) {
     forTransaction: (session: Neo4jSession | undefined, options: object | undefined, where: string) => {
       if (session !== undefined) {
         const config = checkConfig(where, options, transactionOnlyRules)
-        return { early: false, open: (context: OpenContext) => beginTransaction(session, false, config, context) }
+        return { early: false, open: (context: OpenContext) => beginTransaction({ session, ownsSession: false, bookmarks: undefined, database: undefined }, config, context) }
       }
       const resolveConfig = mergeConfig(options, where)
-      return { early: false, open: (context: OpenContext) => openTransaction(driver, resolveConfig(context), context) }
+      return { early: false, open: (context: OpenContext) => openTransaction(driver, resolveConfig(context) as CheckedConfig, context, check) }
     },
   }
 }
 
-function openTransaction (driver: Neo4jDriver, config: CheckedConfig, context: OpenContext): ScopedTransaction {
+function openTransaction (driver: Neo4jDriver, merged: CheckedConfig, context: OpenContext, check: BookmarkCheck): ScopedTransaction {
+  const { config, bookmarks } = withUserBookmarks(merged, context, check)
   // The driver's sessions ignore the options of transactions.
-  return beginTransaction(driver.session(withUserBookmarks(config, context)), true, config, context)
+  return beginTransaction({ session: driver.session(config), ownsSession: true, bookmarks, database: config['database'] as string | undefined }, config, context)
 }
 
-function beginTransaction (session: Neo4jSession, ownsSession: boolean, { timeout, metadata }: CheckedConfig, context: OpenContext): ScopedTransaction {
+function beginTransaction (place: Omit<TransactionStart, 'config'>, { timeout, metadata }: CheckedConfig, context: OpenContext): ScopedTransaction {
   const config: TransactionStart['config'] = { metadata: { ...requestMetadata(context), ...metadata as object | undefined } }
-  if (timeout !== undefined) config.timeout = timeout as number
+  if (timeout !== undefined) config.timeout = timeout as NonNullable<TransactionStart['config']['timeout']>
   try {
-    return new ScopedTransaction({ session, ownsSession, config }, context)
+    return new ScopedTransaction({ ...place, config }, context)
   } catch (error) {
     throw new OpenError(`no transaction could begin for ${context.route}: ${(error as Error).message}`, { cause: error })
   }

@@ -1,5 +1,6 @@
 import type { FastifyRequest } from 'fastify'
 import { checkOptions, isObject, oneOf, rules, describeType, wholeNumber, withMethods, type Checked, type Rule } from '../util/option-rules.js'
+import { isPromise, type MaybePromise } from '../util/maybe-promise.js'
 import { OptionError } from '../errors.js'
 import type { OpenContext } from '../core/provider.js'
 import type { Neo4jDriver, SessionConfigFrom } from './driver-types.js'
@@ -46,10 +47,17 @@ export type Neo4jSessionConfig<D extends Neo4jDriver = Neo4jDriver> = {
  */
 export type Neo4jTransactionConfig<D extends Neo4jDriver = Neo4jDriver> = Neo4jSessionConfig<D> & TransactionOnlyConfig
 
+/** The part of neo4j-driver's `Integer` that the providers use. */
+interface Neo4jInteger {
+  readonly low: number
+  readonly high: number
+  toNumber (): number
+}
+
 /** Config of a transaction in a given session. */
 export interface TransactionOnlyConfig {
-  /** Milliseconds after which the server ends the transaction; 0: never. @default the server's own limit */
-  timeout?: number | undefined
+  /** Milliseconds after which the server ends the transaction, also as a bigint or the driver's Integer; 0: never. @default the server's own limit */
+  timeout?: number | bigint | Neo4jInteger | undefined
   /** Shown by `SHOW TRANSACTIONS`, beside the request's id, method and route. */
   metadata?: Record<string, unknown> | undefined
 }
@@ -57,12 +65,26 @@ export interface TransactionOnlyConfig {
 /** A checked config, under the driver's names. */
 export type CheckedConfig = Checked<Record<string, unknown>>
 
-/** A provider's config, or a function that makes it from each request (a database or a user per tenant). */
-export type ConfigSource = object | ((request: FastifyRequest) => object) | undefined
+/** A function that makes the config from each request (a database or a user per tenant), or a config whose database is made so. */
+export type ConfigOf<Config> = ((request: FastifyRequest) => Config) | (Omit<Config, 'database'> & { database: (request: FastifyRequest) => string })
+
+/** The same with promises, where the tenants are looked up elsewhere. */
+export type AsyncConfigOf<Config> =
+  | ((request: FastifyRequest) => Promise<Config>)
+  | (Omit<Config, 'database'> & { database: (request: FastifyRequest) => Promise<string> })
+
+/** A provider's config, or how it is made from each request. */
+export type ConfigSource = object | ((request: FastifyRequest) => unknown) | undefined
 
 type ConfigRules = Readonly<Record<string, Rule>>
 
 const accessMode = oneOf('READ', 'WRITE')
+
+/** The manual's rule for names of databases, https://neo4j.com/docs/operations-manual/current/database-administration/standard-databases/naming-databases */
+const databaseName: Rule = {
+  allowed: 'a database name of 3 to 63 ASCII letters, digits, dots and dashes, that begins and ends with a letter or digit, and not with system',
+  test: (value) => typeof value === 'string' && /^(?!system)[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/i.test(value),
+}
 
 const filterFields = ['minimumSeverityLevel', 'disabledCategories', 'disabledClassifications']
 
@@ -92,8 +114,18 @@ export const sessionRules = {
   disableAutoCommitRetries: rules.boolean,
 } satisfies ConfigRules
 
+const milliseconds = wholeNumber('milliseconds', 0)
+
+function isInteger (value: unknown): value is Neo4jInteger {
+  return isObject(value) && typeof value['low'] === 'number' && typeof value['high'] === 'number' && typeof value['toNumber'] === 'function'
+}
+
 export const transactionOnlyRules = {
-  timeout: wholeNumber('milliseconds', 0),
+  timeout: {
+    allowed: `${milliseconds.allowed}, as a number, a bigint or an Integer of neo4j-driver`,
+    test: (value) => milliseconds.test(typeof value === 'bigint' || isInteger(value) ? Number(value) : value),
+    harmless: true,
+  },
   metadata: {
     allowed: 'an object that the driver can send: no functions, symbols or nodes in it, not circular',
     test: (value) => isObject(value) && packingProblem(value) === undefined,
@@ -113,8 +145,8 @@ export function checkConfig (where: string, config: unknown, allowed: ConfigRule
   return { ...checked, defaultAccessMode: accessMode }
 }
 
-/** Gives the config of one session, when it is opened. */
-type ConfigResolver = (context: OpenContext) => CheckedConfig
+/** Gives the config of one session, when it is opened; a promise where a function of the request makes it so. */
+type ConfigResolver = (context: OpenContext) => MaybePromise<CheckedConfig>
 
 /** Checks the config of a route or call, and puts it over the provider's. */
 export type ConfigMerger = (own: object | undefined, where: string) => ConfigResolver
@@ -126,9 +158,15 @@ export type ConfigMerger = (own: object | undefined, where: string) => ConfigRes
  * @throws OptionError (`FST_SESSION_OPTION`)
  */
 export function configMerger (provider: string, source: ConfigSource, allowed: ConfigRules): ConfigMerger {
-  return typeof source === 'function'
-    ? requestConfigMerger(provider, source as (request: FastifyRequest) => unknown, allowed)
-    : fixedConfigMerger(provider, source, allowed)
+  if (typeof source === 'function') return requestConfigMerger(provider, source as (request: FastifyRequest) => unknown, allowed)
+  const { database, ...rest } = (source ?? {}) as { database?: unknown }
+  if (typeof database !== 'function') return fixedConfigMerger(provider, source, allowed)
+  const base = checkConfig(provider, rest, allowed)
+  const configOf = (request: FastifyRequest): unknown => {
+    const made: unknown = Reflect.apply(database, undefined, [request])
+    return isPromise(made) ? made.then((database) => ({ ...base, database })) : { ...base, database: made }
+  }
+  return requestConfigMerger(provider, configOf, allowed, base)
 }
 
 function fixedConfigMerger (provider: string, config: object | undefined, allowed: ConfigRules): ConfigMerger {
@@ -139,21 +177,27 @@ function fixedConfigMerger (provider: string, config: object | undefined, allowe
   }
 }
 
-function requestConfigMerger (provider: string, configOf: (request: FastifyRequest) => unknown, allowed: ConfigRules): ConfigMerger {
+/** @param base the part of the config that is not made of a request */
+function requestConfigMerger (provider: string, configOf: (request: FastifyRequest) => unknown, allowed: ConfigRules, base: CheckedConfig = {}): ConfigMerger {
+  const allowedForRequest = { ...allowed, database: databaseName }
   return (own, where) => {
     const checked = own && checkConfig(where, own, allowed)
     return ({ request, route }) => {
+      if (request === undefined) {
+        if (checked !== undefined) return mergeConfigs(base, checked, where)
+        throw new OptionError(where, `the config of ${provider} is made of a request, and there is none here: give the config of this call, {} for the driver's own`)
+      }
       const origin = `the config that ${provider} makes for ${route}`
-      if (request !== undefined) return mergeConfigs(checkRequestConfig(origin, configOf(request), allowed), checked, origin)
-      if (checked !== undefined) return checked
-      throw new OptionError(where, `the config of ${provider} is made of a request, and there is none here: give the config of this call, {} for the driver's own`)
+      const merge = (made: unknown): CheckedConfig => mergeConfigs(checkRequestConfig(origin, made, allowedForRequest), checked, origin)
+      const made = configOf(request)
+      return isPromise(made) ? made.then(merge) : merge(made)
     }
   }
 }
 
 /** Also refuses an option that is undefined: without its tenant's database a request would use the default one. */
 function checkRequestConfig (where: string, config: unknown, allowed: ConfigRules): CheckedConfig {
-  if (!isObject(config) || typeof config['then'] === 'function') throw new OptionError(where, `must be an object; got ${describeType(config)}`)
+  if (!isObject(config)) throw new OptionError(where, `must be an object; got ${describeType(config)}`)
   for (const [name, value] of Object.entries(config)) {
     if (value === undefined) throw new OptionError(where, `option ${name} is undefined: leave it out for the driver's own`)
   }

@@ -3,6 +3,8 @@ import { report } from '../core/events.js'
 import type { ErrorReplies, ErrorReply, OpenContext, OpenSession } from '../core/provider.js'
 import { nothing, type MaybePromise } from '../util/maybe-promise.js'
 import { insertPrototype, overrideMethod, type Method } from '../util/method-override.js'
+import type { UserBookmarks } from './bookmarks.js'
+import type { CheckedConfig } from './options.js'
 import type { Neo4jResult, Neo4jSession, Neo4jTransactionPromise } from './driver-types.js'
 import { observeBegun, observeTransaction, type TransactionObserver } from './observe-transaction.js'
 import { checkParameters } from './parameters.js'
@@ -37,11 +39,18 @@ export class ScopedSession implements OpenSession<Neo4jSession>, ErrorReplies {
   #transactions: Neo4jTransactionPromise[] | undefined
   #isCommitted = false
 
-  constructor (session: Neo4jSession, { request, name, route, log }: OpenContext) {
+  readonly #bookmarks: UserBookmarks | undefined
+
+  constructor (session: Neo4jSession, { request, name, route, log }: OpenContext, bookmarks: UserBookmarks | undefined) {
     this.#name = request === undefined ? 'the session' : `request.${name}`
     this.#route = route
     this.#log = log
+    this.#bookmarks = bookmarks
     this.session = observeSession(session, this)
+  }
+
+  get bookmarks (): readonly string[] {
+    return this.session.lastBookmarks()
   }
 
   commit (): MaybePromise<void> {
@@ -55,6 +64,7 @@ export class ScopedSession implements OpenSession<Neo4jSession>, ErrorReplies {
       report(this.#log, 'warn', { session: this.#name, route: this.#route },
         `a transaction that ${this.#route} began in ${this.#name} was never committed, and is rolled back`)
     }
+    this.#bookmarks?.close()
     const closed = this.session.close()
     return this.#works.size === 0 ? closed : closed.finally(() => this.#endWork())
   }
@@ -117,6 +127,51 @@ export class ScopedSession implements OpenSession<Neo4jSession>, ErrorReplies {
       for (const { reject } of this.#works) reject(new SessionClosedError(this.#name, this.#route))
       this.#works.clear()
     })
+  }
+}
+
+/**
+ * A session or transaction whose config a function of the request is still making: `session` is a promise of it. A failure
+ * of that function is its user's, and leaves nothing to commit.
+ */
+export class AwaitedSession<S> implements OpenSession<Promise<Awaited<S>>>, ErrorReplies {
+  readonly session: Promise<Awaited<S>>
+  #opened: OpenSession<S> & Partial<ErrorReplies> | undefined
+  #isEnded = false
+
+  constructor (config: Promise<CheckedConfig>, context: OpenContext, open: (config: CheckedConfig, context: OpenContext) => OpenSession<S>) {
+    this.session = this.#open(config, context, open)
+    this.session.catch(nothing) // a handler that does not wait for it has not failed
+  }
+
+  get bookmarks (): readonly string[] {
+    return this.#opened?.bookmarks ?? []
+  }
+
+  async commit (): Promise<void> {
+    await this.session.catch(nothing)
+    await this.#opened?.commit?.()
+  }
+
+  rollback (): MaybePromise<void> {
+    this.#isEnded = true
+    return this.#opened?.rollback?.()
+  }
+
+  close (): MaybePromise<void> {
+    this.#isEnded = true
+    return this.#opened?.close()
+  }
+
+  replyTo (error: unknown): ErrorReply | undefined {
+    return this.#opened?.replyTo?.(error)
+  }
+
+  async #open (config: Promise<CheckedConfig>, context: OpenContext, open: (config: CheckedConfig, context: OpenContext) => OpenSession<S>): Promise<Awaited<S>> {
+    const checked = await config
+    if (this.#isEnded) throw new SessionClosedError(`request.${context.name}`, context.route)
+    this.#opened = open(checked, context)
+    return await this.#opened.session
   }
 }
 

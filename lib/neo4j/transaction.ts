@@ -1,6 +1,7 @@
 import { AlreadyCommittedError, CommitError } from '../errors.js'
 import type { ErrorReplies, ErrorReply, OpenContext, OpenSession } from '../core/provider.js'
 import { nothing } from '../util/maybe-promise.js'
+import type { UserBookmarks } from './bookmarks.js'
 import type { Neo4jResult, Neo4jSession, Neo4jTransaction, Neo4jTransactionPromise } from './driver-types.js'
 import { observeBegun, observeTransaction, type TransactionObserver } from './observe-transaction.js'
 import { Results } from './results.js'
@@ -11,7 +12,9 @@ export interface TransactionStart {
   readonly session: Neo4jSession
   /** True when the session was opened for this transaction: it is closed with it. */
   readonly ownsSession: boolean
-  readonly config: { timeout?: number, metadata?: object }
+  readonly bookmarks: UserBookmarks | undefined
+  readonly database: string | undefined
+  readonly config: NonNullable<Parameters<Neo4jSession['beginTransaction']>[0]>
 }
 
 /** Milliseconds that a reply waits for its transaction to be rolled back, on a server that stands still. */
@@ -39,6 +42,10 @@ export class ScopedTransaction implements OpenSession<Neo4jTransactionPromise>, 
     this.session = observeTransaction(this.#begin(), this)
   }
 
+  get bookmarks (): readonly string[] {
+    return this.#start.session.lastBookmarks()
+  }
+
   async commit (): Promise<void> {
     this.#refuseStreams()
     if (this.#results.areUnfinished && this.#committed === undefined) await this.#finishQueries()
@@ -46,7 +53,7 @@ export class ScopedTransaction implements OpenSession<Neo4jTransactionPromise>, 
     try {
       await (this.#committed ?? this.session.commit())
     } catch (error) {
-      if (!await this.#hasBegun()) throw beginError(error, this.#route)
+      if (!await this.#hasBegun()) throw this.#beginError(error)
       if (sent) throw commitError(error, this.#route)
       throw new CommitError(`the transaction of ${this.#route} had failed before: ${(error as Error).message}`, { cause: error })
     }
@@ -90,8 +97,12 @@ export class ScopedTransaction implements OpenSession<Neo4jTransactionPromise>, 
   onAwait (begin: () => Promise<Neo4jTransaction>): Promise<Neo4jTransaction> {
     this.#begun ??= begin().then(
       (transaction) => observeBegun(transaction, this),
-      (error: unknown) => { throw beginError(error, this.#route) })
+      (error: unknown) => { throw this.#beginError(error) })
     return this.#begun
+  }
+
+  #beginError (error: unknown): unknown {
+    return beginError(error, this.#route, this.#start.database)
   }
 
   /** True when the server has begun the transaction by now. Called after failures only: each answer is a copy of the transaction. */
@@ -103,9 +114,10 @@ export class ScopedTransaction implements OpenSession<Neo4jTransactionPromise>, 
   }
 
   async #end (): Promise<void> {
-    const { session, ownsSession } = this.#start
+    const { session, ownsSession, bookmarks } = this.#start
     // The driver's objects may stay in V8's old space for a while: they must not keep the request alive.
     this.#context = undefined
+    bookmarks?.close()
     if (ownsSession) await session.close()
     else if (this.session.isOpen()) await this.session.rollback()
   }
@@ -125,7 +137,7 @@ export class ScopedTransaction implements OpenSession<Neo4jTransactionPromise>, 
     try {
       await this.#results.finish()
     } catch (error) {
-      if (!await this.#hasBegun()) throw beginError(error, this.#route)
+      if (!await this.#hasBegun()) throw this.#beginError(error)
       throw queryError(error, this.#route)
     }
   }

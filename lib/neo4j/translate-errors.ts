@@ -1,4 +1,4 @@
-import { CommitError, DatabaseUnavailableError, OpenError, OutcomeUnknownError } from '../errors.js'
+import { CommitError, DatabaseMissingError, DatabaseUnavailableError, OpenError, OutcomeUnknownError } from '../errors.js'
 import type { ErrorReply } from '../core/provider.js'
 
 /** The fields that tell errors of neo4j-driver apart: those of its `Neo4jError`. */
@@ -37,9 +37,10 @@ function isAcquisitionTimeout ({ message }: DriverError): boolean {
 }
 
 /** Translates the error of a transaction that could not begin: nothing was done in it. An error that is not the driver's is not changed. */
-export function beginError (error: unknown, route: string): unknown {
+export function beginError (error: unknown, route: string, database?: string): unknown {
   if (!isDriverError(error)) return error
   const { message } = error
+  if (database !== undefined && (error as DriverError).code === 'Neo.ClientError.Database.DatabaseNotFound') return new DatabaseMissingError(database, route, { cause: error })
   return isRetryable(error) || isAcquisitionTimeout(error)
     ? new DatabaseUnavailableError(`no transaction could begin for ${route}: ${message}`, { cause: error })
     : new OpenError(`no transaction could begin for ${route}: ${message}`, { cause: error })

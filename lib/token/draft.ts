@@ -1,7 +1,7 @@
 import { NotANumberError } from '../errors.js'
 import type { SessionChange } from '../stores/store.js'
 import { describeType, show } from '../util/option-rules.js'
-import { appended, applied, operate, setOperation, type Operation, type Update } from './operations.js'
+import { appended, applied, isWork, operate, setOperation, type Operation, type Update } from './operations.js'
 import { checkKey, checkValue, isKept, parseValue, textOf } from './values.js'
 
 /** One key that was changed, or whose value may be changed in place. */
@@ -201,10 +201,10 @@ export class Draft {
     return size
   }
 
-  /** True if a commit would write any data. */
+  /** True if a commit would write any data but hints. */
   get isDirty (): boolean {
     if (this.cleared || this.slots === noSlots) return this.cleared
-    for (const [key, slot] of this.slots) if (slot.operations.length > 0 ? isChanged(key, slot) : typeof slot.value === 'object' && slot.isChangedInPlace()) return true
+    for (const [key, slot] of this.slots) if (slot.operations.length > 0 ? slot.operations.some(isWork) && isChanged(key, slot) : typeof slot.value === 'object' && slot.isChangedInPlace()) return true
     return false
   }
 

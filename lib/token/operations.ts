@@ -1,3 +1,4 @@
+import { isHint } from '../core/provider.js'
 import { checkValue } from './values.js'
 
 export type Update = (value: unknown) => unknown
@@ -10,6 +11,11 @@ export type Operation =
   | { readonly kind: 'update', readonly fn: Update }
 
 export const setOperation: Operation = Object.freeze({ kind: 'set' })
+
+/** False for a hint, whose loss is no failure. */
+export function isWork (operation: Operation): boolean {
+  return operation.kind !== 'update' || !isHint(operation.fn)
+}
 
 /** Applies an operation to a value of the store. */
 export function operate (key: string, operation: Operation, value: unknown): unknown {

@@ -4,6 +4,7 @@ import type { CommitResult, SessionChange, SessionRecord, SessionStore, Successo
 import { isPromise, nothing, type MaybePromise, attempt } from '../util/maybe-promise.js'
 import { show } from '../util/option-rules.js'
 import { noChange, type Sent } from './draft.js'
+import { isWork } from './operations.js'
 import type { Identity, SessionSettings, SessionState } from './session-state.js'
 import { idOf, renewedToken } from './tokens.js'
 import { parseValue, refuseLarge, sizeOf } from './values.js'
@@ -160,9 +161,10 @@ function saveNew (state: SessionState): Promise<void> | undefined {
   }
 }
 
-/** True where no client can learn of the token that this save would make: nothing of it is kept. */
+/** True where no client can learn of the token that this save would make: nothing of it is kept. A hint is lost in silence. */
 function isUnheard (state: SessionState): boolean {
   if (state.canSendToken || state.isAnnounced) return false
+  if (state.record === undefined && !state.isDirty) return true
   state.isUnheard = true
   state.warn('the client cannot learn of the session\'s new token, since it has left, its headers were sent, or the reply was hijacked: nothing was saved. ' +
     'Call commit() before the headers leave.')
@@ -176,7 +178,8 @@ function saveStored (state: SessionState, { id }: Identity, tries?: number): Pro
   if (state.phase === 'ended') return callStore(() => endSession(store, id, generation), () => ended(state)) as Promise<void> | undefined
   if (state.nextToken !== undefined && isUnheard(state)) return undefined
   const sent = state.draft.toSend()
-  if (sent !== undefined && sent.length * bytesPerCharacter > state.settings.maxSize) refuseGrowth(state, sent)
+  const tooLarge = sent !== undefined && sent.length * bytesPerCharacter > state.settings.maxSize ? growthError(state, sent) : undefined
+  if (tooLarge !== undefined) return failSave(state, sent, tooLarge)
   const expiresAt = state.slide(Date.now(), sent !== undefined)
   if (sent !== undefined && sent.change.expect.size > 0 && tries === undefined) {
     state.draft.notSent(sent)
@@ -209,21 +212,18 @@ function saveStored (state: SessionState, { id }: Identity, tries?: number): Pro
   }
 }
 
-/**
- * Refuses a commit that would make a session larger than `maxSize`. One that is too large already may shrink.
- * @throws SessionTooLargeError (`FST_SESSION_TOO_LARGE`)
- */
-function refuseGrowth (state: SessionState, sent: Sent): void {
-  const { base, change: { set, remove } } = sent
+/** The error of a commit that would make a session larger than `maxSize`. One that is too large already may shrink. */
+function growthError (state: SessionState, { base, change: { set, remove } }: Sent): unknown {
   const before = sizeOf(base)
-  if (before + sizeOf(set) <= state.settings.maxSize) return
+  if (before + sizeOf(set) <= state.settings.maxSize) return undefined
   const fields = new Map([...base, ...set])
   for (const key of remove) fields.delete(key)
-  if (sizeOf(fields) <= before) return
+  if (sizeOf(fields) <= before) return undefined
   try {
     refuseLarge(state.settings, state.context.route, fields)
+    return undefined
   } catch (error) {
-    failSave(state, sent, error)
+    return error
   }
 }
 
@@ -314,10 +314,12 @@ function ended (state: SessionState): void {
   state.clearToken()
 }
 
-/** Returns all operations of the commit to the waiting ones. */
-function failSave (state: SessionState, sent: Sent | undefined, error: unknown): never {
-  if (sent !== undefined) state.draft.notSent(sent)
-  throw error
+/** Returns all operations of the commit to the waiting ones. Throws unless they are hints: the request's own work is not lost with those. */
+function failSave (state: SessionState, sent: Sent | undefined, error: unknown): undefined {
+  if (sent === undefined) throw error
+  state.draft.notSent(sent)
+  if (state.isDirty || sent.change.clear || sent.slots.some(([, slot]) => slot.operations.some(isWork))) throw error
+  state.context.log?.info({ err: error, route: state.context.route }, 'a hint for later requests could not be kept in the session')
 }
 
 /**

@@ -12,6 +12,8 @@ import { lifecycle } from './on-server/lifecycle.js'
 import { mix } from './on-server/mix.js'
 import { neogma } from './on-server/neogma.js'
 import { restart } from './on-server/restart.js'
+import { tenants } from './on-server/tenants.js'
+import { parallel } from './on-server/parallel.js'
 import { transactions } from './on-server/transactions.js'
 
 // Milliseconds. The tests take about a minute on an idle machine, and many times that on a busy one.
@@ -28,7 +30,7 @@ t.test('on a real Neo4j', async (t) => {
   await clean()
   t.teardown(clean)
 
-  for (const part of [lifecycle, transactions, calls, errors, interrupt, notAwaited, parameters, neogma, bookmarks, mix]) {
+  for (const part of [lifecycle, transactions, tenants, parallel, calls, errors, interrupt, notAwaited, parameters, neogma, bookmarks, mix]) {
     await t.test(part.name, (t) => part(t, server.url, observer))
   }
   await t.test('restart', async (t) => {

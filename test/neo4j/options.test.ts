@@ -1,7 +1,7 @@
 import Fastify, { type FastifyInstance } from 'fastify'
 import neo4j, { type Driver } from 'neo4j-driver'
 import t, { type Test } from 'tap'
-import requestSession, { getSession, getTransaction, neo4jSessions, neo4jTransactions, type Neo4jDriver } from '../../lib/index.js'
+import requestSession, { getSession, getTransaction, neo4jSessions, neo4jTransactions, type Neo4jDriver, type Neo4jSessions, type Neo4jTransactions } from '../../lib/index.js'
 
 /** A driver on a port where nothing listens: these tests never get as far as the network. */
 function driverToNowhere (t: Test): Driver {
@@ -10,7 +10,10 @@ function driverToNowhere (t: Test): Driver {
   return driver
 }
 
-async function boots (provider: ReturnType<typeof neo4jSessions | typeof neo4jTransactions>, config?: unknown): Promise<FastifyInstance> {
+type Provider = Neo4jSessions<Driver> | Neo4jTransactions<Driver>
+type Make = (driver: Neo4jDriver, config?: unknown) => Provider
+
+async function boots (provider: Provider, config?: unknown): Promise<FastifyInstance> {
   const app = Fastify()
   await app.register(requestSession, { name: 'graph', provider })
   app.get('/people/:id', { config: { graph: config } as object }, async () => 'ok')
@@ -44,6 +47,9 @@ const wrongForBoth: Array<[config: unknown, says: RegExp]> = [
 const wrongForTransactions: Array<[config: unknown, says: RegExp]> = [
   [{ timeout: -1 }, /option timeout must be a whole number of milliseconds/],
   [{ timeout: '5s' }, /option timeout/],
+  [{ timeout: -1n }, /option timeout/],
+  [{ timeout: neo4j.int(-1) }, /option timeout/],
+  [{ timeout: 2n ** 60n }, /option timeout/],
   [{ metadata: 'job' }, /option metadata/],
   [{ metadata: { then: () => {} } }, /option metadata/],
   [{ metadata: { list: [{ then: () => {} }] } }, /option metadata/],
@@ -58,8 +64,8 @@ const rightForBoth = [
 ]
 
 for (const [name, make, wrong, right] of [
-  ['neo4jSessions()', neo4jSessions, [...wrongForBoth, [{ timeout: 5 }, /unknown option 'timeout'/]], rightForBoth],
-  ['neo4jTransactions()', neo4jTransactions, [...wrongForBoth, ...wrongForTransactions], [...rightForBoth, { timeout: 0, metadata: { a: 1 } }]],
+  ['neo4jSessions()', neo4jSessions as Make, [...wrongForBoth, [{ timeout: 5 }, /unknown option 'timeout'/]], rightForBoth],
+  ['neo4jTransactions()', neo4jTransactions as Make, [...wrongForBoth, ...wrongForTransactions], [...rightForBoth, { timeout: 0, metadata: { a: 1 } }, { timeout: 5000n }, { timeout: neo4j.int(5000) }]],
 ] as const) {
   t.test(`${name}: a wrong route config stops the boot and names the route`, async (t) => {
     const provider = make(driverToNowhere(t))
@@ -109,11 +115,13 @@ for (const [name, make, wrong, right] of [
       return 'ok'
     })
     for (const [wrong, says] of [
-      [{ database: '' }, /option database must be a non-empty string/],
       [{ database: undefined }, /option database is undefined: leave it out/],
       [{ tenant: 'a' }, /unknown option 'tenant'/],
       [undefined, /must be an object; got undefined/],
-      [Promise.resolve({}), /must be an object; got an instance of Promise/],
+      [Promise.resolve(undefined), /must be an object; got undefined/],
+      [Promise.resolve({ database: undefined }), /option database is undefined: leave it out/],
+      ...['', 'ab', 'a'.repeat(64), 'people!', '-people', 'people.', 'people-', '_people', 'system', 'System2', 'gru\u0308n', 'a b', 'a/b', 'a`b', 7, null]
+        .map((database) => [{ database }, /option database must be a database name of 3 to 63 ASCII letters, digits, dots and dashes/] as const),
     ] as const) {
       config = wrong
       const reply = await app.inject('/tenant')
@@ -122,6 +130,26 @@ for (const [name, make, wrong, right] of [
       t.equal(code, 'FST_SESSION_OPTION')
       t.match(message, says)
       t.match(message, 'GET /tenant')
+    }
+  })
+
+  t.test(`${name}: a database that is chosen by a function, beside fixed options`, async (t) => {
+    const driver = driverToNowhere(t)
+    t.throws(() => make(driver, { database: () => 'people', fetchSize: 0 }), { code: 'FST_SESSION_OPTION', message: /option fetchSize/ }, 'those are checked at once')
+    for (const [database, says] of [
+      [() => undefined, /option database is undefined/],
+      [async () => undefined, /option database is undefined/],
+      [async () => 'x', /option database must be a database name/],
+      [async () => { throw Object.assign(new Error('Unknown tenant'), { statusCode: 404 }) }, /Unknown tenant/],
+    ] as const) {
+      const app = Fastify()
+      await app.register(requestSession, { name: 'graph', provider: make(driver, { database, fetchSize: 10 }) })
+      app.get('/tenant', async (request) => { await (request as unknown as { graph: unknown }).graph })
+      const reply = await app.inject('/tenant')
+      t.equal(reply.statusCode, String(says).includes('tenant') ? 404 : 500)
+      t.match(reply.json(), { message: says })
+      t.match(app.sessionStats()['graph'], { open: 0 })
+      await app.close()
     }
   })
 

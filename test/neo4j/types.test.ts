@@ -5,7 +5,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import t from 'tap'
 import {
   getSession, getTransaction, neo4jSessions, neo4jTransactions,
-  type CallOptionsOf, type GetSessionOf, type GetTransactionOf, type Neo4jDriver, type RouteOptionsOf, type SessionOf,
+  type CallOptionsOf, type GetSessionOf, type GetTransactionOf, type Neo4jDriver, type Neo4jScope, type RouteOptionsOf, type SessionOf, type SessionScope,
 } from '../../lib/index.js'
 import type { sessionRules, transactionOnlyRules } from '../../lib/neo4j/options.js'
 
@@ -31,7 +31,9 @@ t.test('all of SessionConfig can be said, and nothing else', async (t) => {
   expectTypeOf<Route>().toHaveProperty('bookmarks')
   expectTypeOf<Route>().toHaveProperty('commit')
   expectTypeOf<Route>().not.toHaveProperty('timeout')
-  expectTypeOf<CallOptionsOf<typeof transactions>>().toHaveProperty('timeout').toEqualTypeOf<number | undefined>()
+  expectTypeOf<CallOptionsOf<typeof transactions>>().toHaveProperty('timeout').exclude<number | bigint | undefined>().toMatchTypeOf<{ low: number, high: number }>()
+  const timeouts: Array<CallOptionsOf<typeof transactions>> = [{ timeout: 5 }, { timeout: 5n }, { timeout: neo4j.int(5) }]
+  expectTypeOf(timeouts).toBeArray()
   // @ts-expect-error an access mode is in capitals
   t.throws(() => neo4jSessions(driver, { accessMode: 'read' }))
   // @ts-expect-error there is no such option
@@ -89,9 +91,45 @@ t.test('calls', async (t) => {
   const inner = (existing: Session | Transaction | null): Promise<void> => getTransaction(sessions, existing, (transaction) => {
     expectTypeOf(transaction).toEqualTypeOf<Transaction>()
   }, { timeout: 5, database: 'people' })
-  expectTypeOf([session, transaction, inner]).toBeArray()
-  expectTypeOf<GetSessionOf<typeof sessions>>().parameter(0).toEqualTypeOf<Session | null | undefined>()
+  const either = (existing?: Session | Transaction | null): Promise<number> => getSession(sessions, existing, async (place) => {
+    expectTypeOf(place).toEqualTypeOf<Session | Transaction>()
+    const { records } = await place.run('RETURN 1')
+    return records.length
+  }, { database: 'people' })
+  const narrow = (existing: Session | Transaction, use: (place: Pick<Transaction, 'run'>) => Promise<void>): Promise<void> => getSession(transactions, existing, use)
+  const decorated = (getGraph: GetSessionOf<typeof sessions>, existing?: Session | Transaction | null): Promise<string> => getGraph(existing, (place) => {
+    expectTypeOf(place).toEqualTypeOf<Session | Transaction>()
+    return ''
+  })
+  const joined = (getGraph: GetSessionOf<typeof sessions>, change: SessionOf<typeof transactions>): Promise<string> => getGraph(change, () => '')
+  const own = (getGraph: GetSessionOf<typeof sessions>): Promise<string> => getGraph(null, (session) => {
+    expectTypeOf(session).toEqualTypeOf<Session>()
+    return ''
+  })
+  expectTypeOf([session, transaction, inner, either, narrow, decorated, joined, own]).toBeArray()
   expectTypeOf<GetTransactionOf<typeof transactions>>().parameter(0).toEqualTypeOf<Session | Transaction | null | undefined>()
+})
+
+t.test('a config that is made of the request in its own time gives promises', async (t) => {
+  const tenant = async (request: FastifyRequest): Promise<string> => request.hostname
+  const asyncSessions = neo4jSessions(driver, async (request) => ({ database: await tenant(request), accessMode: 'READ' }))
+  expectTypeOf<SessionOf<typeof asyncSessions>>().toEqualTypeOf<Promise<Session>>()
+  const asyncTransactions = neo4jTransactions(driver, { database: tenant, timeout: 5n })
+  expectTypeOf<SessionOf<typeof asyncTransactions>>().toEqualTypeOf<Promise<Transaction>>()
+  const named = neo4jSessions(driver, { database: (request) => request.hostname, fetchSize: 10 })
+  expectTypeOf<SessionOf<typeof named>>().toEqualTypeOf<Session>()
+  for (const { kind } of [asyncSessions, asyncTransactions, named]) t.equal(kind, 'graph')
+  // @ts-expect-error there is no such option
+  neo4jSessions(driver, async (request) => ({ databse: await tenant(request) }))
+  // @ts-expect-error there is no such option
+  t.throws(() => neo4jSessions(driver, { database: tenant, accesMode: 'READ' }))
+})
+
+t.test('the scope of a request', async (t) => {
+  t.pass('checked by tsc')
+  expectTypeOf<Neo4jScope<typeof sessions>>().toMatchTypeOf<SessionScope & { bookmarks: readonly string[], open (): Session }>()
+  expectTypeOf<Neo4jScope<typeof transactions>>().toMatchTypeOf<SessionScope & { bookmarks: readonly string[] }>()
+  expectTypeOf<Neo4jScope<typeof transactions>>().not.toHaveProperty('open')
 })
 
 t.test('users without neo4j-driver type-check: the library imports nothing from it, but for examples in comments', async (t) => {

@@ -24,14 +24,13 @@ export async function errors (t: Test, url: string, observer: Driver): Promise<v
       return 'ok'
     })
     const reply = await app.inject('/awaited')
-    t.match(reply.json(), { statusCode: 500, code: 'FST_SESSION_OPEN', message: 'The session could not be opened.' })
-    t.match(logged.find(({ err }) => err !== undefined)?.err, { problem: /no transaction could begin for GET \/awaited: .*nowhere/ }, 'why is for the log')
+    t.match(reply.json(), { statusCode: 500, code: 'FST_SESSION_DATABASE_MISSING', message: /^There is no database 'nowhere' on the server, which GET \/awaited uses/ })
     t.notOk(reply.headers['retry-after'], 'to send it again would not help')
     t.match((await app.inject('/at-once')).json(), { statusCode: 500, code: 'Neo.ClientError.Database.DatabaseNotFound' }, 'the error of a query is the app\'s own')
-    t.match((await app.inject('/unused')).json(), { statusCode: 500, code: 'FST_SESSION_OPEN' }, 'no success without the transaction')
+    t.match((await app.inject('/unused')).json(), { statusCode: 500, code: 'FST_SESSION_DATABASE_MISSING' }, 'no success without the transaction')
     t.equal(logged.filter(({ level }) => level >= 50).length, 3, 'each is logged once')
     await t.rejects(app.getGraph(null, () => t.fail('the callback ran')),
-      { code: 'FST_SESSION_OPEN', cause: { code: 'Neo.ClientError.Database.DatabaseNotFound' } })
+      { code: 'FST_SESSION_DATABASE_MISSING', cause: { code: 'Neo.ClientError.Database.DatabaseNotFound' } })
     await assertNothingOpen(t, driver, observer)
   })
 

@@ -15,6 +15,14 @@ export async function neogma (t: Test, url: string, observer: Driver): Promise<v
     return found.map(({ key }) => key).filter((key) => key.startsWith(start)).sort()
   }
 
+  await t.test('its default database is passed on', async (t) => {
+    const elsewhere = new Neogma({ url, username: 'neo4j', password: '', database: 'nowhere' })
+    t.teardown(() => elsewhere.driver.close())
+    t.equal(await getSession(neo4jSessions(elsewhere.driver), null, async (session) => (await session.run('RETURN 1')).records.length), 1, 'the driver does not know it')
+    await t.rejects(getSession(neo4jSessions(elsewhere.driver, { database: elsewhere.database }), null, (session) => session.run('RETURN 1')),
+      { code: 'Neo.ClientError.Database.DatabaseNotFound' })
+  })
+
   await t.test('models in the session of the request, and plain Cypher beside them', async (t) => {
     const { app } = await graphApp(t, neo4jSessions(neogma.driver))
     app.get('/', async (request) => {

@@ -1,7 +1,7 @@
 import type { FastifyInstance, FastifyRequest, RouteOptions } from 'fastify'
 import { EventEmitter, on, once } from 'node:events'
 import type { Test } from 'tap'
-import type { SessionScope } from '../../../lib/core/scope.js'
+import type { SessionScope } from '../../../lib/core/provider.js'
 import type { SessionStats } from '../../../lib/core/open-sessions.js'
 import type { CountingProvider } from '../counting-provider.js'
 import { exchange, type Exchange, type Received } from './client.js'
