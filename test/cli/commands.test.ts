@@ -146,7 +146,7 @@ if (redis) {
         const changes = on(watcher, 'change')
         const when = (async () => {
           await proxy.stalled
-          for (let there = await readdir(folder); !there.includes('saved.jsonl.partial'); there = await readdir(folder)) await changes.next()
+          for (let there = await readdir(folder); !there.some((name) => /^saved\.jsonl\.\w+\.partial$/.test(name)); there = await readdir(folder)) await changes.next()
         })()
         const run = await runProcess(['save', join(folder, 'saved.jsonl'), '--json', '--prefix', prefix], { env: { REDIS_URL: proxy.url }, interrupt: { signal, when } })
         watcher.close()
