@@ -24,8 +24,8 @@ const patterns = {
   expiresAt: '[-\\d]\\d*',
   ttl: '[-=\\d]\\d*',
   maxAge: '[-=\\d]\\d*',
-  /** 1: the session outlives its data. 2: it is watched. */
-  flags: '[0-3]',
+  /** 1: the session outlives its data. 0: it does not. The id of its feed follows, if it is watched. */
+  flags: '[01]\\S*',
   /** `=`: with the session. */
   dataSince: '[=\\d]\\d*',
   name: '\\S*',
@@ -44,19 +44,19 @@ const parts = Object.keys(patterns) as Part[]
 const descriptionPattern = new RegExp(`^${version} ${parts.map((part) => `(?<${part}>${patterns[part]})`).join(' ')}$`)
 const luaPattern = `^${version} ${parts.map((part) => `(${patterns[part]})`).join(' ')}$`.replaceAll('\\', '%')
 
-/** The local variables of Lua that hold a description: its parts, but the flags as two booleans. */
-export const luaParts = parts.join(', ').replace('flags', 'outlivesData, watched')
+/** The local variables of Lua that hold a description: its parts, but the flags as a boolean and the id of the feed or `false`. */
+export const luaParts = parts.join(', ').replace('flags', 'outlivesData, feed')
 
 /** The Lua functions by which all scripts read and write descriptions. A table instead of variables would make a commit slower. */
 export const luaFormat = `
 local function parse (description)
   local ${parts.join(', ')} = string.match(description, '${luaPattern}')
   if not createdAt then return nil end
-  local outlivesData, watched = flags == '1' or flags == '3', flags == '2' or flags == '3'
+  local outlivesData, feed = string.sub(flags, 1, 1) == '1', #flags > 1 and string.sub(flags, 2)
   return ${luaParts}
 end
 local function format (${luaParts})
-  local flags = outlivesData and (watched and '3' or '1') or watched and '2' or '0'
+  local flags = (outlivesData and '1' or '0') .. (feed or '')
   return table.concat({ '${version}', ${parts.join(', ')} }, ' ')
 end
 `
@@ -164,7 +164,7 @@ export function parseDescription (description: string, fields: Map<string, strin
     expiresAt: parseNumber(texts.expiresAt) ?? null,
     ttl: parseNumber(texts.ttl),
     maxAge: parseNumber(texts.maxAge),
-    deleteSession: texts.flags === '0' || texts.flags === '2',
+    deleteSession: texts.flags.startsWith('0'),
     dataSince: Number(texts.dataSince === '=' ? texts.createdAt : texts.dataSince),
     name: texts.name === '' ? undefined : decodeText(texts.name),
     generation: texts.generation === '' ? undefined : decodeText(texts.generation),
@@ -175,6 +175,11 @@ export function parseDescription (description: string, fields: Map<string, strin
 /** The tag of a session's index entry: '' for none, `undefined` for a damaged description. */
 export function entryTagOf (description: string): string | undefined {
   return descriptionPattern.exec(description)?.groups?.['entryTag']
+}
+
+/** The id of a session's feed: '' for one that is not watched. */
+export function feedOf (description: string): string {
+  return descriptionPattern.exec(description)?.groups?.['flags']?.slice(1) ?? ''
 }
 
 function problemOf (description: string): string {

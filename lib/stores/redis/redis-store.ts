@@ -1,11 +1,11 @@
-import { hash } from 'node:crypto'
+import { hash, randomUUID } from 'node:crypto'
 import { RecordError } from '../../errors.js'
 import type { CommitResult, CompleteStore, SessionChange, SessionRecord, SessionSummary, StoreEvent, StoreWatch, Successor } from '../store.js'
 import { slotOf } from '../contract-helpers.js'
 import { ChangeFeed } from './change-feed.js'
 import { RedisCommands, type RedisClient } from './commands.js'
 import { redisStoreOptions, type RedisStoreOptions } from './options.js'
-import { encodeText, entryTagOf, newNonce, parseDescription, parseHash, type IndexEntry } from './record-format.js'
+import { encodeText, entryTagOf, feedOf, newNonce, parseDescription, parseHash, type IndexEntry } from './record-format.js'
 import { commitScript, createScript, describeScript, endScript, regenerateScript, replaceScript, watchScript } from './scripts.js'
 import { SubjectIndex, type Member } from './subject-index.js'
 
@@ -110,31 +110,30 @@ class RedisStore implements CompleteStore {
     }
   }
 
-  async describe (id: string): Promise<SessionSummary | undefined> {
-    const found = await this.#commands.runScript(describeScript, this.#keys(id))
-    if (found === undefined) return undefined
-    const { description, size } = found
-    const { fields, ...summary } = parseDescription(description, new Map())
-    return { ...summary, expiresAt: !summary.deleteSession && size === 0 ? null : summary.expiresAt, size }
+  describe (id: string): Promise<SessionSummary | undefined> {
+    return this.#describe(id, undefined)
   }
 
   async watch (id: string, listener: (event: StoreEvent) => void): Promise<StoreWatch | undefined> {
-    // A cluster's client is connected, and knows its servers, after its first reply.
-    if (await this.#description(id) === null) return undefined
     const [key] = this.#keys(id)
-    const watch = await this.#feed.listen(key, listener)
-    let exists = false
-    try {
-      exists = await this.#commands.runScript(watchScript, [key])
-      return exists ? watch : undefined
-    } finally {
-      if (!exists) await watch.stop()
-    }
+    const feed = await this.#commands.runScript(watchScript, [key], randomUUID())
+    if (feed === '') return undefined
+    const stop = await this.#feed.listen(`${key}:${feed}`, listener)
+    return { look: () => this.#describe(id, feed), stop }
   }
 
   close (): void {
     this.#feed.close()
     this.#commands.close()
+  }
+
+  /** @param feed the id of the feed that the session must have; `undefined`: any, or none */
+  async #describe (id: string, feed: string | undefined): Promise<SessionSummary | undefined> {
+    const found = await this.#commands.runScript(describeScript, this.#keys(id))
+    if (found === undefined || (feed !== undefined && feedOf(found.description) !== feed)) return undefined
+    const { description, size, timeLeft } = found
+    const { fields, ...summary } = parseDescription(description, new Map())
+    return { ...summary, expiresAt: !summary.deleteSession && size === 0 ? null : summary.expiresAt, size, timeLeft }
   }
 
   /**

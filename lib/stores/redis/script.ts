@@ -38,7 +38,7 @@ export const luaAccess = `
 local function check (command, ...)
   if not redis.acl_check_cmd(command, ...) then error({ err = 'NOPERM this Redis user may not run ' .. command }) end
 end
-local function publish (message)
-  redis.pcall('PUBLISH', KEYS[1], message)
+local function publish (feed, message)
+  redis.pcall('PUBLISH', KEYS[1] .. ':' .. feed, message)
 end
 `

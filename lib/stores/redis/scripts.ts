@@ -17,7 +17,7 @@ export type CommitAnswer =
 
 /*
  * KEYS: the session's hash, and the hash of its data if it outlives that. A hash, and its expiry, are gone with its last
- * field. Changes of a watched session are published on a channel that has the name of its key.
+ * field. Changes of a watched session are published on a channel of its key and the random id of its feed: channels know no databases.
  */
 
 /** ARGV: description, milliseconds to live or '-', '1' for a session that outlives its data, then keys and texts. */
@@ -51,7 +51,7 @@ if not successorIn(old) then
   redis.call('UNLINK', KEYS[1], KEYS[2])
   redis.call('HSET', KEYS[1], '', ARGV[1])
   redis.call('PEXPIRE', KEYS[1], ${successorLife})
-  if watched then publish('["ended"]') end
+  if feed then publish(feed, '["ended"]') end
 end
 redis.call('HSET', KEYS[3], '', ARGV[2])
 for i = 5, #ARGV, 2 do redis.call('HSET', data, ARGV[i], ARGV[i + 1]) end
@@ -63,14 +63,14 @@ return { 1, subject or '', entryTag or '' }
 /** Writes a session in the place of another, whose index entry it answers with. */
 export const replaceScript = script('', `${luaFormat}${luaAccess}
 local old = redis.call('HGET', KEYS[1], '')
-local oldSubject, oldTag, wasWatched
+local oldSubject, oldTag, oldFeed
 if old then
   local ${luaParts} = parse(old)
-  oldSubject, oldTag, wasWatched = subject, entryTag, watched
+  oldSubject, oldTag, oldFeed = subject, entryTag, feed
 end
 local ${luaParts} = parse(ARGV[1])
-watched = wasWatched
-local message, told = watched and { 'changed', expiresAt }, { [''] = true }
+feed = oldFeed
+local message, told = feed and { 'changed', (ARGV[3] == '0' or ARGV[4]) and ARGV[2] or '-' }, { [''] = true }
 if message then
   for i = 1, 2 do
     for _, key in ipairs(redis.call('HKEYS', KEYS[i])) do
@@ -89,7 +89,7 @@ for i = 4, #ARGV, 2 do
   redis.call('HSET', data, ARGV[i], ARGV[i + 1])
 end
 if ARGV[2] ~= '-' then redis.call('PEXPIRE', data, ARGV[2]) end
-if message then publish(cjson.encode(message)) end
+if message then publish(feed, cjson.encode(message)) end
 return { oldSubject or '', oldTag or '' }
 `, recordArgs, ([subject, tag]: string[]) => entryName(subject, tag))
 
@@ -252,15 +252,15 @@ if KEYS[3] then
 end
 
 expiresAt = change.expiresAt or wasEmpty and '-' or expiresAt
-local message = watched and { 'changed', expiresAt }
-local key, wasWatched = KEYS[1], watched
+local message = feed and { 'changed', change.timeLeft or (change.expiresAt or wasEmpty) and '-' or '=' }
+local key, oldFeed = KEYS[1], feed
 if KEYS[3] then
   redis.call('RENAME', key, KEYS[3])
   if outlivesData and not wasEmpty then redis.call('RENAME', data, KEYS[4]) end
   redis.call('HSET', key, '', change.renewed)
   redis.call('PEXPIRE', key, ${successorLife})
   key, data = KEYS[3], outlivesData and KEYS[4] or KEYS[3]
-  watched = false
+  feed = false
 end
 for _, key in ipairs(cleared) do
   if key ~= '' then
@@ -275,7 +275,7 @@ if message then
   for i = 1, #written, 2 do message[#message + 1] = written[i] end
 end
 local begins = outlivesData and (wasEmpty or change.clear) and change.dataSince
-if change.nonce or change.expiresAt or change.ttl or begins or wasEmpty or entryTag ~= oldTag or watched ~= wasWatched then
+if change.nonce or change.expiresAt or change.ttl or begins or wasEmpty or entryTag ~= oldTag or feed ~= oldFeed then
   ttl = change.ttl or ttl
   dataSince = begins or dataSince
   redis.call('HSET', key, '', format(${luaParts}))
@@ -287,8 +287,11 @@ elseif change.expiresAt then
 elseif timeLeft and timeLeft >= 0 then
   redis.call('PEXPIRE', data, timeLeft)
 end
-if message then publish(cjson.encode(message)) end
-if KEYS[3] and wasWatched then publish('["renewed"]') end
+if message then
+  if outlivesData and redis.call('EXISTS', data) == 0 then message[2] = '-' end
+  publish(oldFeed, cjson.encode(message))
+  if KEYS[3] then publish(oldFeed, '["renewed"]') end
+end
 
 if entryTag ~= oldTag then
   if oldTag ~= '' then return { 'obsolete', sums, oldSubject, oldTag } end
@@ -307,33 +310,35 @@ if how then return { -1, how, successor } end
 local ${luaParts} = parse(description)
 if ARGV[1] ~= '' and ARGV[1] ~= generation then return { 0 } end
 local ended = redis.call('UNLINK', KEYS[1], KEYS[2])
-if watched then publish('["ended"]') end
+if feed then publish(feed, '["ended"]') end
 return { ended, subject or '', entryTag or '' }
 `, (generation: string | undefined) => [encodeText(generation)], ([ended, first, second]: [Int, string?, string?]) => ({
   ended: Number(ended) < 0 ? { how: first, successor: second } as Successor : Number(ended) > 0,
   entry: Number(ended) < 0 ? undefined : entryName(first, second),
 }))
 
-/** Answers with the description, '' if it is missing, and the number of data keys. */
+/** Answers with the description, '' if it is missing, the number of data keys, and the milliseconds that the data have left or -1. */
 export const describeScript = script('no-writes', `${luaFormat}${luaSuccessor}
 local description = redis.call('HGET', KEYS[1], '')
 if not description then return redis.call('EXISTS', KEYS[1]) == 1 and { '', 0 } or {} end
 if successorIn(description) then return {} end
 local ${luaParts} = parse(description)
-return { description, outlivesData and redis.call('HLEN', KEYS[2]) or redis.call('HLEN', KEYS[1]) - 1 }
-`, () => [], ([description, size]: [string?, Int?]) => description === undefined ? undefined : { description, size: Number(size) })
+local data = outlivesData and KEYS[2] or KEYS[1]
+return { description, redis.call('HLEN', data) - (outlivesData and 0 or 1), redis.call('PTTL', data) }
+`, () => [], ([description, size, left]: [string?, Int?, Int?]) =>
+  description === undefined ? undefined : { description, size: Number(size), timeLeft: Number(left) < 0 ? null : Number(left) })
 
-/** Has all changes of a session published from now on, if there is one. */
+/** Has all changes of a session published from now on, and answers with the id of its feed: the given one, if it has none. '': there is no session. */
 export const watchScript = script('', `${luaFormat}
 local description = redis.call('HGET', KEYS[1], '')
 local ${luaParts} = parse(description or '')
-if not createdAt then return 0 end
-if not watched then
-  watched = true
+if not createdAt then return '' end
+if not feed then
+  feed = ARGV[1]
   redis.call('HSET', KEYS[1], '', format(${luaParts}))
 end
-return 1
-`, () => [], (exists: Int) => Number(exists) === 1)
+return feed
+`, (newFeed: string) => [newFeed], (feed: string) => feed)
 
 function entryName (subject: string | undefined, tag: string | undefined): EntryName | undefined {
   return subject && tag ? { subject, tag } : undefined
