@@ -208,6 +208,26 @@ async function * listIds (commands: RedisCommands, prefix: string): AsyncGenerat
   }
 }
 
+/** A session's key: the prefix, the hash tag and the id. */
+const keyPattern = /^(.*)\{(..)\}([\w-]{43})$/s
+
+/** Counts the sessions under each prefix that has some. Every key of all servers is looked at. */
+export async function countByPrefix (commands: RedisCommands): Promise<Map<string, number>> {
+  const counts = new Map<string, number>()
+  for (const server of commands.servers) {
+    let cursor = '0'
+    do {
+      const [next, keys] = await commands.scan(server, cursor, '*{??}*', scanCount)
+      cursor = next
+      for (const key of keys) {
+        const [, prefix = '', tag, id = ''] = keyPattern.exec(key) ?? []
+        if (tag === slotOf(id)) counts.set(prefix, (counts.get(prefix) ?? 0) + 1)
+      }
+    } while (cursor !== '0')
+  }
+  return counts
+}
+
 /** The largest part of the table that may be in use. */
 const maxLoad = 0.6
 
