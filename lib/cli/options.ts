@@ -116,6 +116,8 @@ export function readRedisAddress (command: Command, { redis, cluster, sentinel, 
   }
   const { hostname, port, pathname, searchParams } = url
   if ([...searchParams.keys()].some((name) => name !== 'db' && name !== 'family')) return fail('has an unknown parameter: db and family are known')
+  const family = searchParams.get('family') ?? '0'
+  if (!/^[046]$/.test(family)) return fail('has a family that is none: it is 4 or 6, or 0 for both')
   const database = (isSocket ? '' : pathname.slice(1)) || searchParams.get('db') || '0'
   if (!/^\d{1,9}$/.test(database)) return fail('must name a database by its number, as in redis://127.0.0.1:6379/2 or redis+unix:///run/redis.sock?db=2')
   if (cluster && Number(database) > 0) return fail('names a database, and a cluster has none but 0')
@@ -133,7 +135,7 @@ export function readRedisAddress (command: Command, { redis, cluster, sentinel, 
       tls: url.protocol === 'rediss:',
       username: decodeURIComponent(url.username),
       password: decodeURIComponent(url.password),
-      family: Number(searchParams.get('family') ?? 0),
+      family: Number(family),
     }
   } catch {
     return fail('has credentials or a path that are not percent-encoded')

@@ -62,6 +62,22 @@ await inEachPlace(t, async (t, place) => {
     await users.endAll()
   })
 
+  await t.test('a session of more keys than a call takes arguments is written, saved and restored like any other', async (t) => {
+    const keys = 70_000
+    const dataOf = (value: number): SessionData => Object.fromEntries(Array.from({ length: keys }, (_, n) => [`k${n}`, value]))
+    const session = await users.create({ data: dataOf(1) })
+    const file = await saved(users)
+    for (const [key, value] of Object.entries(dataOf(2))) session.set(key, value)
+    await session.commit()
+    t.strictSame((await users.load(session.token))?.data(), dataOf(2))
+    t.same(await restore(users, file, { onConflict: 'replace' }), { ...none, replaced: 1 })
+    t.strictSame((await users.load(session.token))?.data(), dataOf(1))
+    await users.endAll()
+    t.same(await restore(users, file), { ...none, restored: 1 })
+    t.equal((await users.info(session.token))?.keys, keys)
+    await users.endAll()
+  })
+
   await t.test('restore: what is there already stops it, stays, or is replaced, wholly', async (t) => {
     const session = await users.create({ subject: 'ada', data: { a: 1, b: 2 } })
     const file = await saved(users)
@@ -113,8 +129,10 @@ await t.test('a damaged line is named by its number, and refused or left out as 
     'garbage', '', '{}', 'null', '[]', (lines[2] as string).slice(0, -9), (lines[2] as string).replace('"data":{', '"data":['),
     ...[
       { id: '../x' }, { id: 7 }, { createdAt: '1' }, { createdAt: -1 }, { expiresAt: 1.5 }, { expiresAt: undefined }, { ttl: 0 }, { keep: 1 }, { name: '' },
-      { shared: true }, { subject: 7 }, { data: [] }, { data: { '': 1 } }, { more: 1 },
+      { shared: true }, { subject: 7 }, { data: [] }, { data: { '': 1 } }, { data: { '\ud800': 1 } }, { more: 1 },
+      { createdAt: 8.64e15 + 1 }, { expiresAt: Number.MAX_SAFE_INTEGER }, { dataSince: 9e15 }, { ttl: 2 ** 31 }, { maxAge: 2 ** 31 },
     ].map((change) => JSON.stringify({ ...whole, ...change })),
+    ...['['.repeat(201) + ']'.repeat(201), '['.repeat(100_000) + ']'.repeat(100_000), '1e400'].map((value) => (lines[2] as string).replace(/"data":\{.*\}\}/, `"data":{"a":${value}}}`)),
     Buffer.from([0x22, 0xff, 0x22]),
   ]
   for (const damage of damages) {

@@ -123,7 +123,7 @@ function readMessage (message: string): StoreEvent | undefined {
   if (parts === undefined) return undefined
   const [type, timeLeft = '', ...keys] = parts
   switch (type) {
-    case 'changed': return /^([-=]|\d{1,15})$/.test(timeLeft) ? { type, keys, timeLeft: timeLeft === '=' ? undefined : timeLeft === '-' ? null : Number(timeLeft) } : undefined
+    case 'changed': return /^([-=]|\d{1,16})$/.test(timeLeft) ? { type, keys, timeLeft: timeLeft === '=' ? undefined : timeLeft === '-' ? null : Number(timeLeft) } : undefined
     case 'ended': return { type, renewed: false }
     case 'renewed': return { type: 'ended', renewed: true }
     default: return undefined

@@ -223,7 +223,7 @@ export class RedisCommands {
       batch = new Batch(this.client.pipeline(), () => this.#timedOut())
       this.#waiting.set(group, batch)
     }
-    Reflect.apply(batch.pipeline[name], batch.pipeline, args)
+    Reflect.apply(batch.pipeline[name], batch.pipeline, [args]) // in a list: a call takes no more than about 120,000 arguments
     const i = batch.size++
     return batch.replies.then((replies) => {
       const [error, reply] = replies?.[i] ?? [new Error('the client gave no reply')]
@@ -296,7 +296,7 @@ class Batch implements TimedCall {
 /** Sends one command alone. */
 async function alone (client: BatchingClient, name: CommandName, args: ReadonlyArray<string | number>): Promise<unknown> {
   const pipeline = client.pipeline()
-  Reflect.apply(pipeline[name], pipeline, args)
+  Reflect.apply(pipeline[name], pipeline, [args])
   const [error, reply] = (await pipeline.exec())?.[0] ?? [new Error('the client gave no reply')]
   if (error !== null) throw error
   return reply

@@ -160,12 +160,12 @@ export function parseDescription (description: string, fields: Map<string, strin
   if (texts === undefined) throw new RecordError(problemOf(description))
   return {
     fields,
-    createdAt: Number(texts.createdAt),
-    expiresAt: parseNumber(texts.expiresAt) ?? null,
-    ttl: parseNumber(texts.ttl),
-    maxAge: parseNumber(texts.maxAge),
+    createdAt: parseNumber(texts.createdAt, lastTime) ?? 0,
+    expiresAt: parseNumber(texts.expiresAt, lastTime) ?? null,
+    ttl: parseNumber(texts.ttl, maxSeconds),
+    maxAge: parseNumber(texts.maxAge, maxSeconds),
     deleteSession: texts.flags.startsWith('0'),
-    dataSince: Number(texts.dataSince === '=' ? texts.createdAt : texts.dataSince),
+    dataSince: parseNumber(texts.dataSince === '=' ? texts.createdAt : texts.dataSince, lastTime) ?? 0,
     name: texts.name === '' ? undefined : decodeText(texts.name),
     generation: texts.generation === '' ? undefined : decodeText(texts.generation),
     subject: texts.subject === '' ? undefined : decodeText(texts.subject),
@@ -195,11 +195,16 @@ export function formatSeconds (seconds: number | null | undefined): string {
   return seconds === undefined ? '=' : seconds === null ? '-' : String(seconds)
 }
 
-function parseNumber (text: string): number | null | undefined {
+/** The last millisecond that a `Date` can hold, and the most seconds that an option takes. */
+const lastTime = 8.64e15
+const maxSeconds = 2_147_483_647
+
+/** `undefined` and `null` for `=` and `-`, where the pattern allows them. */
+function parseNumber (text: string, most: number): number | null | undefined {
   if (text === '=') return undefined
   if (text === '-') return null
   const number = Number(text)
-  if (number >= 0) return number
+  if (number >= 0 && number <= most) return number
   throw new RecordError('its description is damaged')
 }
 

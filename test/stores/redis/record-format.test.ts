@@ -40,6 +40,8 @@ const damages: Array<[string, (client: Redis, key: string) => Promise<unknown>]>
   ['with a description that is cut off', async (client, key) => client.hset(key, '', (await client.hget(key, '') as string).slice(0, 20))],
   ['with a number that is negative', async (client, key) => client.hset(key, '', (await client.hget(key, '') as string).replace('1 ', '1 -'))],
   ['with a ttl that is damaged', async (client, key) => client.hset(key, '', (await client.hget(key, '') as string).replace('=', '=5'))],
+  ['with a time that no Date holds', async (client, key) => client.hset(key, '', (await client.hget(key, '') as string).replace(/^1 \d+/, '1 9000000000000000'))],
+  ['with a ttl that no option takes', async (client, key) => client.hset(key, '', (await client.hget(key, '') as string).replace(' = ', ' 2147483648 '))],
   ['with a description that is damaged', async (client, key) => client.hset(key, '', (await client.hget(key, '') as string).replace(/ /, ' x'))],
   ['without a description', (client, key) => client.hdel(key, '')],
   ['that is a text', (client, key) => client.set(key, 'text')],
