@@ -1,6 +1,7 @@
 import type { Command } from 'commander'
 import type * as ioredis from 'ioredis'
 import { DriverMissingError, StoreUnavailableError } from '../errors.js'
+import { allSlots } from '../stores/contract-helpers.js'
 import { RedisCommands } from '../stores/redis/commands.js'
 import { redisStore } from '../stores/redis/redis-store.js'
 import type { SessionData } from '../token/options.js'
@@ -34,7 +35,7 @@ export async function withSessions (
   try {
     const users = tokenSessions({ store: redisStore(client, { prefix, timeout }), token: tokenKind, secret })
     const commands = new RedisCommands(client, timeout)
-    if (!('nodes' in client)) await prepare(client, commands, address.database)
+    if (!('nodes' in client)) await prepare(client, commands, address.database, prefix)
     const code = await work({ users, commands, servers: () => 'nodes' in client ? client.nodes('master') : [client] })
     commands.close()
     await users.close()
@@ -57,6 +58,7 @@ async function connect ({ host, port, path, username, password, tls, family }: R
     connectTimeout: timeout,
     autoResendUnfulfilledCommands: false,
     retryStrategy: () => null,
+    enableReadyCheck: false, // it needs INFO, and warns on standard error where that is not allowed
     family,
     ...username !== '' && { username },
     ...password !== '' && { password },
@@ -80,15 +82,24 @@ async function connect ({ host, port, path, username, password, tls, family }: R
   return { client, lastError: () => lastError, close: () => client.disconnect() }
 }
 
+/** The errors of a node of a cluster for keys that it does not have. */
+const clusterErrors = /^(?:MOVED|ASK|CLUSTERDOWN) /
+
 /**
  * Selects the database: ioredis itself would go on with database 0 where that fails. Refuses a single connection to a node of a
- * cluster: it would work on the sessions of that node alone.
+ * cluster that lacks some of the slots: it would work on the sessions of that node alone.
  * @throws StoreUnavailableError (`FST_SESSION_STORE_UNAVAILABLE`)
  */
-async function prepare (client: ioredis.Redis, commands: RedisCommands, database: number): Promise<void> {
+async function prepare (client: ioredis.Redis, commands: RedisCommands, database: number, prefix: string): Promise<void> {
   if (database !== 0) await commands.waitFor(client.select(database), 'read')
-  const info = await commands.waitFor(client.info('cluster'), 'read')
-  if (info.includes('cluster_enabled:1')) throw new StoreUnavailableError('this Redis is a node of a cluster, say so with --cluster')
+  try {
+    await Promise.all(allSlots().map((slot) => commands.send('read', 'hget', `${prefix}{${slot}}`, '')))
+  } catch (error) {
+    const reason = String(Object(error).cause?.message)
+    if (reason.startsWith('NOPERM ')) return // for the command itself to report
+    if (!clusterErrors.test(reason)) throw error
+    throw new StoreUnavailableError('this Redis is a node of a cluster, say so with --cluster')
+  }
 }
 
 /** Loads ioredis only when a command connects: it is an optional peer dependency. */

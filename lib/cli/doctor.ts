@@ -41,14 +41,31 @@ async function * examine ({ commands, servers }: Sessions, { prefix, cluster }: 
   yield { check: 'access', ok: denied.length === 0, detail: denied.length === 0 ? 'this user may run what the store needs' : `this user may not run: ${denied.join(' ')}` }
   yield { check: 'cluster', ok: true, detail: cluster ? `${servers().length} masters` : 'no' }
   for (const server of servers()) {
-    yield versionOf(server, await commands.waitFor(server.info('server'), 'read'))
-    yield memoryOf(await commands.waitFor(server.info('memory'), 'read'))
+    const look = async <T>(check: string, command: string, reply: () => Promise<T>, judge: (reply: T) => Finding): Promise<Finding> =>
+      unlessDenied(check, command, async () => judge(await commands.waitFor(reply(), 'read')))
+    yield await look('server', 'info', () => server.info('server'), (info) => versionOf(server, info))
+    yield await look('memory', 'info', () => server.info('memory'), memoryOf)
     const before = Date.now()
-    const [seconds, microseconds] = await commands.waitFor(server.time(), 'read')
-    yield clockOf(Number(seconds) * 1000 + Number(microseconds) / 1000, before, Date.now())
+    yield await look('clock', 'time', () => server.time(), ([seconds, microseconds]) => clockOf(Number(seconds) * 1000 + Number(microseconds) / 1000, before, Date.now()))
   }
-  const counts = await countByPrefix(commands)
-  yield { check: 'sessions', ok: true, detail: counts.size === 0 ? 'none, under any prefix' : describePrefixes(counts) }
+  yield await unlessDenied('sessions', 'scan', async () => {
+    const counts = await countByPrefix(commands)
+    return { check: 'sessions', ok: true, detail: counts.size === 0 ? 'none, under any prefix' : describePrefixes(counts) }
+  })
+}
+
+/** A user may lack a command that only this command needs: then nothing is known, and nothing is wrong. */
+async function unlessDenied (check: string, command: string, look: () => Promise<Finding>): Promise<Finding> {
+  try {
+    return await look()
+  } catch (error) {
+    if (!isDenied(error)) throw error
+    return { check, ok: true, detail: `not known: this user may not run ${command}` }
+  }
+}
+
+function isDenied (error: unknown): boolean {
+  return /^NOPERM /.test(String(Object(error).cause?.message))
 }
 
 function versionOf ({ options: { host, port, path } }: ReturnType<Sessions['servers']>[number], info: string): Finding {
@@ -96,7 +113,7 @@ async function deniedCommands (commands: Sessions['commands'], prefix: string): 
   try {
     return (await commands.runScript(accessScript, [], asked)).map((name) => name.toLowerCase())
   } catch (error) {
-    if (!/NOPERM|permission/.test(String(Object(error).problem ?? Object(error).cause))) throw error
+    if (!isDenied(error)) throw error
     return ['evalsha eval (and perhaps others)']
   }
 }

@@ -47,6 +47,9 @@ if (server) {
     }
     t.match(wrong(await as('~session:*', '&*', '+@all')), [{ check: 'access', detail: /hgetall.* zadd/ }])
     t.match(wrong(await as('~shop:*', '&session:*', '+@all')), [{ check: 'access', detail: /: publish subscribe$/ }])
+    const app = await as('~shop:*', '&shop:*', ...['evalsha', 'eval', 'time', ...needed].map((command) => `+${command}`))
+    t.match(app, { code: 0, stderr: '' }, "the app's own user, who has the store's commands alone")
+    t.match(findings(app).filter(({ detail }) => /may not run info/.test(detail)).map(({ check }) => check), ['server', 'memory'])
     t.match(wrong(await as('~*', '&*', '+@all', '-eval', '-evalsha')), [{ check: 'access', detail: /evalsha eval/ }])
   })
 
