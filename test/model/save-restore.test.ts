@@ -6,6 +6,7 @@ import { text } from 'node:stream/consumers'
 import t from 'tap'
 import { memoryStore, tokenSessions, type CompleteTokenProvider, type RestoreOptions, type RestoreResult, type SessionData } from '../../lib/index.js'
 import { inEachPlace } from '../support/places.js'
+import { roundedUp } from '../support/rounded-up.js'
 import { SpyStore } from '../support/spy-store.js'
 
 const secret = 'the secret of an app that delivers pizza'
@@ -34,7 +35,7 @@ await inEachPlace(t, async (t, place) => {
     const forever = await users.create({ ttl: null, data: { '\n"\\': '\u2028\ud83c\udf55\n' } })
     const plain = await users.create({ data: JSON.parse('{"__proto__":{"polluted":true},"constructor":1}') as SessionData })
     const tokens = [kept, shared, forever, plain].map(({ token }) => token)
-    const before = await Promise.all(tokens.map(async (token) => [await users.info(token), (await users.load(token))?.data()]))
+    const before = await Promise.all(tokens.map(async (token) => [roundedUp(await users.info(token)), (await users.load(token))?.data()]))
     const path = join(folder, `${place.name}.jsonl`)
     t.same(await users.save(path), { sessions: 4, damaged: 0 })
     const file = await readFile(path, 'utf8')
@@ -42,7 +43,7 @@ await inEachPlace(t, async (t, place) => {
     t.equal((await stat(path)).mode & 0o777, 0o600)
     t.equal(await users.endAll(), 4)
     t.same(await users.restore(path), { ...none, restored: 4 })
-    t.same(await Promise.all(tokens.map(async (token) => [await users.info(token), (await users.load(token))?.data()])), before)
+    t.same(await Promise.all(tokens.map(async (token) => [roundedUp(await users.info(token)), (await users.load(token))?.data()])), before)
     t.equal((await users.open('Ü 🍕'))?.token, shared.token)
     t.equal(await users.endAll({ subject: 'ada' }), 1)
     await place.advance(11_000)
