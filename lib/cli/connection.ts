@@ -1,28 +1,24 @@
 import type { Command } from 'commander'
 import type * as ioredis from 'ioredis'
 import { DriverMissingError, StoreUnavailableError } from '../errors.js'
-import { RedisCommands, type RedisClient } from '../stores/redis/commands.js'
+import { allSlots } from '../stores/contract-helpers.js'
+import { RedisCommands } from '../stores/redis/commands.js'
 import { redisStore } from '../stores/redis/redis-store.js'
 import type { SessionData } from '../token/options.js'
 import { tokenSessions, type CompleteTokenManager } from '../token/token-sessions.js'
-import { parseRedisUrl, readSecrets, type AddressOptions, type CommonOptions } from './options.js'
+import { readRedisAddress, readSecrets, type AddressOptions, type CommonOptions, type RedisAddress } from './options.js'
 import type { ExitCode, Terminal } from './terminal.js'
 
-/** Sessions that a command works on. */
+/** Sessions that a command works on, and the Redis that has them. */
 export interface Sessions {
   readonly users: CompleteTokenManager<SessionData>
-}
-
-interface RedisAddress {
-  readonly url: URL
-  /** True when `url` is a node of a cluster. */
-  readonly cluster: boolean
-  /** Milliseconds for one call, connecting included. */
-  readonly timeout: number
+  readonly commands: RedisCommands
+  /** All masters of a cluster, or the one server. */
+  readonly servers: () => ioredis.Redis[]
 }
 
 interface RedisConnection {
-  readonly client: RedisClient
+  readonly client: ioredis.Redis | ioredis.Cluster
   /** Returns the last error of the connection, which says more than the errors of its calls. */
   readonly lastError: () => Error | undefined
   readonly close: () => void
@@ -32,20 +28,22 @@ interface RedisConnection {
 export async function withSessions (
   command: Command, terminal: Terminal, options: CommonOptions & AddressOptions, work: (sessions: Sessions) => Promise<ExitCode>
 ): Promise<ExitCode> {
-  const { cluster = false, prefix, timeout, tokenKind } = options
-  const url = parseRedisUrl(command, options.redis)
+  const { prefix, timeout, tokenKind } = options
+  const address = readRedisAddress(command, options)
   const secret = readSecrets(command, terminal, options)
-  const connection = await connect({ url, cluster, timeout })
+  const { client, lastError, close } = await connect(address, options)
   try {
-    const users = tokenSessions({ store: redisStore(connection.client, { prefix, timeout }), token: tokenKind, secret })
-    if (!cluster) await refuseClusterNode(connection, timeout)
-    const code = await work({ users })
+    const users = tokenSessions({ store: redisStore(client, { prefix, timeout }), token: tokenKind, secret })
+    const commands = new RedisCommands(client, timeout)
+    if (!('nodes' in client)) await prepare(client, commands, address.database, prefix)
+    const code = await work({ users, commands, servers: () => 'nodes' in client ? client.nodes('master') : [client] })
+    commands.close()
     await users.close()
     return code
   } catch (error) {
-    throw withReasons(error, connection.lastError())
+    throw withReasons(error, lastError())
   } finally {
-    connection.close()
+    close()
   }
 }
 
@@ -53,33 +51,55 @@ export async function withSessions (
  * Makes a client that connects at its first call and never reconnects, so that a failure is reported at once.
  * @throws DriverMissingError (`FST_SESSION_DRIVER_MISSING`)
  */
-async function connect ({ url, cluster, timeout }: RedisAddress): Promise<RedisConnection> {
+async function connect ({ host, port, path, username, password, tls, family }: RedisAddress, { cluster, sentinel, master, timeout }: CommonOptions): Promise<RedisConnection> {
   const { Cluster, Redis } = await loadDriver()
-  const nodeOptions = { lazyConnect: true, connectTimeout: timeout, autoResendUnfulfilledCommands: false, retryStrategy: () => null }
+  const nodeOptions = {
+    lazyConnect: true,
+    connectTimeout: timeout,
+    autoResendUnfulfilledCommands: false,
+    retryStrategy: () => null,
+    enableReadyCheck: false, // it needs INFO, and warns on standard error where that is not allowed
+    family,
+    ...username !== '' && { username },
+    ...password !== '' && { password },
+    ...tls && { tls: {} },
+  }
+  const server = sentinel !== undefined && master !== undefined
+    ? { sentinels: [...sentinel], name: master, sentinelRetryStrategy: () => null, sentinelCommandTimeout: timeout }
+    : path === undefined ? { host, port } : { path }
   const client = cluster
-    ? new Cluster([{ host: hostOf(url), port: Number(url.port || 6379) }], {
+    ? new Cluster([{ host, port }], {
       lazyConnect: true,
       slotsRefreshTimeout: timeout,
       clusterRetryStrategy: () => null,
       retryDelayOnFailover: 0,
-      redisOptions: { ...nodeOptions, ...credentialsOf(url) },
+      redisOptions: nodeOptions,
     })
-    : new Redis(url.href, nodeOptions)
+    : new Redis({ ...nodeOptions, ...server })
   let lastError: Error | undefined
   // A cluster client's own error only says that no node is left; the error of its last node says why.
   client.on('error', (error: Error & { lastNodeError?: Error | undefined }) => { lastError = error.lastNodeError ?? error })
   return { client, lastError: () => lastError, close: () => client.disconnect() }
 }
 
+/** The errors of a node of a cluster for keys that it does not have. */
+const clusterErrors = /^(?:MOVED|ASK|CLUSTERDOWN) /
+
 /**
- * Refuses a single connection to a node of a cluster: it would work on the sessions of that node alone.
+ * Selects the database: ioredis itself would go on with database 0 where that fails. Refuses a single connection to a node of a
+ * cluster that lacks some of the slots: it would work on the sessions of that node alone.
  * @throws StoreUnavailableError (`FST_SESSION_STORE_UNAVAILABLE`)
  */
-async function refuseClusterNode ({ client }: RedisConnection, timeout: number): Promise<void> {
-  if (!('info' in client)) return
-  const commands = new RedisCommands(client, timeout)
-  const info = await commands.waitFor((client as RedisClient & { info (section: string): Promise<string> }).info('cluster'), 'read')
-  if (info.includes('cluster_enabled:1')) throw new StoreUnavailableError('this Redis is a node of a cluster, say so with --cluster')
+async function prepare (client: ioredis.Redis, commands: RedisCommands, database: number, prefix: string): Promise<void> {
+  if (database !== 0) await commands.waitFor(client.select(database), 'read')
+  try {
+    await Promise.all(allSlots().map((slot) => commands.send('read', 'hget', `${prefix}{${slot}}`, '')))
+  } catch (error) {
+    const reason = String(Object(error).cause?.message)
+    if (reason.startsWith('NOPERM ')) return // for the command itself to report
+    if (!clusterErrors.test(reason)) throw error
+    throw new StoreUnavailableError('this Redis is a node of a cluster, say so with --cluster')
+  }
 }
 
 /** Loads ioredis only when a command connects: it is an optional peer dependency. */
@@ -88,19 +108,6 @@ async function loadDriver (): Promise<Pick<typeof ioredis, 'Cluster' | 'Redis'>>
     return await import('ioredis')
   } catch (cause) {
     throw new DriverMissingError('ioredis', 'npm install ioredis', { cause })
-  }
-}
-
-/** Removes the brackets that a URL puts around an IPv6 address: a socket takes it without. */
-function hostOf ({ hostname }: URL): string {
-  return hostname.replace(/^\[|\]$/g, '')
-}
-
-function credentialsOf ({ protocol, username, password }: URL): { username?: string, password?: string, tls?: object } {
-  return {
-    ...username !== '' && { username: decodeURIComponent(username) },
-    ...password !== '' && { password: decodeURIComponent(password) },
-    ...protocol === 'rediss:' && { tls: {} },
   }
 }
 

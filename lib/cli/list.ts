@@ -1,9 +1,10 @@
 import type { Command } from 'commander'
+import { countByPrefix } from '../stores/redis/redis-store.js'
 import type { SessionFilter } from '../token/manage/list.js'
 import type { SessionAddress } from '../token/token-sessions.js'
 import { withSessions, type Sessions } from './connection.js'
 import { addAddressOptions, addCommonOptions, readAddress, type AddCommand, type AddressOptions, type CommonOptions } from './options.js'
-import { reportDamaged, reportNotFound, tableHead, tableRow, toJsonLine, toPrinted, writeLines, writeObject } from './output.js'
+import { describePrefixes, reportDamaged, reportNotFound, tableHead, tableRow, toJsonLine, toPlainLine, toPrinted, writeLines, writeObject } from './output.js'
 import { exitCodes, withProgress, type ExitCode, type Terminal } from './terminal.js'
 
 interface ListOptions extends CommonOptions, SessionFilter {}
@@ -15,25 +16,39 @@ export const addListCommand: AddCommand = (program, terminal, exit) => {
     .option('--name <name>', 'those of a name, shared or not')
     .action(async (options: ListOptions, command: Command) => {
       exit(await withSessions(command, terminal, options, async (sessions) => {
-        const damaged: string[] = []
-        await withProgress(terminal, (report) => writeLines(terminal, formatLines(sessions, options, damaged, report)),
+        const seen: Seen = { count: 0, damaged: [] }
+        await withProgress(terminal, (report) => writeLines(terminal, formatLines(sessions, options, seen, report)),
           { visible: terminal.stdout.isTTY !== true })
-        return reportDamaged(terminal, damaged.length, damaged)
+        const isEmpty = seen.count + seen.damaged.length === 0
+        if (isEmpty && options.subject === undefined && options.name === undefined) await reportOtherPrefixes(terminal, sessions, options)
+        return reportDamaged(terminal, seen.damaged.length, seen.damaged)
       }))
     })
 }
 
-/** Formats a line for each session, and collects the ids of damaged ones in `damaged`. */
+interface Seen {
+  count: number
+  /** Ids. */
+  readonly damaged: string[]
+}
+
+/** Formats a line for each session. */
 async function * formatLines (
-  { users }: Sessions, { subject, name, json }: ListOptions, damaged: string[], report: (text: string) => void
+  { users }: Sessions, { subject, name, json }: ListOptions, seen: Seen, report: (text: string) => void
 ): AsyncGenerator<string, undefined> {
   const filter = { ...subject !== undefined && { subject }, ...name !== undefined && { name } }
-  let count = 0
-  for await (const info of users.list({ ...filter, onDamaged: (id) => { damaged.push(id) } })) {
-    if (count++ === 0 && !json) yield tableHead
+  for await (const info of users.list({ ...filter, onDamaged: (id) => { seen.damaged.push(id) } })) {
+    if (seen.count++ === 0 && !json) yield tableHead
     yield json ? toJsonLine(toPrinted(info)) : tableRow(toPrinted(info))
-    report(`${count} sessions`)
+    report(`${seen.count} sessions`)
   }
+}
+
+/** Says where there are sessions, for an operator who forgot `--prefix` or the database. */
+async function reportOtherPrefixes ({ stderr }: Terminal, { commands }: Sessions, { prefix }: ListOptions): Promise<void> {
+  const counts = await countByPrefix(commands)
+  const others = counts.size === 0 ? 'nor under any other' : `but under ${describePrefixes(counts)}`
+  stderr.write(`${toPlainLine(`There are no sessions under the prefix ${JSON.stringify(prefix)}, ${others}.`)}\n`)
 }
 
 interface InfoOptions extends CommonOptions, AddressOptions {}
@@ -51,7 +66,7 @@ export const addInfoCommand: AddCommand = (program, terminal, exit) => {
 async function writeInfo ({ users }: Sessions, terminal: Terminal, options: InfoOptions, address: SessionAddress): Promise<ExitCode> {
   const info = await users.info(address)
   if (info === undefined) return reportNotFound(terminal, address)
-  await writeObject(terminal, { ...toPrinted(info), ttl: info.ttl, maxAge: info.maxAge }, options.json)
+  await writeObject(terminal, toPrinted(info), options.json)
   return exitCodes.ok
 }
 

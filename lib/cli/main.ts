@@ -1,4 +1,11 @@
 #!/usr/bin/env node
 import { run } from './program.js'
 
+// A reader that stops early (`| head`) is no error, of whatever is written.
+for (const stream of [process.stdout, process.stderr]) {
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error
+  })
+}
+
 run(process.argv.slice(2), process).then((code) => { process.exitCode = code })

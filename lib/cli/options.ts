@@ -10,11 +10,18 @@ export type AddCommand = (program: Command, terminal: Terminal, exit: (code: Exi
 export interface CommonOptions {
   readonly redis: string
   readonly cluster?: true
+  readonly sentinel?: readonly HostAndPort[]
+  readonly master?: string
   readonly prefix: string
   /** Milliseconds. */
   readonly timeout: number
   readonly tokenKind: keyof typeof tokenKinds
   readonly json?: true
+}
+
+interface HostAndPort {
+  readonly host: string
+  readonly port: number
 }
 
 /** Options that name one session. */
@@ -35,8 +42,10 @@ const maxTimeout = 2_147_483_647
 
 export function addCommonOptions (command: Command): Command {
   return command
-    .addOption(new Option('--redis <url>', 'the Redis: redis:// or rediss://').env('REDIS_URL').default('redis://127.0.0.1:6379'))
+    .addOption(new Option('--redis <url>', 'the Redis: redis://, rediss:// or redis+unix://').env('REDIS_URL').default('redis://127.0.0.1:6379'))
     .option('--cluster', 'the Redis is a node of a cluster')
+    .option('--sentinel <host:port,…>', 'sentinels that know where the Redis is; of --redis the user, password and database count', parseSentinels)
+    .option('--master <name>', 'the name by which the sentinels know it')
     .option('--prefix <text>', "what the store's keys begin with", 'session:')
     .option('--timeout <milliseconds>', 'how long one call to Redis may take', parseMilliseconds, 5000)
     .addOption(new Option('--token-kind <kind>', 'the form of the tokens').choices(Object.keys(tokenKinds)).default('random256'))
@@ -81,11 +90,56 @@ export async function confirmed (command: Command, terminal: Terminal, { yes }: 
   return confirm(terminal, question)
 }
 
-/** Parses the URL of the Redis. The error does not repeat the URL, which may have a password. */
-export function parseRedisUrl (command: Command, text: string): URL {
-  const url = URL.canParse(text) ? new URL(text) : undefined
-  if (url !== undefined && /^rediss?:$/.test(url.protocol) && url.hostname !== '') return url
-  return command.error('error: --redis (or REDIS_URL) must be a URL such as redis://127.0.0.1:6379')
+/** The place of the sessions, as the command line names it. */
+export interface RedisAddress {
+  /** For questions and messages: without the user and the password. */
+  readonly label: string
+  readonly host: string
+  readonly port: number
+  /** A Unix socket, in place of host and port. */
+  readonly path: string | undefined
+  readonly database: number
+  readonly tls: boolean
+  readonly username: string
+  readonly password: string
+  /** The version of the Internet Protocol; 0: any. */
+  readonly family: number
+}
+
+/** Reads the address of the Redis. An error does not repeat the URL, which may have a password. */
+export function readRedisAddress (command: Command, { redis, cluster, sentinel, master }: CommonOptions): RedisAddress {
+  const fail = (problem: string): never => command.error(`error: --redis (or REDIS_URL) ${problem}`)
+  const url = URL.canParse(redis) ? new URL(redis) : undefined
+  const isSocket = /^(?:redis\+)?unix:$/.test(url?.protocol ?? '')
+  if (url === undefined || !(isSocket ? url.pathname.length > 1 : /^rediss?:$/.test(url.protocol) && url.hostname !== '')) {
+    return fail('must be a URL such as redis://127.0.0.1:6379 or redis+unix:///run/redis.sock')
+  }
+  const { hostname, port, pathname, searchParams } = url
+  if ([...searchParams.keys()].some((name) => name !== 'db' && name !== 'family')) return fail('has an unknown parameter: db and family are known')
+  const family = searchParams.get('family') ?? '0'
+  if (!/^[046]$/.test(family)) return fail('has a family that is none: it is 4 or 6, or 0 for both')
+  const database = (isSocket ? '' : pathname.slice(1)) || searchParams.get('db') || '0'
+  if (!/^\d{1,9}$/.test(database)) return fail('must name a database by its number, as in redis://127.0.0.1:6379/2 or redis+unix:///run/redis.sock?db=2')
+  if (cluster && Number(database) > 0) return fail('names a database, and a cluster has none but 0')
+  if (cluster && (isSocket || sentinel !== undefined)) return command.error('error: --cluster takes the URL of a node, without a socket or --sentinel')
+  if ((sentinel === undefined) !== (master === undefined)) return command.error('error: --sentinel and --master belong together')
+  try {
+    const path = isSocket ? decodeURIComponent(pathname) : undefined
+    const place = master === undefined ? path ?? url.host : `the master ${JSON.stringify(master)}`
+    return {
+      label: Number(database) === 0 ? place : `${place}/${database}`,
+      host: hostname.replace(/^\[|\]$/g, ''), // a socket takes an IPv6 address without brackets
+      port: Number(port || 6379),
+      path,
+      database: Number(database),
+      tls: url.protocol === 'rediss:',
+      username: decodeURIComponent(url.username),
+      password: decodeURIComponent(url.password),
+      family: Number(family),
+    }
+  } catch {
+    return fail('has credentials or a path that are not percent-encoded')
+  }
 }
 
 /** Reads the app's secrets from the environment, the newest first; `undefined` without `--secret-env`. */
@@ -101,4 +155,12 @@ function parseMilliseconds (text: string): number {
   const value = Number(text)
   if (/^\d+$/.test(text) && value >= 1 && value <= maxTimeout) return value
   throw new InvalidArgumentError(`It must be a whole number of milliseconds from 1 to ${maxTimeout}.`)
+}
+
+function parseSentinels (text: string): HostAndPort[] {
+  return text.split(',').map((address) => {
+    const [, bracketed, host = bracketed, port = '26379'] = /^(?:\[([\da-f:.]+)\]|([^:[\]\s/@]+))(?::(\d{1,5}))?$/i.exec(address) ?? []
+    if (host === undefined) throw new InvalidArgumentError('It must be a list such as 10.0.0.1:26379,10.0.0.2:26379.')
+    return { host, port: Number(port) }
+  })
 }

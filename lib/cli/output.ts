@@ -3,13 +3,15 @@ import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import type { SessionInfo } from '../token/manage/list.js'
 import type { SessionAddress } from '../token/token-sessions.js'
-import { parseRedisUrl, type CommonOptions } from './options.js'
+import { readRedisAddress, type CommonOptions } from './options.js'
 import { exitCodes, type ExitCode, type Terminal } from './terminal.js'
 
 /** Ids of damaged sessions that one message names at most. */
 const maxDamagedIds = 5
+/** Prefixes that one message names at most. */
+const maxPrefixes = 20
 
-/** Fields that `list` and `info` print. `ttl` is not among them: a session without one of its own has the app's, which is unknown here. */
+/** Fields that `list` and `info` print. A session without a `ttl` or `maxAge` of its own has the app's, which is unknown here. */
 interface PrintedSession {
   readonly id: string
   readonly name: string | null
@@ -18,12 +20,14 @@ interface PrintedSession {
   readonly createdAt: Date
   readonly expiresAt: Date | null
   readonly timeLeft: number | null
+  readonly ttl: number | null | undefined
+  readonly maxAge: number | null | undefined
   readonly keys: number
   readonly deleteSession: boolean
 }
 
-export function toPrinted ({ id, name, shared, subject, createdAt, expiresAt, timeLeft, keys, deleteSession }: SessionInfo): PrintedSession {
-  return { id, name: name ?? null, shared, subject: subject ?? null, createdAt, expiresAt, timeLeft, keys, deleteSession }
+export function toPrinted ({ id, name, shared, subject, createdAt, expiresAt, timeLeft, ttl, maxAge, keys, deleteSession }: SessionInfo): PrintedSession {
+  return { id, name: name ?? null, shared, subject: subject ?? null, createdAt, expiresAt, timeLeft, ttl, maxAge, keys, deleteSession }
 }
 
 /** Writes lines no faster than they are read. A reader that stops early (`| head`) is no error. */
@@ -45,7 +49,7 @@ export async function writeObject (terminal: Terminal, object: object, asJson: b
 
 /** Columns of a fixed width: rows are written as they arrive, before the widest value is known. */
 const columns: ReadonlyArray<readonly [title: string, width: number, key: keyof PrintedSession]> = [
-  ['ID', 43, 'id'], ['CREATED', 24, 'createdAt'], ['EXPIRES', 24, 'expiresAt'], ['KEYS', 5, 'keys'], ['SHARED', 6, 'shared'],
+  ['ID', 43, 'id'], ['CREATED', 24, 'createdAt'], ['EXPIRES', 24, 'expiresAt'], ['TTL', 10, 'ttl'], ['KEYS', 5, 'keys'], ['SHARED', 6, 'shared'],
   ['SUBJECT', 16, 'subject'], ['NAME', 0, 'name'],
 ]
 
@@ -63,9 +67,15 @@ export function describeAddress (address: SessionAddress): string {
 }
 
 /** Names the Redis and the prefix, without the password that the URL may have. */
-export function describeRedis (command: Command, { redis, prefix }: CommonOptions): string {
-  const { host, pathname } = parseRedisUrl(command, redis)
-  return `${host}${pathname === '/' ? '' : pathname} under the prefix ${JSON.stringify(prefix)}`
+export function describeRedis (command: Command, options: CommonOptions): string {
+  return `${readRedisAddress(command, options).label} under the prefix ${JSON.stringify(options.prefix)}`
+}
+
+/** Names prefixes with the number of their sessions, the largest first. */
+export function describePrefixes (counts: ReadonlyMap<string, number>): string {
+  const sorted = [...counts].sort(([prefix, count], [otherPrefix, other]) => other - count || (prefix < otherPrefix ? -1 : 1))
+  const named = sorted.slice(0, maxPrefixes).map(([prefix, count]) => `${JSON.stringify(prefix)} (${count})`)
+  return `${named.join(', ')}${sorted.length > maxPrefixes ? ', …' : ''}`
 }
 
 /** Reports that a session does not exist. */
@@ -98,6 +108,7 @@ function escapeChar (char: string): string {
 
 function formatValue (value: unknown): string {
   if (value === null) return '-'
+  if (value === undefined) return "app's"
   if (value instanceof Date) return value.toISOString()
   if (typeof value === 'string') return /^[\w@.:+-]+$/.test(value) && value !== '-' ? value : toJsonLine(value)
   return typeof value === 'boolean' ? (value ? 'yes' : 'no') : String(value)

@@ -1,5 +1,6 @@
 import { createRequire } from 'node:module'
 import { Command, CommanderError } from 'commander'
+import { addDoctorCommand } from './doctor.js'
 import { addEndAllCommand, addEndCommand } from './end.js'
 import { addInfoCommand, addListCommand } from './list.js'
 import { toPlainLine } from './output.js'
@@ -7,7 +8,7 @@ import { addRestoreCommand } from './restore.js'
 import { addSaveCommand } from './save.js'
 import { exitCodes, type ExitCode, type Terminal } from './terminal.js'
 
-const commands = [addListCommand, addInfoCommand, addEndCommand, addEndAllCommand, addSaveCommand, addRestoreCommand]
+const commands = [addListCommand, addInfoCommand, addEndCommand, addEndAllCommand, addSaveCommand, addRestoreCommand, addDoctorCommand]
 
 /** Codes of errors that a wrong command line causes. */
 const usageErrors = new Set<unknown>(['FST_SESSION_OPTION', 'FST_SESSION_NAME', 'FST_SESSION_NO_SECRET'])
@@ -17,7 +18,7 @@ export async function run (args: readonly string[], terminal: Terminal): Promise
   const { stdout, stderr } = terminal
   let code: ExitCode = exitCodes.ok
   const program = new Command('fastify-request-session')
-    .description('Looks at, ends, saves and restores the token sessions that fastify-request-session keeps in a Redis.')
+    .description('Looks at, ends, saves and restores the token sessions that fastify-request-session keeps in a Redis, and tells whether that is as it should be.')
     .version(version(), '--version')
     .helpOption('--help')
     .exitOverride()

@@ -31,7 +31,9 @@ export const optionalInterfaceCases: OptionalInterfaceCase[] = [
         for (const fields of [{}, { a: '1', b: '2' }]) {
           const id = await harness.createSession(fields, { ...more, deleteSession })
           const { fields: data, ...rest } = await harness.loadExisting(id)
-          assert.deepEqual({ ...await store.describe(id) }, { ...rest, size: data.size })
+          const { timeLeft, ...summary } = { timeLeft: undefined, ...await store.describe(id) }
+          assert.deepEqual(summary, { ...rest, size: data.size })
+          assertTimeLeft(timeLeft, rest.expiresAt)
         }
       }
       const brief = await harness.createSession({ a: '1' })
@@ -41,6 +43,7 @@ export const optionalInterfaceCases: OptionalInterfaceCase[] = [
       const summary = await store.describe(kept)
       assert.equal(summary?.size, 0)
       assert.equal(summary?.expiresAt, null)
+      assert.equal(summary?.timeLeft, null)
       assert.equal(await store.describe(harness.id()), undefined)
     },
   },
@@ -118,15 +121,18 @@ export const optionalInterfaceCases: OptionalInterfaceCase[] = [
   },
   {
     needsInterface: 'watch',
-    name: 'watch: tells the keys of a change and the expiry, and the end',
+    name: 'watch: tells the keys of a change and the time left, and the end',
     async test (harness) {
-      const { events, next, id } = await watched(harness, { a: '1', b: '2', n: '1' })
+      const { events, next, look, id } = await watched(harness, { a: '1', b: '2', n: '1' })
       const expiresAt = Date.now() + harness.lifetime
       await harness.commitOk(id, { set: new Map([['a', '2']]), remove: ['b'], increment: new Map([['n', 1]]), expiresAt })
-      const change = await next()
-      assert.deepEqual({ ...change, keys: 'keys' in change ? [...change.keys].sort() : [] }, { type: 'changed', keys: ['a', 'b', 'n'], expiresAt })
+      const { type, keys, timeLeft } = { keys: [], timeLeft: undefined, ...await next() }
+      assert.deepEqual([type, [...keys].sort()], ['changed', ['a', 'b', 'n']])
+      assertTimeLeft(timeLeft, expiresAt)
+      assertTimeLeft((await look())?.timeLeft, expiresAt)
       await harness.commitOk(id, { expiresAt: null })
-      assert.deepEqual(await next(), { type: 'changed', keys: [], expiresAt: null })
+      assert.deepEqual(await next(), { type: 'changed', keys: [], timeLeft: null })
+      assert.equal((await look())?.timeLeft, null)
       await harness.commitOk(id, { clear: true })
       const cleared = await next()
       assert.deepEqual('keys' in cleared ? [...cleared.keys].sort() : [], ['a', 'n'])
@@ -134,6 +140,22 @@ export const optionalInterfaceCases: OptionalInterfaceCase[] = [
       await harness.store.end(id)
       assert.deepEqual(await next(), { type: 'ended', renewed: false })
       assert.equal(events.length, 0)
+      assert.equal(await look(), undefined)
+    },
+  },
+  {
+    needsInterface: 'watch',
+    name: 'watch: a look finds the session that was watched, and no other of its id',
+    async test (harness) {
+      const { look, id } = await watched(harness, { a: '1' })
+      assert.equal((await look())?.size, 1)
+      await harness.store.end(id)
+      assert.equal(await look(), undefined)
+      await harness.store.create(id, harness.record({ a: '1' }))
+      assert.equal(await look(), undefined)
+      const second = requireInterface('watch', harness.store, 'the suite')
+      await (await second.watch(id, () => {}))?.stop()
+      assert.equal(await look(), undefined)
     },
   },
   {
@@ -142,11 +164,12 @@ export const optionalInterfaceCases: OptionalInterfaceCase[] = [
     async test (harness) {
       if (!('replace' in harness.store)) return
       const store = requireInterface('restore', harness.store, 'the suite')
-      const { next, id } = await watched(harness, { a: '1', b: '2' })
+      const { next, look, id } = await watched(harness, { a: '1', b: '2' })
       for (const [deleteSession, key, told] of [[false, 'c', ['a', 'b', 'c']], [true, 'd', ['c', 'd']], [true, 'd', ['d']]] as const) {
         await store.replace(id, harness.record({ [key]: '3' }, { deleteSession }))
         const event = await next()
         assert.deepEqual('keys' in event ? [...event.keys].sort() : [], told)
+        assert.equal((await look())?.deleteSession, deleteSession, 'it is the same session')
       }
     },
   },
@@ -213,5 +236,12 @@ async function watched (harness: Harness, fields: Record<string, string>) {
     await new Promise<void>((resolve) => { wake = resolve })
     return next()
   }
-  return { id, events, next, stop: async () => { await watch.stop() } }
+  return { id, events, next, look: async () => watch.look(), stop: async () => { await watch.stop() } }
+}
+
+/** The time that a store tells, and that of the clock here, may differ by what a slow machine takes. */
+function assertTimeLeft (timeLeft: number | null | undefined, expiresAt: number | null): void {
+  if (expiresAt === null) return assert.equal(timeLeft, null)
+  const left = expiresAt - Date.now()
+  assert.ok(typeof timeLeft === 'number' && Math.abs(timeLeft - left) < 10_000, `${String(timeLeft)} milliseconds are left, and not ${left}`)
 }

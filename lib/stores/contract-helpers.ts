@@ -40,6 +40,13 @@ export function slotOf (id: string): string {
   return id.charAt(0) + (id.charCodeAt(1) & 3)
 }
 
+const idAlphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'
+
+/** All slots. */
+export function allSlots (): string[] {
+  return [...idAlphabet].flatMap((char) => [0, 1, 2, 3].map((rest) => `${char}${rest}`))
+}
+
 /** Milliseconds for which an id that was given up leads to its successor: longer than almost any request takes. */
 export const successorLife = 60_000
 

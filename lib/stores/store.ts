@@ -180,11 +180,7 @@ export interface SessionChange {
  * ```ts
  * import type { CommitResult } from 'fastify-request-session'
  *
- * const explain = (result: CommitResult): string => {
- *   if (result.status === 'conflict') return `changed meanwhile: ${[...result.current.keys()].join(', ')}`
- *   if (result.status === 'not-a-number') return `${result.key} cannot be incremented`
- *   return result.status
- * }
+ * const explain = (result: CommitResult): string => result.status === 'not-a-number' ? `${result.key} is no number` : result.status
  * console.log(explain({ status: 'not-a-number', key: 'user' }))
  * ```
  */
@@ -215,6 +211,8 @@ export type CommitResult =
 export interface SessionSummary extends Omit<SessionRecord, 'fields'> {
   /** The number of keys. */
   readonly size: number
+  /** Milliseconds until the expiry, by the store's own clock; `null`: never. */
+  readonly timeLeft: number | null
 }
 
 /**
@@ -291,11 +289,11 @@ export interface RestorableStore extends SessionStore {
  */
 export type StoreEvent =
   /**
-   * Committed. `keys`: those that were written or removed, none for a mere use. `expiresAt`: the expiry from now on, in
-   * milliseconds since the epoch; `null`: never.
+   * Committed, or replaced. `keys`: those that were written or removed, none for a mere use. `timeLeft`: milliseconds until
+   * the expiry, from now on; `null`: never; `undefined`: as it was.
    */
-  | { readonly type: 'changed', readonly keys: readonly string[], readonly expiresAt: number | null }
-  /** Ended, or (`renewed`) given another token. It is the last event. */
+  | { readonly type: 'changed', readonly keys: readonly string[], readonly timeLeft: number | null | undefined }
+  /** Ended, or (`renewed`) given another token. It is the last event, unless `look` still finds the session: then it was not true. */
   | { readonly type: 'ended', readonly renewed: boolean }
   /** The connection was lost and is there again: events in between are missing. */
   | { readonly type: 'interrupted' }
@@ -312,13 +310,15 @@ export type StoreEvent =
  * ```
  */
 export interface StoreWatch {
+  /** Describes the watched session; `undefined` if it is gone, or was ended and created anew. One that was replaced is the same. */
+  look (): SessionSummary | undefined | Promise<SessionSummary | undefined>
+
   /** Ends the watching: no event comes after it. */
   stop (): void | Promise<void>
 }
 
 /**
- * A store that reports what happens to a session, whatever process does it. It does not report expiry, which the watcher
- * knows by itself.
+ * A store that reports what happens to a session, whatever process does it, but for its expiry.
  *
  * @example
  * ```ts
@@ -330,7 +330,7 @@ export interface StoreWatch {
  * ```
  */
 export interface WatchableStore extends SessionStore {
-  /** Watches a session, from the answer on. `undefined` if there is none. The listener must not throw. */
+  /** Watches a session, from the answer on; a `look` tells if it is still there. `undefined`: there was none. The listener must not throw. */
   watch (id: string, listener: (event: StoreEvent) => void): StoreWatch | undefined | Promise<StoreWatch | undefined>
 }
 

@@ -268,7 +268,7 @@ class TokenSessions<Data extends object = SessionData> implements SessionProvide
   /**
    * Saves all sessions, or those of some tokens, as lines of JSON, in memory that does not grow with their number. A session
    * that changes meanwhile is saved as it was or as it is. A file is replaced once the new one is whole, and only its owner
-   * may read it; a stream is not ended.
+   * may read it; a link is followed, a FIFO or a device is written to, and a stream is not ended.
    * @throws StoreLacksError (`FST_SESSION_STORE_LACKS`), RecordError (`FST_SESSION_RECORD`), OptionError; the error of the
    *   file or stream, or an AbortError
    */

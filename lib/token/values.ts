@@ -14,7 +14,11 @@ interface Problem {
 
 /** @throws KeyError (`FST_SESSION_KEY`) */
 export function checkKey (key: unknown): asserts key is string {
-  if (typeof key !== 'string' || key === '' || !isWellFormed(key)) throw new KeyError(describeType(key))
+  if (!isKey(key)) throw new KeyError(describeType(key))
+}
+
+export function isKey (key: unknown): key is string {
+  return typeof key === 'string' && key !== '' && isWellFormed(key)
 }
 
 /** False for a text with a lone surrogate: UTF-8 has none, so a store would return another character. */
@@ -37,6 +41,11 @@ export function checkValue<T> (key: string, value: T): T {
 /** True if JSON keeps the whole value. Depth does not count here: a text of any depth may have been stored by others. */
 export function isKept (value: unknown): boolean {
   return findProblem(value, [], Infinity) === undefined
+}
+
+/** True for a value that `set()` takes. */
+export function isStorable (value: unknown): boolean {
+  return findProblem(value, [], maxDepth) === undefined
 }
 
 /** True for a plain object with nothing but values under strings: all that `Object.entries` sees is all that it has. */

@@ -58,7 +58,8 @@ if (redis) {
     t.test('list', async (t) => {
       const { create, run, isDiscreet } = await setUp()
       const empty = await run(['list', '--json'])
-      t.same(empty, { code: 0, stdout: '', stderr: '' })
+      t.match(empty, { code: 0, stdout: '', stderr: /^There are no sessions under the prefix "cli-\w+:", (nor|but) under .*\.\n$/ })
+      t.same(await run(['list', '--json', '--subject', 'nobody']), { code: 0, stdout: '', stderr: '' })
       await create({ name: 'order 7', shared: true, subject: 'ada' })
       await create({ name: 'tab', subject: 'bob', ttl: null, deleteSession: false })
       await create({ name: 'tab', subject: 'cid\x1b[2J\u202e\n', ttl: 60 })
@@ -70,12 +71,14 @@ if (redis) {
       t.match(sessions.find(({ subject }) => subject === 'ada'), {
         id: /^[\w-]{43}$/, name: 'order 7', shared: true, createdAt: /^\d{4}-/, expiresAt: /^\d{4}-/, timeLeft: Number, keys: 1, deleteSession: true,
       })
-      t.match(sessions.find(({ subject }) => subject === 'bob'), { name: 'tab', shared: false, expiresAt: null, timeLeft: null, keys: 1, deleteSession: false })
+      t.match(sessions.find(({ subject }) => subject === 'bob'), { name: 'tab', shared: false, expiresAt: null, timeLeft: null, ttl: null, keys: 1, deleteSession: false })
+      t.notOk('ttl' in sessions.find(({ subject }) => subject === 'ada')!, 'the app has it')
       t.ok(sessions.some(({ subject }) => subject === 'cid\x1b[2J\u202e\n'))
       t.equal(sessions.length, 3)
       t.equal(table.code, 0)
       t.equal(lines(table.stdout).length, 4)
-      t.match(table.stdout, /^ID .* NAME\n/)
+      t.match(table.stdout, /^ID .* TTL .* NAME\n/)
+      for (const ttl of [/ 60 .* tab$/m, / - .*bob +tab$/m, / app's .*"order 7"$/m]) t.match(table.stdout, ttl)
       t.match(table.stdout, '"order 7"')
       for (const { stdout } of [all, table]) t.notOk(/\p{C}/u.test(stdout.replaceAll('\n', '')), 'nothing in a name gets at the terminal')
       t.equal(lines(ofAda.stdout).length, 1)
@@ -146,7 +149,7 @@ if (redis) {
         const changes = on(watcher, 'change')
         const when = (async () => {
           await proxy.stalled
-          for (let there = await readdir(folder); !there.includes('saved.jsonl.partial'); there = await readdir(folder)) await changes.next()
+          for (let there = await readdir(folder); !there.some((name) => /^saved\.jsonl\.\w+\.partial$/.test(name)); there = await readdir(folder)) await changes.next()
         })()
         const run = await runProcess(['save', join(folder, 'saved.jsonl'), '--json', '--prefix', prefix], { env: { REDIS_URL: proxy.url }, interrupt: { signal, when } })
         watcher.close()

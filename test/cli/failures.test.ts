@@ -17,6 +17,16 @@ await Promise.all([
       [/--timeout/, 'list', '--timeout', '1.5'],
       [/--timeout/, 'list', '--timeout', '0'],
       [/--redis/, 'list', '--redis', 'http://user:password@127.0.0.1'],
+      ...[
+        'redis://127.0.0.1/prod', 'redis://127.0.0.1/-1', 'redis://127.0.0.1/1.5', 'redis://127.0.0.1/1/2', 'redis://127.0.0.1/?db=x', 'redis://127.0.0.1/?password=secret', 'redis://%zz@127.0.0.1',
+        'redis+unix://', 'unix:///tmp/s.sock?db=-1', '/tmp/s.sock', 'redis://', '',
+      ].map((url): [RegExp, ...string[]] => [/--redis/, 'list', '--redis', url]),
+      [/--redis/, 'list', '--cluster', '--redis', 'redis://127.0.0.1/1'],
+      [/--cluster/, 'list', '--cluster', '--redis', 'redis+unix:///tmp/s.sock'],
+      [/--master/, 'list', '--sentinel', '127.0.0.1'],
+      [/--sentinel/, 'list', '--master', 'mine'],
+      [/--sentinel/, 'list', '--master', 'mine', '--sentinel', 'a:b'],
+      [/--sentinel/, 'list', '--master', 'mine', '--sentinel', ''],
       [/prefix/, 'list', '--prefix', ''],
       [/name a session/, 'end', '--yes'],
       [/name one session/, 'info', '-', '--id', id],
@@ -48,6 +58,11 @@ await Promise.all([
     t.match(help, { code: 0, stderr: '', stdout: /list[^]*info[^]*end[^]*end-all[^]*save[^]*restore/ })
     t.match(ofEnd, { code: 0, stdout: /--yes[^]*--redis[^]*REDIS_URL/ })
     t.match(version, { code: 0, stdout: /^\d+\.\d+\.\d+\n$/ })
+  }),
+
+  t.test('a pipe that nobody reads is no error', async (t) => {
+    t.match(await runProcess(['--help'], { unread: 'stdout' }), { code: 0, stderr: '' })
+    t.match(await runProcess(['--nonsense'], { unread: 'stderr' }), { code: 2, stdout: '' })
   }),
 
   t.test('Redis is down: 1, one line, at once', async (t) => {

@@ -6,6 +6,7 @@ import { text } from 'node:stream/consumers'
 import t from 'tap'
 import { memoryStore, tokenSessions, type CompleteTokenProvider, type RestoreOptions, type RestoreResult, type SessionData } from '../../lib/index.js'
 import { inEachPlace } from '../support/places.js'
+import { roundedUp } from '../support/rounded-up.js'
 import { SpyStore } from '../support/spy-store.js'
 
 const secret = 'the secret of an app that delivers pizza'
@@ -34,7 +35,7 @@ await inEachPlace(t, async (t, place) => {
     const forever = await users.create({ ttl: null, data: { '\n"\\': '\u2028\ud83c\udf55\n' } })
     const plain = await users.create({ data: JSON.parse('{"__proto__":{"polluted":true},"constructor":1}') as SessionData })
     const tokens = [kept, shared, forever, plain].map(({ token }) => token)
-    const before = await Promise.all(tokens.map(async (token) => [await users.info(token), (await users.load(token))?.data()]))
+    const before = await Promise.all(tokens.map(async (token) => [roundedUp(await users.info(token)), (await users.load(token))?.data()]))
     const path = join(folder, `${place.name}.jsonl`)
     t.same(await users.save(path), { sessions: 4, damaged: 0 })
     const file = await readFile(path, 'utf8')
@@ -42,7 +43,7 @@ await inEachPlace(t, async (t, place) => {
     t.equal((await stat(path)).mode & 0o777, 0o600)
     t.equal(await users.endAll(), 4)
     t.same(await users.restore(path), { ...none, restored: 4 })
-    t.same(await Promise.all(tokens.map(async (token) => [await users.info(token), (await users.load(token))?.data()])), before)
+    t.same(await Promise.all(tokens.map(async (token) => [roundedUp(await users.info(token)), (await users.load(token))?.data()])), before)
     t.equal((await users.open('Ü 🍕'))?.token, shared.token)
     t.equal(await users.endAll({ subject: 'ada' }), 1)
     await place.advance(11_000)
@@ -59,6 +60,22 @@ await inEachPlace(t, async (t, place) => {
     await users.endAll()
     t.same(await restore(users, file), { ...none, restored: 2 })
     t.equal((await users.exists([one.token, two.token])).count, 2)
+    await users.endAll()
+  })
+
+  await t.test('a session of more keys than a call takes arguments is written, saved and restored like any other', async (t) => {
+    const keys = 70_000
+    const dataOf = (value: number): SessionData => Object.fromEntries(Array.from({ length: keys }, (_, n) => [`k${n}`, value]))
+    const session = await users.create({ data: dataOf(1) })
+    const file = await saved(users)
+    for (const [key, value] of Object.entries(dataOf(2))) session.set(key, value)
+    await session.commit()
+    t.strictSame((await users.load(session.token))?.data(), dataOf(2))
+    t.same(await restore(users, file, { onConflict: 'replace' }), { ...none, replaced: 1 })
+    t.strictSame((await users.load(session.token))?.data(), dataOf(1))
+    await users.endAll()
+    t.same(await restore(users, file), { ...none, restored: 1 })
+    t.equal((await users.info(session.token))?.keys, keys)
     await users.endAll()
   })
 
@@ -113,8 +130,10 @@ await t.test('a damaged line is named by its number, and refused or left out as 
     'garbage', '', '{}', 'null', '[]', (lines[2] as string).slice(0, -9), (lines[2] as string).replace('"data":{', '"data":['),
     ...[
       { id: '../x' }, { id: 7 }, { createdAt: '1' }, { createdAt: -1 }, { expiresAt: 1.5 }, { expiresAt: undefined }, { ttl: 0 }, { keep: 1 }, { name: '' },
-      { shared: true }, { subject: 7 }, { data: [] }, { data: { '': 1 } }, { more: 1 },
+      { shared: true }, { subject: 7 }, { data: [] }, { data: { '': 1 } }, { data: { '\ud800': 1 } }, { more: 1 },
+      { createdAt: 8.64e15 + 1 }, { expiresAt: Number.MAX_SAFE_INTEGER }, { dataSince: 9e15 }, { ttl: 2 ** 31 }, { maxAge: 2 ** 31 },
     ].map((change) => JSON.stringify({ ...whole, ...change })),
+    ...['['.repeat(201) + ']'.repeat(201), '['.repeat(100_000) + ']'.repeat(100_000), '1e400'].map((value) => (lines[2] as string).replace(/"data":\{.*\}\}/, `"data":{"a":${value}}}`)),
     Buffer.from([0x22, 0xff, 0x22]),
   ]
   for (const damage of damages) {

@@ -17,6 +17,8 @@ export interface Run {
 export interface RunOptions {
   readonly env?: Record<string, string>
   readonly stdin?: string
+  /** Output of `runProcess` that nobody reads: its pipe is closed. */
+  readonly unread?: 'stdout' | 'stderr'
   /** Signal for `runProcess`, and the moment to send it. */
   readonly interrupt?: { readonly signal: NodeJS.Signals, readonly when: Promise<unknown> }
 }
@@ -33,11 +35,12 @@ export async function runCommand (args: readonly string[], { env = {}, stdin = '
 }
 
 /** Runs the operator's command as a process, without a terminal. The process has to end by itself. */
-export async function runProcess (args: readonly string[], { env = {}, stdin = '', interrupt }: RunOptions = {}): Promise<Run> {
+export async function runProcess (args: readonly string[], { env = {}, stdin = '', unread, interrupt }: RunOptions = {}): Promise<Run> {
   const { REDIS_URL, ...inherited } = process.env
   const child = spawn(process.execPath, ['--import', 'tsx', main, ...args], { env: { ...inherited, ...env }, timeout: 25_000, killSignal: 'SIGKILL' })
   const output = { stdout: '', stderr: '' }
   for (const name of ['stdout', 'stderr'] as const) child[name].setEncoding('utf8').on('data', (chunk: string) => { output[name] += chunk })
+  if (unread !== undefined) child[unread].destroy()
   // The process may end without reading its input: EPIPE.
   child.stdin.on('error', () => {})
   child.stdin.end(stdin)

@@ -1,5 +1,5 @@
 import type { Link } from '../../util/linked-list.js'
-import type { CommitResult, SessionChange, SessionRecord, StoreEvent, StoreWatch } from '../store.js'
+import type { CommitResult, SessionChange, SessionRecord, StoreEvent } from '../store.js'
 
 const noIncrements: readonly number[] = Object.freeze([])
 const committed = Object.freeze({ status: 'committed', increments: noIncrements })
@@ -52,6 +52,11 @@ export class Entry implements Link<Entry> {
 
   expired (now: number): boolean {
     return this.expiresAt <= now
+  }
+
+  /** Milliseconds until the expiry; `null`: never. */
+  timeLeft (now: number): number | null {
+    return this.expiresAt === Infinity ? null : Math.max(0, this.expiresAt - now)
   }
 
   deleteData (): void {
@@ -209,17 +214,16 @@ interface Watch {
 export class Watchers {
   readonly #watches = new Map<Entry, Set<Watch>>()
 
-  watch (entry: Entry, listener: (event: StoreEvent) => void): StoreWatch {
+  /** @returns a function that stops it */
+  watch (entry: Entry, listener: (event: StoreEvent) => void): () => void {
     const watch: Watch = { listener, stopped: false }
     let watches = this.#watches.get(entry)
     if (watches === undefined) this.#watches.set(entry, watches = new Set())
     watches.add(watch)
-    return {
-      stop: () => {
-        watch.stopped = true
-        watches.delete(watch)
-        if (watches.size === 0) this.#watches.delete(entry)
-      },
+    return () => {
+      watch.stopped = true
+      watches.delete(watch)
+      if (watches.size === 0) this.#watches.delete(entry)
     }
   }
 

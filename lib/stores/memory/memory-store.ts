@@ -140,7 +140,7 @@ class MemoryStore implements CompleteStore {
     this.#subjects.remove(entry)
     entry.replace(record)
     this.#subjects.add(entry)
-    if (keys !== undefined) this.#watchers.notify(entry, { type: 'changed', keys, expiresAt: record.expiresAt })
+    if (keys !== undefined) this.#watchers.notify(entry, { type: 'changed', keys, timeLeft: entry.timeLeft(Date.now()) })
   }
 
   async * ids (): AsyncGenerator<string[], undefined> {
@@ -167,12 +167,12 @@ class MemoryStore implements CompleteStore {
 
   describe (id: string): SessionSummary | undefined {
     const entry = this.#live(id)
-    return entry && { ...entry.description, size: entry.fields.length / 2 }
+    return entry && { ...entry.description, size: entry.fields.length / 2, timeLeft: entry.timeLeft(Date.now()) }
   }
 
   watch (id: string, listener: (event: StoreEvent) => void): StoreWatch | undefined {
     const entry = this.#live(id)
-    return entry && this.#watchers.watch(entry, listener)
+    return entry && { look: () => this.#live(id) === entry ? this.describe(id) : undefined, stop: this.#watchers.watch(entry, listener) }
   }
 
   close (): void {
@@ -213,7 +213,7 @@ class MemoryStore implements CompleteStore {
     const result = entry.apply(change)
     if (change.subject !== undefined) this.#subjects.add(entry)
     if (keys !== undefined && result.status === 'committed') {
-      this.#watchers.notify(entry, { type: 'changed', keys, expiresAt: entry.expiresAt === Infinity ? null : entry.expiresAt })
+      this.#watchers.notify(entry, { type: 'changed', keys, timeLeft: entry.timeLeft(Date.now()) })
     }
     return result
   }

@@ -1,9 +1,13 @@
-import type { StoreEvent, StoreWatch } from '../store.js'
+import type { StoreEvent } from '../store.js'
 import type { RedisCommands, RedisSubscriber } from './commands.js'
 import { nothing } from '../../util/maybe-promise.js'
 
 type Listener = (event: StoreEvent) => void
 
+/** Channels that one command names: JavaScript's calls do not take a hundred thousand arguments. */
+const atOnce = 1000
+/** The longest message that is read, in characters. After a longer one the session is looked at. */
+const maxMessage = 2 ** 20
 /** Milliseconds before another connection is tried, when the client has given up the one that listened. */
 const retryAfter = 250
 
@@ -16,24 +20,28 @@ export class ChangeFeed {
   readonly #channels = new Map<string, Set<Listener>>()
   #subscriber: RedisSubscriber | undefined
   #retry: NodeJS.Timeout | undefined
+  #resubscriptions = 0
 
   constructor (commands: RedisCommands) {
     this.#commands = commands
   }
 
-  /** Listens to one session's channel. Resolves once the server has confirmed it: the listener misses nothing published later. */
-  async listen (key: string, listener: Listener): Promise<StoreWatch> {
-    const channel = this.#commands.keyPrefix + key
+  /**
+   * Listens to one session's channel. Resolves once the server has confirmed it: the listener misses nothing published later.
+   * @returns a function that stops it
+   */
+  async listen (name: string, listener: Listener): Promise<() => void> {
+    const channel = this.#commands.keyPrefix + name
     const listeners = this.#channels.get(channel)
     if (listeners === undefined) this.#channels.set(channel, new Set([listener]))
     else listeners.add(listener)
-    const watch = { stop: () => this.#stop(channel, listener) }
+    const stop = (): void => this.#stop(channel, listener)
     try {
       this.#subscriber ??= this.#connect()
       await this.#commands.waitFor(this.#subscriber.subscribe(channel), 'read')
-      return watch
+      return stop
     } catch (error) {
-      watch.stop()
+      stop()
       throw error
     }
   }
@@ -64,7 +72,7 @@ export class ChangeFeed {
     if (server === undefined) throw new Error('the cluster has no servers')
     const subscriber = server.duplicate({ autoResubscribe: false, lazyConnect: false, maxRetriesPerRequest: null })
     let wasReady = false
-    subscriber.on('message', (channel, message) => this.#notify(channel, message))
+    subscriber.on('message', (channel, message) => this.#notify(channel, readMessage(message)))
     subscriber.on('ready', () => {
       if (wasReady && this.#subscriber === subscriber) this.#resubscribe(subscriber)
       wasReady = true
@@ -89,26 +97,33 @@ export class ChangeFeed {
     }, retryAfter).unref()
   }
 
+  /** Subscribes again, and has the sessions looked at, some at a time. It stops where the connection fails: the next one begins anew. */
   #resubscribe (subscriber: RedisSubscriber): void {
-    if (this.#channels.size === 0) return
-    subscriber.subscribe(...this.#channels.keys()).then(() => {
-      for (const listeners of this.#channels.values()) for (const listener of [...listeners]) listener({ type: 'interrupted' })
-    }, nothing) // a connection that fails here is replaced, and resubscribes
+    const channels = [...this.#channels.keys()]
+    const turn = ++this.#resubscriptions
+    const subscribe = async (from: number): Promise<void> => {
+      const some = channels.slice(from, from + atOnce).filter((channel) => this.#channels.has(channel))
+      if (some.length > 0) await subscriber.subscribe(...some)
+      if (turn !== this.#resubscriptions) return
+      for (const channel of some) this.#notify(channel, { type: 'interrupted' })
+      if (from + atOnce < channels.length) await subscribe(from + atOnce)
+    }
+    subscribe(0).catch(nothing)
   }
 
-  #notify (channel: string, message: string): void {
-    const event = readMessage(message)
+  #notify (channel: string, event: StoreEvent | undefined): void {
     if (event !== undefined) for (const listener of [...this.#channels.get(channel) ?? []]) listener(event)
   }
 }
 
 /** Reads what the scripts publish. `undefined`: of a later version, or what another client published on the channel. */
 function readMessage (message: string): StoreEvent | undefined {
+  if (message.length > maxMessage) return { type: 'interrupted' }
   const parts = parseTexts(message)
   if (parts === undefined) return undefined
-  const [type, expiresAt = '', ...keys] = parts
+  const [type, timeLeft = '', ...keys] = parts
   switch (type) {
-    case 'changed': return /^(-|\d{1,15})$/.test(expiresAt) ? { type, keys, expiresAt: expiresAt === '-' ? null : Number(expiresAt) } : undefined
+    case 'changed': return /^([-=]|\d{1,16})$/.test(timeLeft) ? { type, keys, timeLeft: timeLeft === '=' ? undefined : timeLeft === '-' ? null : Number(timeLeft) } : undefined
     case 'ended': return { type, renewed: false }
     case 'renewed': return { type: 'ended', renewed: true }
     default: return undefined

@@ -212,7 +212,7 @@ export class RedisCommands {
       batch = new Batch(this.client, () => this.#timedOut())
       this.#waiting.set(group, batch)
     }
-    Reflect.apply(batch.pipeline[name], batch.pipeline, args)
+    Reflect.apply(batch.pipeline[name], batch.pipeline, [args]) // in a list: a call takes no more than about 120,000 arguments
     const i = batch.size++
     return batch.replies.then((replies) => {
       const [error, reply] = replies?.[i] ?? [new Error('the client gave no reply')]

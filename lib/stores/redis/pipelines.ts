@@ -3,6 +3,7 @@ interface Commands {
   hgetall (key: string): unknown
   hget (key: string, field: string): unknown
   hlen (key: string): unknown
+  pttl (key: string): unknown
   evalsha (sha: string, keys: number, ...args: string[]): unknown
   eval (script: string, keys: number, ...args: string[]): unknown
   scan (cursor: string, match: 'MATCH', pattern: string, count: 'COUNT', size: number): unknown
@@ -31,7 +32,7 @@ export interface BatchingClient {
 /** Sends one command alone. */
 export async function alone (client: BatchingClient, name: CommandName, args: ReadonlyArray<string | number>): Promise<unknown> {
   const pipeline = client.pipeline()
-  Reflect.apply(pipeline[name], pipeline, args)
+  Reflect.apply(pipeline[name], pipeline, [args])
   const [error, reply] = (await pipeline.exec())?.[0] ?? [new Error('the client gave no reply')]
   if (error !== null) throw error
   return reply
@@ -42,8 +43,8 @@ export async function alone (client: BatchingClient, name: CommandName, args: Re
  * it does not know yet only then, and only in a pipeline of which all commands are redirected alike otherwise.
  */
 export function redirected (client: BatchingClient & { readonly options?: object }, name: CommandName, args: ReadonlyArray<string | number>): Promise<unknown> {
-  const direct = Object.create(client, { options: { value: { ...client.options, enableAutoPipelining: false } } }) as Record<CommandName, (...args: unknown[]) => Promise<unknown>>
-  return direct[name](...args)
+  const direct = Object.create(client, { options: { value: { ...client.options, enableAutoPipelining: false } } }) as Record<CommandName, (args: unknown) => Promise<unknown>>
+  return direct[name](args)
 }
 
 /** Calls back when the client of a cluster sends a pipeline again by itself. */

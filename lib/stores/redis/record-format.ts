@@ -24,8 +24,8 @@ const patterns = {
   expiresAt: '[-\\d]\\d*',
   ttl: '[-=\\d]\\d*',
   maxAge: '[-=\\d]\\d*',
-  /** 1: the session outlives its data. 2: it is watched. */
-  flags: '[0-3]',
+  /** 1: the session outlives its data. 0: it does not. The id of its feed follows, if it is watched. */
+  flags: '[01]\\S*',
   /** `=`: with the session. */
   dataSince: '[=\\d]\\d*',
   name: '\\S*',
@@ -44,8 +44,8 @@ const parts = Object.keys(patterns) as Part[]
 const descriptionPattern = new RegExp(`^${version} ${parts.map((part) => `(?<${part}>${patterns[part]})`).join(' ')}$`)
 const luaPattern = `^${version} ${parts.map((part) => `(${patterns[part]})`).join(' ')}$`.replaceAll('\\', '%')
 
-/** The local variables of Lua that hold a description: its parts, but the flags as two booleans. */
-export const luaParts = parts.join(', ').replace('flags', 'outlivesData, watched')
+/** The local variables of Lua that hold a description: its parts, but the flags as a boolean and the id of the feed or `false`. */
+export const luaParts = parts.join(', ').replace('flags', 'outlivesData, feed')
 
 /** The code of the error by which a script says that it needs the keys of the data. */
 export const lacksData = 'LACKSDATA'
@@ -59,11 +59,11 @@ export const luaFormat = `
 local function parse (description)
   local ${parts.join(', ')} = string.match(description, '${luaPattern}')
   if not createdAt then return nil end
-  local outlivesData, watched = flags == '1' or flags == '3', flags == '2' or flags == '3'
+  local outlivesData, feed = string.sub(flags, 1, 1) == '1', #flags > 1 and string.sub(flags, 2)
   return ${luaParts}
 end
 local function format (${luaParts})
-  local flags = outlivesData and (watched and '3' or '1') or watched and '2' or '0'
+  local flags = (outlivesData and '1' or '0') .. (feed or '')
   return table.concat({ '${version}', ${parts.join(', ')} }, ' ')
 end
 local lacksData = redis.error_reply('${lacksData} the session outlives its data')
@@ -120,10 +120,6 @@ local function successorIn (description)
 end
 `
 
-export function isSuccessor (description: string | null): boolean {
-  return description !== null && successorPattern.test(description)
-}
-
 export function formatSuccessor ({ how, successor }: Successor): string {
   return `${how} ${successor}`
 }
@@ -137,6 +133,9 @@ export interface IndexEntry {
   /** Milliseconds for which the index keeps the entry at least, counted from its session's next write; `-`: for ever. */
   readonly lasts: string
 }
+
+/** The part of an index entry by which it is removed. */
+export type EntryName = Pick<IndexEntry, 'subject' | 'tag'>
 
 /** @param nonce tells a session from another that is created under the same id */
 export function formatDescription (record: SessionRecord, entry: IndexEntry | undefined, nonce: string): string {
@@ -185,12 +184,12 @@ export function parseDescription (description: string, fields: Map<string, strin
   if (texts === undefined) throw new RecordError(problemOf(description))
   return {
     fields,
-    createdAt: Number(texts.createdAt),
-    expiresAt: parseNumber(texts.expiresAt) ?? null,
-    ttl: parseNumber(texts.ttl),
-    maxAge: parseNumber(texts.maxAge),
-    deleteSession: texts.flags === '0' || texts.flags === '2',
-    dataSince: Number(texts.dataSince === '=' ? texts.createdAt : texts.dataSince),
+    createdAt: parseNumber(texts.createdAt, lastTime) ?? 0,
+    expiresAt: parseNumber(texts.expiresAt, lastTime) ?? null,
+    ttl: parseNumber(texts.ttl, maxSeconds),
+    maxAge: parseNumber(texts.maxAge, maxSeconds),
+    deleteSession: texts.flags.startsWith('0'),
+    dataSince: parseNumber(texts.dataSince === '=' ? texts.createdAt : texts.dataSince, lastTime) ?? 0,
     name: texts.name === '' ? undefined : decodeText(texts.name),
     generation: texts.generation === '' ? undefined : decodeText(texts.generation),
     subject: texts.subject === '' ? undefined : decodeText(texts.subject),
@@ -208,6 +207,11 @@ export function subjectIn (description: string): string | undefined {
   return subject ? decodeText(subject) : undefined
 }
 
+/** The id of a session's feed: '' for one that is not watched. */
+export function feedOf (description: string): string {
+  return descriptionPattern.exec(description)?.groups?.['flags']?.slice(1) ?? ''
+}
+
 function problemOf (description: string): string {
   const found = /^\d+(?= )/.exec(description)?.[0]
   return found === undefined || found === version ? 'its description is damaged' : `it is of version ${found}, and this is version ${version}`
@@ -217,15 +221,25 @@ export function formatTime (time: number | null): string {
   return time === null ? '-' : String(time)
 }
 
+/** The milliseconds until a time: Redis is given a difference, so that its clock need not agree with ours. */
+export function formatTimeLeft (expiresAt: number): string {
+  return String(Math.max(1, expiresAt - Date.now()))
+}
+
 export function formatSeconds (seconds: number | null | undefined): string {
   return seconds === undefined ? '=' : seconds === null ? '-' : String(seconds)
 }
 
-function parseNumber (text: string): number | null | undefined {
+/** The last millisecond that a `Date` can hold, and the most seconds that an option takes. */
+const lastTime = 8.64e15
+const maxSeconds = 2_147_483_647
+
+/** `undefined` and `null` for `=` and `-`, where the pattern allows them. */
+function parseNumber (text: string, most: number): number | null | undefined {
   if (text === '=') return undefined
   if (text === '-') return null
   const number = Number(text)
-  if (number >= 0) return number
+  if (number >= 0 && number <= most) return number
   throw new RecordError('its description is damaged')
 }
 

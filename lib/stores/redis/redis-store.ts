@@ -1,12 +1,13 @@
-import { hash } from 'node:crypto'
+import { hash, randomUUID } from 'node:crypto'
 import { RecordError, StoreUnsupportedError } from '../../errors.js'
 import type { CommitResult, CompleteStore, SessionChange, SessionRecord, SessionSummary, StoreEvent, StoreWatch, Successor } from '../store.js'
 import { slotOf } from '../contract-helpers.js'
 import { ChangeFeed } from './change-feed.js'
 import { errorCode, RedisCommands, type RedisClient } from './commands.js'
 import { redisStoreOptions, type RedisStoreOptions } from './options.js'
-import { encodeText, entryTagOf, isSuccessor, lacksData, newNonce, parseDescription, parseHash, subjectIn, type IndexEntry } from './record-format.js'
-import { commitScript, createScript, endScript, regenerateScript, replaceScript, watchScript } from './scripts.js'
+import { encodeText, entryTagOf, feedOf, lacksData, newNonce, parseDescription, parseHash, subjectIn, type IndexEntry } from './record-format.js'
+import { commitScript } from './commit-script.js'
+import { createScript, describeScript, endScript, regenerateScript, replaceScript, watchScript } from './scripts.js'
 import type { Script } from './script.js'
 import { describeServers } from './servers.js'
 import { SubjectIndex, type Member } from './subject-index.js'
@@ -151,28 +152,16 @@ class RedisStore implements CompleteStore {
     }
   }
 
-  async describe (id: string): Promise<SessionSummary | undefined> {
-    const key = this.#key(id)
-    const [description, length] = await Promise.all([this.#description(id), this.#size(key)])
-    if ((description === null && length === 0) || isSuccessor(description)) return undefined
-    const { fields, ...summary } = parseDescription(description ?? '', new Map())
-    if (summary.deleteSession) return { ...summary, size: Math.max(0, length - 1) }
-    const size = await this.#size(dataKeyOf(key))
-    return { ...summary, expiresAt: size === 0 ? null : summary.expiresAt, size }
+  describe (id: string): Promise<SessionSummary | undefined> {
+    return this.#describe(id, undefined)
   }
 
   async watch (id: string, listener: (event: StoreEvent) => void): Promise<StoreWatch | undefined> {
-    // A cluster's client is connected, and knows its servers, after its first reply.
-    if (await this.#description(id) === null) return undefined
     const key = this.#key(id)
-    const watch = await this.#feed.listen(key, listener)
-    let exists = false
-    try {
-      exists = await this.#commands.runScript(watchScript, [key])
-      return exists ? watch : undefined
-    } finally {
-      if (!exists) await watch.stop()
-    }
+    const feed = await this.#commands.runScript(watchScript, [key], randomUUID())
+    if (feed === '') return undefined
+    const stop = await this.#feed.listen(`${key}:${feed}`, listener)
+    return { look: () => this.#describe(id, feed), stop }
   }
 
   async checkAtBoot (log: Pick<Console, 'info' | 'warn' | 'error'>): Promise<void> {
@@ -192,6 +181,17 @@ class RedisStore implements CompleteStore {
   close (): void {
     this.#feed.close()
     this.#commands.close()
+  }
+
+  /** @param feed the id of the feed that the session must have; `undefined`: any, or none */
+  async #describe (id: string, feed: string | undefined): Promise<SessionSummary | undefined> {
+    const key = this.#key(id)
+    const found = await this.#commands.runScript(describeScript, [key])
+    if (found === undefined || (feed !== undefined && feedOf(found.description) !== feed)) return undefined
+    const { fields, ...summary } = parseDescription(found.description, new Map())
+    if (summary.deleteSession) return { ...summary, size: found.size, timeLeft: found.timeLeft }
+    const [size, left] = await Promise.all((['hlen', 'pttl'] as const).map((name) => this.#commands.send<number | string>('read', name, dataKeyOf(key)))) as [number | string, number | string]
+    return { ...summary, expiresAt: Number(size) === 0 ? null : summary.expiresAt, size: Number(size), timeLeft: Number(left) < 0 ? null : Number(left) }
   }
 
   /** Writes the index entry that a session with a subject has to have before it is written itself. */
@@ -219,10 +219,6 @@ class RedisStore implements CompleteStore {
   #noteOutliving (id: string): void {
     if (this.#outliving.size >= maxOutliving) this.#outliving.clear()
     this.#outliving.add(id)
-  }
-
-  #size (key: string): Promise<number> {
-    return this.#commands.send<number | string>('read', 'hlen', key).then(Number)
   }
 
   /** True if the member's session exists and names this index entry, or cannot be read, or was renewed since it was listed. */
@@ -284,6 +280,26 @@ async function * listIds (commands: RedisCommands, prefix: string): AsyncGenerat
       if (page.length > 0) yield page
     } while (cursor !== '0')
   }
+}
+
+/** A session's key: the prefix, the hash tag and the id. */
+const keyPattern = /^(.*)\{(..)\}([\w-]{43})$/s
+
+/** Counts the sessions under each prefix that has some. Every key of all servers is looked at. */
+export async function countByPrefix (commands: RedisCommands): Promise<Map<string, number>> {
+  const counts = new Map<string, number>()
+  for (const server of commands.servers) {
+    let cursor = '0'
+    do {
+      const [next, keys] = await commands.scan(server, cursor, '*{??}*', scanCount)
+      cursor = next
+      for (const key of keys) {
+        const [, prefix = '', tag, id = ''] = keyPattern.exec(key) ?? []
+        if (tag === slotOf(id)) counts.set(prefix, (counts.get(prefix) ?? 0) + 1)
+      }
+    } while (cursor !== '0')
+  }
+  return counts
 }
 
 /** The largest part of the table that may be in use. */

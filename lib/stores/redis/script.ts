@@ -3,6 +3,9 @@ import { createHash } from 'node:crypto'
 /** The effect of a command or script: after a write without a reply the outcome is unknown. */
 export type Effect = 'read' | 'write'
 
+/** An integer in a reply: a string with the client's option `stringNumbers`. */
+export type Int = number | string
+
 /** A Lua script, with all that knows its arguments (ARGV) and its reply. */
 export interface Script<Args extends unknown[], Reply, Result> {
   readonly text: string
@@ -38,7 +41,7 @@ export const luaAccess = `
 local function check (command, ...)
   if not redis.acl_check_cmd(command, ...) then error({ err = 'NOPERM this Redis user may not run ' .. command }) end
 end
-local function publish (message)
-  redis.pcall('PUBLISH', KEYS[1], message)
+local function publish (feed, message)
+  redis.pcall('PUBLISH', KEYS[1] .. ':' .. feed, message)
 end
 `

@@ -1,8 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import type { RedisCommands } from './commands.js'
 import { luaAccess, script } from './script.js'
-import { formatTime, type IndexEntry } from './record-format.js'
-import type { EntryName } from './scripts.js'
+import { formatTime, type EntryName, type IndexEntry } from './record-format.js'
 
 /** Milliseconds that an entry lasts longer than its session at the least. */
 const safetyMargin = 60_000

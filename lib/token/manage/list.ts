@@ -47,7 +47,7 @@ export interface SessionInfo {
 }
 
 export function infoOf (id: string, summary: SessionSummary): SessionInfo {
-  const { name, generation, subject, createdAt, expiresAt, ttl, maxAge, deleteSession, size } = summary
+  const { name, generation, subject, createdAt, expiresAt, ttl, maxAge, deleteSession, size, timeLeft } = summary
   return {
     id,
     name,
@@ -55,7 +55,7 @@ export function infoOf (id: string, summary: SessionSummary): SessionInfo {
     subject,
     createdAt: new Date(createdAt),
     expiresAt: expiresAt === null ? null : new Date(expiresAt),
-    timeLeft: expiresAt === null ? null : Math.max(0, Math.ceil((expiresAt - Date.now()) / 1000)),
+    timeLeft: timeLeft === null ? null : Math.ceil(timeLeft / 1000),
     ttl,
     maxAge,
     keys: size,
@@ -66,7 +66,10 @@ export function infoOf (id: string, summary: SessionSummary): SessionInfo {
 /** Describes a session; loads its data only if the store cannot do without. */
 export function lookUp (store: SessionStore | ListingStore, id: string): MaybePromise<SessionSummary | undefined> {
   if ('describe' in store) return callStore(() => store.describe(id), (summary) => summary)
-  return callStore(() => store.load(id), (found) => found === undefined || 'successor' in found ? undefined : { ...found, size: found.fields.size })
+  return callStore(() => store.load(id), (found) => {
+    if (found === undefined || 'successor' in found) return undefined
+    return { ...found, size: found.fields.size, timeLeft: found.expiresAt === null ? null : Math.max(0, found.expiresAt - Date.now()) }
+  })
 }
 
 /**

@@ -1,10 +1,10 @@
 import type { Readable } from 'node:stream'
 import { TextDecoder } from 'node:util'
-import { isObject, show } from '../../util/option-rules.js'
+import { isObject, rules, show } from '../../util/option-rules.js'
 import { RecordError } from '../../errors.js'
 import { newRecord } from '../../stores/contract-helpers.js'
 import type { SessionRecord } from '../../stores/store.js'
-import { isName } from '../values.js'
+import { isKey, isName, isStorable, parseValue } from '../values.js'
 import { newGeneration } from '../tokens.js'
 
 /*
@@ -33,9 +33,10 @@ export function trailerLine (sessions: number): string {
   return `${JSON.stringify({ end: true, sessions })}\n`
 }
 
-/** @throws RecordError (`FST_SESSION_RECORD`) if a value is not JSON */
+/** @throws RecordError (`FST_SESSION_RECORD`) for a session that `parseSession` would refuse: one that no session can become */
 export function sessionLine (id: string, record: SessionRecord): string {
   const { fields, createdAt, expiresAt, ttl, maxAge, deleteSession, dataSince, name, generation, subject } = record
+  if (!isSound({ ...record, id, shared: generation !== undefined })) throw new RecordError('it has an id, a time or a name that no session can have')
   const head = JSON.stringify({
     id,
     createdAt,
@@ -49,17 +50,16 @@ export function sessionLine (id: string, record: SessionRecord): string {
     subject,
   })
   const data = [...fields].map(([key, text]) => `${JSON.stringify(key)}:${jsonLine(key, text)}`)
-  return `${head.slice(0, -1)},"data":{${data.join(',')}}}\n`
+  const line = `${head.slice(0, -1)},"data":{${data.join(',')}}}\n`
+  if (Buffer.byteLength(line) > maxLength) throw new RecordError(`it has more than ${maxLength} bytes`)
+  return line
 }
 
 /** The text on one line: another writer may have stored it on several. */
 function jsonLine (key: string, text: string): string {
-  try {
-    const value: unknown = JSON.parse(text)
-    return /[\n\r]/.test(text) ? JSON.stringify(value) : text
-  } catch (cause) {
-    throw new RecordError(`the value of ${show(key)} is not JSON`, { cause })
-  }
+  const value = parseValue(key, text)
+  if (!isKey(key) || !isStorable(value)) throw new RecordError(`the value of ${show(key)} is none that a session can have`)
+  return /[\n\r]/.test(text) ? JSON.stringify(value) : text
 }
 
 /** The problem of a first line; `undefined` if it is a header of this version. */
@@ -77,24 +77,37 @@ export function trailerCount (line: unknown): number | undefined {
 export function parseSession (line: unknown): SavedSession | undefined {
   if (!isObject(line)) return undefined
   const { id, createdAt, expiresAt, ttl, maxAge, keep = false, dataSince = createdAt, name, shared = false, subject, data, ...rest } = line
-  const isWhole = typeof id === 'string' && /^[\w-]{43}$/.test(id) && isTime(createdAt) && (expiresAt === null || isTime(expiresAt)) &&
-    isLife(ttl) && isLife(maxAge) && typeof keep === 'boolean' && isTime(dataSince) && (name === undefined || isName(name)) && typeof shared === 'boolean' &&
-    (!shared || name !== undefined) && (subject === undefined || isName(subject)) && isObject(data) && Object.keys(rest).length === 0
-  if (!isWhole) return undefined
+  const head = { id, createdAt, expiresAt, ttl, maxAge, dataSince, name, shared, subject }
+  if (!isSound(head) || typeof keep !== 'boolean' || !isObject(data) || Object.keys(rest).length > 0) return undefined
   const fields = new Map<string, string>()
   for (const [key, value] of Object.entries(data)) {
-    if (key === '') return undefined
+    if (!isKey(key) || !isStorable(value)) return undefined
     fields.set(key, JSON.stringify(value))
   }
-  return { id, record: newRecord({ fields, createdAt, expiresAt, ttl, maxAge, deleteSession: !keep, dataSince, name, generation: shared ? newGeneration() : undefined, subject }) }
+  const record = newRecord({ ...head, fields, deleteSession: !keep, generation: head.shared ? newGeneration() : undefined })
+  return { id: head.id, record }
 }
+
+/** The description of a session, but for its data. */
+type Head = Omit<SessionRecord, 'fields' | 'deleteSession' | 'generation'> & { readonly id: string, readonly shared: boolean }
+
+/** True for the description of a session as it can be. Only such are written, and only such are read. */
+function isSound (head: Record<keyof Head, unknown>): head is Head {
+  const { id, createdAt, expiresAt, ttl, maxAge, dataSince, name, shared, subject } = head
+  return typeof id === 'string' && /^[\w-]{43}$/.test(id) && isTime(createdAt) && (expiresAt === null || isTime(expiresAt)) && isTime(dataSince) &&
+    isLife(ttl) && isLife(maxAge) && (name === undefined || isName(name)) && typeof shared === 'boolean' && (!shared || name !== undefined) &&
+    (subject === undefined || isName(subject))
+}
+
+/** The last millisecond that a `Date` can hold. */
+const lastTime = 8.64e15
 
 function isTime (value: unknown): value is number {
-  return Number.isSafeInteger(value) && (value as number) >= 0
+  return Number.isSafeInteger(value) && (value as number) >= 0 && (value as number) <= lastTime
 }
 
-function isLife (value: unknown): value is number | null | undefined {
-  return value === undefined || value === null || (Number.isSafeInteger(value) && (value as number) > 0)
+function isLife (value: unknown): boolean {
+  return value === undefined || rules.seconds.test(value)
 }
 
 /** One line of a file of JSON lines. */

@@ -1,7 +1,11 @@
+import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
 import { createWriteStream } from 'node:fs'
-import { rename, rm } from 'node:fs/promises'
+import { lstat, readlink, rename, rm, stat } from 'node:fs/promises'
+import { dirname, isAbsolute, sep } from 'node:path'
 import { Readable, Writable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
+import { fileURLToPath } from 'node:url'
 import { checkOptions, rules, type Rule } from '../../util/option-rules.js'
 import { OptionError, RecordError } from '../../errors.js'
 import { requireInterface } from '../../stores/contract-helpers.js'
@@ -63,7 +67,7 @@ const saveRules: Record<keyof SaveOptions, Rule> = {
 /** Sessions that are read at the same time. */
 const atOnce = 256
 
-/** The suffix of a file that is not whole yet. */
+/** The suffix of a file that is not whole yet. Each saving has a file of its own. */
 const partial = '.partial'
 
 export async function saveSessions (settings: SessionSettings, target: Writable | string | URL, options: SaveOptions): Promise<SaveResult> {
@@ -75,24 +79,59 @@ export async function saveSessions (settings: SessionSettings, target: Writable 
   if (target instanceof Writable) {
     await pipeline(source, target, { end: false, ...stop })
   } else if (typeof target === 'string' || target instanceof URL) {
-    await toFile(source, target, stop)
+    await toFile(source, target instanceof URL ? fileURLToPath(target) : target, stop)
   } else {
     throw new OptionError('save()', 'the target must be a path or a writable stream')
   }
   return result
 }
 
-/** Writes the file for its owner alone (mode 600). An earlier file of this name stays until the new one is whole. */
-async function toFile (source: Readable, path: string | URL, stop: { signal?: AbortSignal }): Promise<void> {
-  const unfinished = path instanceof URL ? new URL(path.href + partial) : path + partial
-  const file = createWriteStream(unfinished, { mode: 0o600, flush: true })
+/**
+ * Writes the file for its owner alone (mode 600). An earlier file of this name stays until the new one is whole. A link is followed, and
+ * a device or a FIFO is written to: only a regular file can be replaced.
+ */
+async function toFile (source: Readable, path: string, stop: { signal?: AbortSignal }): Promise<void> {
+  const present = await unlessMissing(stat(path))
+  if (present !== undefined && !present.isFile()) return toDevice(source, path, stop)
+  const target = await followLinks(path)
+  const unfinished = `${target}.${randomBytes(6).toString('hex')}${partial}`
+  const file = createWriteStream(unfinished, { flags: 'wx', mode: 0o600, flush: true })
   try {
     await pipeline(source, file, stop)
-    await rename(unfinished, path)
+    await rename(unfinished, target)
   } catch (error) {
     // Wait for the close: a file that is still being opened would appear after its removal.
     if (!file.closed) await new Promise<void>((resolve) => { file.once('close', () => resolve()) })
     await rm(unfinished, { force: true })
+    throw error
+  }
+}
+
+/** Writes to a device or a FIFO. A FIFO is opened once it has a reader. */
+async function toDevice (source: Readable, path: string, stop: { signal?: AbortSignal }): Promise<void> {
+  const device = createWriteStream(path)
+  try {
+    await once(device, 'open', stop)
+  } catch (error) {
+    device.destroy()
+    throw error
+  }
+  await pipeline(source, device, stop)
+}
+
+/** The path that a path leads to by its links; the last one may lead to no file yet. */
+async function followLinks (path: string): Promise<string> {
+  const present = await unlessMissing(lstat(path))
+  if (!present?.isSymbolicLink()) return path
+  const link = await readlink(path)
+  return followLinks(isAbsolute(link) ? link : dirname(path) + sep + link) // not `join`: `a/..` is another folder where `a` is a link
+}
+
+async function unlessMissing<T> (result: Promise<T>): Promise<T | undefined> {
+  try {
+    return await result
+  } catch (error) {
+    if (Object(error).code === 'ENOENT') return undefined
     throw error
   }
 }

@@ -1,13 +1,17 @@
 import { AsyncResource } from 'node:async_hooks'
 import { requireInterface } from '../../stores/contract-helpers.js'
-import type { SessionStore, StoreEvent, StoreWatch } from '../../stores/store.js'
-import { lookUp } from './list.js'
+import type { SessionStore, SessionSummary, StoreEvent, StoreWatch } from '../../stores/store.js'
+import { callStore } from '../persistence.js'
 import { nothing } from '../../util/maybe-promise.js'
 
-/** Milliseconds until the next check of a session that is overdue by this clock, or whose store failed. */
-const checkAgainAfter = 250
-/** The longest that a timer can wait, in milliseconds. */
+/** Milliseconds until a store that failed is asked again, at first and at the most. */
+const firstPause = 250
+const longestPause = 8000
+/** The least and the most milliseconds that a timer waits. */
+const minDelay = 20
 const maxDelay = 2_147_483_647
+/** A session that is gone so many milliseconds before its time has expired: timers and clocks are no more exact. */
+const tolerance = 100
 
 /**
  * Follows one session for one listener. The store reports commits and the end; expiry is detected here, by reading
@@ -31,9 +35,14 @@ export class Subscription {
   readonly #closed: (subscription: Subscription) => void
   #watch: StoreWatch | undefined
   #timer: NodeJS.Timeout | undefined
-  #generation: string | undefined
-  /** The expiry, in milliseconds since the epoch; `null`: never; `undefined` until it is known. */
-  #expiresAt: number | null | undefined
+  /** The expiry, by `performance.now()`; `Infinity`: never; `undefined` until it is known. */
+  #end: number | undefined
+  #look: 'none' | 'under way' | 'outdated' = 'none'
+  #pause = firstPause
+  /** True if events may have been lost. */
+  #missed = false
+  /** The end that was reported, and is not confirmed by the store yet. */
+  #reported: SessionUpdate | undefined
   #over = false
 
   /** @internal Subscriptions come from `subscribe()`. */
@@ -54,27 +63,22 @@ export class Subscription {
     const watch = await requireInterface('watch', this.#store, 'subscribe()').watch(this.#id, (event) => this.#take(event))
     if (watch === undefined) return false
     this.#watch = watch
+    let found: SessionSummary | undefined
     try {
-      const summary = await lookUp(this.#store, this.#id)
-      if (summary === undefined) {
-        await this.close()
-        return false
-      }
-      this.#generation = summary.generation
-      if (this.#expiresAt === undefined) this.#await(summary.expiresAt)
-    } catch (error) {
-      await this.close()
-      throw error
+      found = await callStore(() => watch.look(), (found) => found)
+      if (found !== undefined && this.#end === undefined) this.#expectEnd(found.timeLeft)
+    } finally {
+      if (found === undefined) await this.close()
+      if (this.#over) await watch.stop()
     }
-    if (this.#over) await watch.stop()
-    this.#queue.start()
-    return true
+    if (found !== undefined) this.#queue.start()
+    return found !== undefined
   }
 
   /** Stops: the listener is not called any more, though it may still be at work. */
   async close (): Promise<void> {
     this.#queue.clear()
-    await this.#end()
+    await this.#stop()
   }
 
   #take (event: StoreEvent): void {
@@ -82,51 +86,65 @@ export class Subscription {
     switch (event.type) {
       case 'changed':
         if (event.keys.length > 0) this.#queue.changed(event.keys)
-        this.#await(event.expiresAt)
+        if (event.timeLeft !== undefined) this.#expectEnd(event.timeLeft)
         break
       case 'ended':
-        this.#queue.add({ type: 'ended', renewed: event.renewed })
-        this.#gone()
+        this.#reported = { type: 'ended', renewed: event.renewed }
+        this.#check()
         break
       case 'interrupted':
-        this.#check(true)
+        this.#missed = true
+        this.#check()
     }
   }
 
-  #await (expiresAt: number | null, atLeast = 1): void {
-    this.#expiresAt = expiresAt
-    clearTimeout(this.#timer)
-    if (expiresAt === null || this.#over) return
-    const delay = Math.min(maxDelay, Math.max(atLeast, expiresAt - Date.now()))
-    this.#timer = setTimeout(() => this.#check(false), delay).unref()
+  #expectEnd (timeLeft: number | null): void {
+    this.#end = timeLeft === null ? Infinity : performance.now() + timeLeft
+    if (this.#look === 'under way') this.#look = 'outdated'
+    this.#checkIn(timeLeft)
   }
 
-  /** @param missed true if events may have been lost */
-  #check (missed: boolean): void {
-    Promise.resolve(lookUp(this.#store, this.#id)).then((summary) => {
+  #checkIn (ms: number | null): void {
+    clearTimeout(this.#timer)
+    if (ms !== null && !this.#over) this.#timer = setTimeout(() => this.#check(), Math.min(maxDelay, Math.max(minDelay, ms + 1))).unref()
+  }
+
+  /** Looks at the session: only the store's word counts, since any client can publish on a channel of Redis. One look at a time. */
+  #check (): void {
+    const watch = this.#watch
+    if (watch === undefined) return // it has only begun, and is about to look
+    const isUnderWay = this.#look !== 'none'
+    this.#look = isUnderWay ? 'outdated' : 'under way'
+    if (isUnderWay) return
+    new Promise<SessionSummary | undefined>((resolve) => { resolve(watch.look()) }).then((found) => {
+      const isOutdated = this.#look === 'outdated'
+      this.#look = 'none'
+      this.#pause = firstPause
       if (this.#over) return
-      const isDue = typeof this.#expiresAt === 'number' && this.#expiresAt <= Date.now()
-      if (summary === undefined || summary.generation !== this.#generation) {
-        this.#queue.add(isDue ? { type: 'expired' } : { type: 'ended', renewed: false })
-        this.#gone()
-      } else if (!summary.deleteSession && summary.size === 0 && isDue) {
-        this.#queue.add({ type: 'expired' })
-        this.#await(null)
-      } else {
-        if (missed) this.#queue.changed(undefined)
-        this.#await(summary.expiresAt, checkAgainAfter)
-      }
+      if (isOutdated) this.#check()
+      else this.#found(found)
     }, () => {
-      clearTimeout(this.#timer)
-      if (!this.#over) this.#timer = setTimeout(() => this.#check(missed), checkAgainAfter).unref()
+      this.#look = 'none'
+      this.#checkIn(this.#pause)
+      this.#pause = Math.min(longestPause, this.#pause * 2)
     })
   }
 
-  #gone (): void {
-    this.#end().catch(nothing) // a connection that cannot be stopped is lost anyway
+  #found (found: SessionSummary | undefined): void {
+    const isDue = performance.now() + tolerance >= (this.#end ?? Infinity)
+    if (found === undefined) {
+      this.#queue.add(this.#reported ?? (isDue ? { type: 'expired' } : { type: 'ended', renewed: false }))
+      this.#stop().catch(nothing) // a connection that cannot be stopped is lost anyway
+      return
+    }
+    if (!found.deleteSession && found.size === 0 && isDue) this.#queue.add({ type: 'expired' })
+    else if (this.#missed) this.#queue.changed(undefined)
+    this.#missed = false
+    this.#reported = undefined
+    this.#expectEnd(found.timeLeft)
   }
 
-  async #end (): Promise<void> {
+  async #stop (): Promise<void> {
     if (this.#over) return
     this.#over = true
     clearTimeout(this.#timer)
@@ -204,9 +222,10 @@ export class UpdateQueue {
   /** @param keys `undefined`: not known */
   changed (keys: readonly string[] | undefined): void {
     const last = this.#waiting.at(-1)
-    if (last?.type !== 'changed') return this.add({ type: 'changed', keys })
-    const all = keys && last.keys && [...new Set([...last.keys, ...keys])]
-    this.#waiting[this.#waiting.length - 1] = { type: 'changed', keys: all && all.length <= maxKeys ? all : undefined }
+    const all = last?.type !== 'changed' ? keys : keys && last.keys && [...new Set([...last.keys, ...keys])]
+    const update: SessionUpdate = { type: 'changed', keys: all && all.length <= maxKeys ? all : undefined }
+    if (last?.type === 'changed') this.#waiting[this.#waiting.length - 1] = update
+    else this.add(update)
   }
 
   add (update: SessionUpdate): void {

@@ -40,6 +40,8 @@ const damages: Array<[string, (client: Redis, key: string) => Promise<unknown>]>
   ['with a description that is cut off', async (client, key) => client.hset(key, '', (await client.hget(key, '') as string).slice(0, 20))],
   ['with a number that is negative', async (client, key) => client.hset(key, '', (await client.hget(key, '') as string).replace('1 ', '1 -'))],
   ['with a ttl that is damaged', async (client, key) => client.hset(key, '', (await client.hget(key, '') as string).replace('=', '=5'))],
+  ['with a time that no Date holds', async (client, key) => client.hset(key, '', (await client.hget(key, '') as string).replace(/^1 \d+/, '1 9000000000000000'))],
+  ['with a ttl that no option takes', async (client, key) => client.hset(key, '', (await client.hget(key, '') as string).replace(' = ', ' 2147483648 '))],
   ['with a description that is damaged', async (client, key) => client.hset(key, '', (await client.hget(key, '') as string).replace(/ /, ' x'))],
   ['without a description', (client, key) => client.hdel(key, '')],
   ['that is a text', (client, key) => client.set(key, 'text')],
@@ -121,7 +123,7 @@ t.test('the description in Redis: written and rewritten in the same format, by t
     await client.quit()
   })
   const description = async (id: string): Promise<string | undefined> =>
-    (await client.hget(`${prefix}{${id.charAt(0)}${id.charCodeAt(1) & 3}}${id}`, ''))?.replace(/ 0:[\da-z]+=;$/, ' created')
+    (await client.hget(`${prefix}{${id.charAt(0)}${id.charCodeAt(1) & 3}}${id}`, ''))?.replace(/ 0:[\da-z]+=;$/, ' created').replace(/(?<= [01])[\da-f-]{36} /, ' feed ')
   const expiresAt = Date.now() + 60_000
   const plain = record({ fields: new Map([['a', '1']]), createdAt: 1000, expiresAt })
 
@@ -130,11 +132,11 @@ t.test('the description in Redis: written and rewritten in the same format, by t
   await store.commit('aaa', change({ set: new Map([['a', '2']]) }))
   t.equal(await description('aaa'), `1 1000 ${expiresAt} = = 0 =      created`, 'a commit of data alone leaves it')
   await store.watch('aaa', () => {})
-  t.equal(await description('aaa'), `1 1000 ${expiresAt} = = 2 =      created`)
+  t.equal(await description('aaa'), `1 1000 ${expiresAt} = = 0 feed =      created`)
   await store.commit('aaa', change({ expiresAt: expiresAt + 5, ttl: 60 }))
-  t.equal(await description('aaa'), `1 1000 ${expiresAt + 5} 60 = 2 =      created`)
+  t.equal(await description('aaa'), `1 1000 ${expiresAt + 5} 60 = 0 feed =      created`)
   await store.replace('aaa', { ...plain, ttl: null, deleteSession: false })
-  t.equal(await description('aaa'), `1 1000 ${expiresAt} - = 3 =      created`, 'it stays watched')
+  t.equal(await description('aaa'), `1 1000 ${expiresAt} - = 1 feed =      created`, 'it stays watched')
   await store.renew('aaa', 'aab', change({ ttl: null }))
   t.equal(await description('aab'), `1 1000 ${expiresAt} - = 1 =      created`, 'and is not under its new id')
 

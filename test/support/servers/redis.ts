@@ -1,3 +1,5 @@
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { findProgram } from './find-program.js'
 import { MissingServer } from './missing-server.js'
 import { OwnServer, type Server } from './own-server.js'
@@ -22,6 +24,23 @@ export async function startRedis ({ args = [], persistent = false }: RedisOption
     ],
     url: (port) => `redis://127.0.0.1:${port}`,
     ready: /Ready to accept connections/,
+  })
+}
+
+/** A Redis Sentinel of one's own, that knows a master by a name. */
+export async function startSentinel (name: string, masterPort: number): Promise<OwnServer> {
+  const file = findProgram('redis-server')
+  if (file === undefined) throw new MissingServer('redis-server', 'apt-get install redis-server')
+  return OwnServer.start({
+    name: 'redis-sentinel',
+    file,
+    args: (port, folder) => {
+      const config = join(folder, 'sentinel.conf')
+      writeFileSync(config, `port ${port}\nbind 127.0.0.1\ndir ${folder}\nsentinel monitor ${name} 127.0.0.1 ${masterPort} 1\n`)
+      return [config, '--sentinel']
+    },
+    url: (port) => `redis://127.0.0.1:${port}`,
+    ready: /\+monitor master/,
   })
 }
 

@@ -1,0 +1,119 @@
+import type { Command } from 'commander'
+import { countByPrefix } from '../stores/redis/redis-store.js'
+import { script } from '../stores/redis/script.js'
+import { withSessions, type Sessions } from './connection.js'
+import { addCommonOptions, type AddCommand, type CommonOptions } from './options.js'
+import { describePrefixes, toJsonLine, toPlainLine, writeLines } from './output.js'
+import { exitCodes, withProgress } from './terminal.js'
+
+/** One thing that was looked at. */
+interface Finding {
+  readonly check: string
+  readonly ok: boolean
+  readonly detail: string
+}
+
+/** The oldest server that can run the store's scripts. */
+const oldestServer = 7
+/** Milliseconds by which the clocks may differ: `maxAge` and the times that are told go by the app's. */
+const maxSkew = 5000
+
+export const addDoctorCommand: AddCommand = (program, terminal, exit) => {
+  addCommonOptions(program.command('doctor'))
+    .description('Tells whether this Redis, and this user of it, are as the store needs them, and which prefixes have sessions.')
+    .action(async (options: CommonOptions, command: Command) => {
+      exit(await withSessions(command, terminal, options, async (sessions) => {
+        const findings: Finding[] = []
+        async function * lines (): AsyncGenerator<string, undefined> {
+          for await (const finding of examine(sessions, options)) {
+            findings.push(finding)
+            yield options.json ? toJsonLine(finding) : `${finding.ok ? 'ok   ' : 'WRONG'}  ${finding.check.padEnd(8)}  ${toPlainLine(finding.detail)}`
+          }
+        }
+        await withProgress(terminal, () => writeLines(terminal, lines()))
+        return findings.every(({ ok }) => ok) ? exitCodes.ok : exitCodes.failed
+      }))
+    })
+}
+
+async function * examine ({ commands, servers }: Sessions, { prefix, cluster }: CommonOptions): AsyncGenerator<Finding, undefined> {
+  const denied = await deniedCommands(commands, prefix)
+  yield { check: 'access', ok: denied.length === 0, detail: denied.length === 0 ? 'this user may run what the store needs' : `this user may not run: ${denied.join(' ')}` }
+  yield { check: 'cluster', ok: true, detail: cluster ? `${servers().length} masters` : 'no' }
+  for (const server of servers()) {
+    const look = async <T>(check: string, command: string, reply: () => Promise<T>, judge: (reply: T) => Finding): Promise<Finding> =>
+      unlessDenied(check, command, async () => judge(await commands.waitFor(reply(), 'read')))
+    yield await look('server', 'info', () => server.info('server'), (info) => versionOf(server, info))
+    yield await look('memory', 'info', () => server.info('memory'), memoryOf)
+    const before = Date.now()
+    yield await look('clock', 'time', () => server.time(), ([seconds, microseconds]) => clockOf(Number(seconds) * 1000 + Number(microseconds) / 1000, before, Date.now()))
+  }
+  yield await unlessDenied('sessions', 'scan', async () => {
+    const counts = await countByPrefix(commands)
+    return { check: 'sessions', ok: true, detail: counts.size === 0 ? 'none, under any prefix' : describePrefixes(counts) }
+  })
+}
+
+/** A user may lack a command that only this command needs: then nothing is known, and nothing is wrong. */
+async function unlessDenied (check: string, command: string, look: () => Promise<Finding>): Promise<Finding> {
+  try {
+    return await look()
+  } catch (error) {
+    if (!isDenied(error)) throw error
+    return { check, ok: true, detail: `not known: this user may not run ${command}` }
+  }
+}
+
+function isDenied (error: unknown): boolean {
+  return /^NOPERM /.test(String(Object(error).cause?.message))
+}
+
+function versionOf ({ options: { host, port, path } }: ReturnType<Sessions['servers']>[number], info: string): Finding {
+  const [name, version] = valueOf(info, 'valkey_version') === undefined ? ['Redis', valueOf(info, 'redis_version') ?? 'unknown'] : ['Valkey', valueOf(info, 'valkey_version')]
+  const ok = parseInt(String(version)) >= oldestServer
+  return { check: 'server', ok, detail: `${name} ${version} at ${path ?? `${host}:${port}`}${ok ? '' : `: the store needs version ${oldestServer} or newer`}` }
+}
+
+function memoryOf (info: string): Finding {
+  const [policy, limit] = [valueOf(info, 'maxmemory_policy') ?? 'unknown', Number(valueOf(info, 'maxmemory') ?? 0)]
+  const ok = limit === 0 || policy === 'noeviction'
+  return { check: 'memory', ok, detail: `${limit === 0 ? 'no maxmemory' : `maxmemory ${limit} bytes`}, ${policy}${ok ? '' : ': a full Redis drops sessions; noeviction refuses new ones'}` }
+}
+
+function clockOf (theirs: number, before: number, after: number): Finding {
+  const ahead = Math.round(theirs < before ? theirs - before : theirs > after ? theirs - after : 0)
+  const ok = Math.abs(ahead) <= maxSkew
+  return { check: 'clock', ok, detail: `${Math.abs(ahead)} milliseconds ${ahead < 0 ? 'behind' : 'ahead of'} this machine${ok ? '' : ': times are told wrong, and maxAge is counted wrong'}` }
+}
+
+function valueOf (info: string, name: string): string | undefined {
+  return new RegExp(`^${name}:(.*?)\\r?$`, 'm').exec(info)?.[1]
+}
+
+/** The store's commands, each with arguments of its kind; `*` stands for a key. */
+const neededCommands = [
+  'EVALSHA x 0', 'EVAL x 0', 'HGETALL *', 'HGET * f', 'HSET * f v', 'HDEL * f', 'HKEYS *', 'HLEN *', 'EXISTS *', 'UNLINK *', 'RENAME * *', 'PEXPIRE * 1', 'PEXPIREAT * 1', 'PERSIST *',
+  'PTTL *', 'TIME', 'SCAN 0', 'ZADD * 0 m', 'ZREM * m', 'ZSCAN * 0', 'ZRANGE * 0 0', 'ZREMRANGEBYSCORE * 0 0', 'PUBLISH * m', 'SUBSCRIBE *', 'UNSUBSCRIBE *',
+]
+
+/** Answers with those of some commands, each as JSON, that this user may not run. It is given no key: a user without rights to it could not run it. */
+const accessScript = script('no-writes', `
+local denied = {}
+for i = 1, #ARGV do
+  local command = cjson.decode(ARGV[i])
+  if not redis.acl_check_cmd(unpack(command)) then denied[#denied + 1] = command[1] end
+end
+return denied
+`, (commands: string[][]) => commands.map((command) => JSON.stringify(command)), (denied: string[]) => denied)
+
+/** The commands that this user may not run. A user without EVAL cannot be asked further. */
+async function deniedCommands (commands: Sessions['commands'], prefix: string): Promise<string[]> {
+  const key = `${prefix}{doctor}`
+  const asked = neededCommands.map((command) => command.split(' ').map((word) => word === '*' ? key : word))
+  try {
+    return (await commands.runScript(accessScript, [], asked)).map((name) => name.toLowerCase())
+  } catch (error) {
+    if (!isDenied(error)) throw error
+    return ['evalsha eval (and perhaps others)']
+  }
+}
