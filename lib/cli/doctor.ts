@@ -4,7 +4,7 @@ import { script } from '../stores/redis/script.js'
 import { withSessions, type Sessions } from './connection.js'
 import { addCommonOptions, type AddCommand, type CommonOptions } from './options.js'
 import { describePrefixes, toJsonLine, toPlainLine, writeLines } from './output.js'
-import { exitCodes, withProgress } from './terminal.js'
+import { exitCodes } from './terminal.js'
 
 /** One thing that was looked at. */
 interface Finding {
@@ -30,7 +30,7 @@ export const addDoctorCommand: AddCommand = (program, terminal, exit) => {
             yield options.json ? toJsonLine(finding) : `${finding.ok ? 'ok   ' : 'WRONG'}  ${finding.check.padEnd(8)}  ${toPlainLine(finding.detail)}`
           }
         }
-        await withProgress(terminal, () => writeLines(terminal, lines()))
+        await writeLines(terminal, lines())
         return findings.every(({ ok }) => ok) ? exitCodes.ok : exitCodes.failed
       }))
     })
