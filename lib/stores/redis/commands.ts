@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { deadlinesOf, type Deadlines, type TimedCall } from '../../util/call-timeouts.js'
 import { OutcomeUnknownError, RecordError, StoreUnavailableError, StoreUnsupportedError } from '../../errors.js'
-import { alone, onResend, redirected, type BatchingClient, type CommandName, type Pipeline } from './pipelines.js'
+import { alone, redirected, type BatchingClient, type CommandName, type Pipeline } from './pipelines.js'
 import type { Effect, Script } from './script.js'
 import { hashSlotOf, parseInfo, type ServerInfo } from './servers.js'
 
@@ -217,7 +217,6 @@ export class RedisCommands {
     return batch.replies.then((replies) => {
       const [error, reply] = replies?.[i] ?? [new Error('the client gave no reply')]
       if (error === null) return reply
-      if (batch.wasSentAgain && unsent.test(error.message)) throw new Error('the connection was lost before the reply', { cause: error })
       if (slots !== undefined && redirections.test(error.message)) return this.#deadlines.limit(redirected(this.client, name, args), () => this.#timedOut())
       throw error
     })
@@ -235,7 +234,6 @@ export class RedisCommands {
       }
       batch.replies.then(settled, settled)
       batch.pipeline.exec().then(batch.resolve, batch.reject)
-      if (this.client.slots !== undefined) onResend(batch.pipeline, () => { batch.wasSentAgain = true })
     }
   }
 
@@ -261,8 +259,6 @@ class Batch implements TimedCall {
   began: number
   readonly pipeline: Pipeline
   size: number
-  /** True once the client of a cluster sent it again by itself: what is refused then may have been applied before. */
-  wasSentAgain: boolean
   readonly replies: Promise<Replies>
   private readonly timedOut: () => Error
   resolve!: (replies: Replies | Promise<Replies>) => void
@@ -272,7 +268,6 @@ class Batch implements TimedCall {
     this.older = this.newer = undefined
     this.began = -1
     this.pipeline = client.pipeline()
-    this.wasSentAgain = false
     this.timedOut = timedOut
     this.size = 0
     this.replies = new Promise((resolve, reject) => {

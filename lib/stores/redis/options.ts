@@ -50,11 +50,18 @@ export function redisStoreOptions (client: RedisClient, options: RedisStoreOptio
   return checked
 }
 
-function checkCluster ({ scaleReads = 'master', keyPrefix = '' }: { readonly scaleReads?: unknown, readonly keyPrefix?: unknown } = {}, prefix: string): void {
+interface ClusterSettings { readonly scaleReads?: unknown, readonly keyPrefix?: unknown, readonly enableOfflineQueue?: unknown }
+
+function checkCluster ({ scaleReads = 'master', keyPrefix = '', enableOfflineQueue = true }: ClusterSettings = {}, prefix: string): void {
   // Only the first brace counts: what is between it and the next closing one is the hash tag.
   const [, afterBrace] = /\{(.*)/s.exec(`${String(keyPrefix)}${prefix}`) ?? []
   if (afterBrace !== undefined && !/^[^}]+\}/.test(afterBrace)) {
     throw new OptionError('redisStore()', "with a Cluster, a '{' in the prefix, or in the client's keyPrefix, must begin a hash tag: some text and a '}'")
+  }
+  // ioredis, cluster/index.js, sendCommand: of a pipeline for a node that is gone it may send some commands to another node, and the rest
+  // nowhere; that node's replies go to the wrong commands from then on.
+  if (enableOfflineQueue !== true) {
+    throw new OptionError('redisStore()', 'the Cluster must have enableOfflineQueue: true (the default): without it ioredis may give a command the reply of another one once it has lost a node')
   }
   if (scaleReads === 'master') return
   throw new OptionError('redisStore()', "the Cluster must have scaleReads: 'master' (the default): replicas are behind, so that ended sessions would be let in and new ones not found")

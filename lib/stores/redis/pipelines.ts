@@ -46,12 +46,3 @@ export function redirected (client: BatchingClient & { readonly options?: object
   const direct = Object.create(client, { options: { value: { ...client.options, enableAutoPipelining: false } } }) as Record<CommandName, (args: unknown) => Promise<unknown>>
   return direct[name](args)
 }
-
-/** Calls back when the client of a cluster sends a pipeline again by itself. */
-export function onResend (pipeline: Pipeline, listener: () => void): void {
-  const { exec } = pipeline
-  pipeline.exec = (...args) => {
-    listener()
-    return Reflect.apply(exec, pipeline, args)
-  }
-}

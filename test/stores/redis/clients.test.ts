@@ -17,7 +17,7 @@ class MinifiedRedis extends Redis {
 }
 
 /** A cluster's client that does not connect. */
-function clusterWith (t: Test, options: Pick<ClusterOptions, 'scaleReads' | 'keyPrefix'>): Cluster {
+function clusterWith (t: Test, options: Pick<ClusterOptions, 'scaleReads' | 'keyPrefix' | 'enableOfflineQueue'>): Cluster {
   const client = new Cluster([{ host: '127.0.0.1', port: 1 }], { lazyConnect: true, ...options })
   t.teardown(() => { client.disconnect() })
   return client
@@ -30,6 +30,11 @@ function refuses (t: Test, make: () => CompleteStore, why: RegExp): void {
 t.test('a cluster that reads from replicas is refused', async (t) => {
   for (const scaleReads of ['slave', 'all', () => []] as const) refuses(t, () => redisStore(clusterWith(t, { scaleReads })), /redisStore\(\).*scaleReads.*replicas/)
   for (const options of [{}, { scaleReads: 'master' as const }]) t.doesNotThrow(() => redisStore(clusterWith(t, options)))
+})
+
+t.test('a cluster without an offline queue is refused: ioredis mixes up replies', async (t) => {
+  refuses(t, () => redisStore(clusterWith(t, { enableOfflineQueue: false })), /redisStore\(\).*enableOfflineQueue: true/)
+  t.doesNotThrow(() => redisStore(clusterWith(t, { enableOfflineQueue: true })))
 })
 
 t.test('a cluster with a prefix that begins no hash tag is refused: the keys of a session would be in different slots', async (t) => {
