@@ -2,7 +2,7 @@
 export { default } from './plugin/plugin.js'
 export type { RequestSessionOptions } from './plugin/options.js'
 export type { CommitOptions, OpenContext, OpenSession, RouteOptionsOf, SessionOf, SessionOpener, SessionProvider, TransactionProvider } from './core/provider.js'
-export type { Outcome, ScopeState, SessionScope } from './core/scope.js'
+export type { SessionScope } from './core/scope.js'
 export {
   getSession, getTransaction,
   type CallOptionsOf, type GetSessionOf, type GetTransactionOf, type OpenedSession, type TransactionOf, type TransactionOptionsOf, type TransactionPlace,
@@ -36,7 +36,7 @@ export type {
 export { ravenSessions, type RavenProvider } from './ravendb/ravendb.js'
 export type { RavenCallOptions, RavenOptionsOf, RavenSessionOptions } from './ravendb/options.js'
 
-export { channels, type SessionEvent } from './core/events.js'
+export { channels, type Outcome, type ScopeState, type SessionEvent } from './core/events.js'
 export { assertNoOpenSessions, type NoOpenSessionsOptions } from './testing.js'
 export type { SessionStats } from './core/open-sessions.js'
 

@@ -114,6 +114,14 @@ export interface OpenSession<Exposed> {
   readonly session: Exposed
   /** True where the session may still be read after its end, and itself refuses all else. */
   readonly readableAfterEnd?: boolean
+  /** True where the session holds no connection while it is open: a reply that streams is no reason to warn of it. */
+  readonly isIdle?: boolean
+  /** The error for which there is no session to use, which its user was given: the outcome is `failed`, whichever step is called. */
+  readonly failedBy?: unknown
+  /** The error for which the session goes on without what it should hold: the outcome is `anonymous`. */
+  readonly degradedBy?: unknown
+  /** True while there was nothing to write: a commit counts as one that only reads. `undefined`: not known. */
+  readonly isReadOnly?: boolean
   /** The reply's headers leave now and the commit comes after them (`commit: 'onResponse'`): the last chance to set a header. */
   beforeHeaders? (): void
   /**
