@@ -2,7 +2,7 @@
 export { default } from './plugin/plugin.js'
 export type { RequestSessionOptions } from './plugin/options.js'
 export type {
-  CommitOptions, OpenContext, OpenSession, Outcome, RouteOptionsOf, ScopeState, SessionOf, SessionOpener, SessionProvider, SessionScope, TransactionProvider,
+  CommitOptions, OpenContext, OpenSession, RouteOptionsOf, SessionOf, SessionOpener, SessionProvider, SessionScope, TransactionProvider,
 } from './core/provider.js'
 export {
   getSession, getTransaction,
@@ -37,7 +37,7 @@ export type {
 export { ravenSessions, type RavenProvider } from './ravendb/ravendb.js'
 export type { RavenCallOptions, RavenOptionsOf, RavenSessionOptions } from './ravendb/options.js'
 
-export { channels, type SessionEvent } from './core/events.js'
+export { channels, type Outcome, type ScopeState, type SessionEvent } from './core/events.js'
 export { assertNoOpenSessions, type NoOpenSessionsOptions } from './testing.js'
 export type { SessionStats } from './core/open-sessions.js'
 

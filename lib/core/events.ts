@@ -1,6 +1,42 @@
 import { channel, type Channel } from 'node:diagnostics_channel'
 
 /**
+ * The end of a request's session.
+ *
+ * - `committed`: the work was kept. Also of a session that was only read; `sessionStats()` counts those apart, as `readOnly`.
+ * - `rolled-back`: the work was dropped, since the handler failed, the client left, or the app said so.
+ * - `failed`: the session could not be read, or its commit failed: nothing was kept.
+ * - `anonymous`: the store failed, and the visitor went on without a session (`onStoreError: 'anonymous'`).
+ * - `unknown`: the answer of the commit was lost.
+ * - `unused`: not settled yet.
+ *
+ * @example
+ * ```ts
+ * import { channels, type Outcome, type SessionEvent } from 'fastify-request-session'
+ *
+ * const counts = new Map<Outcome | undefined, number>()
+ * channels.close.subscribe((message) => {
+ *   const { outcome } = message as SessionEvent
+ *   counts.set(outcome, (counts.get(outcome) ?? 0) + 1)
+ * })
+ * ```
+ */
+export type Outcome = 'unused' | 'committed' | 'rolled-back' | 'failed' | 'anonymous' | 'unknown'
+
+/**
+ * The state of a request's session; from `committed` to `unknown` as its `Outcome`.
+ *
+ * @example
+ * ```ts
+ * import type { SessionScope, ScopeState } from 'fastify-request-session'
+ *
+ * const unsettled: readonly ScopeState[] = ['unopened', 'open', 'committing', 'rolling-back']
+ * export const isSettled = (scope: SessionScope) => !unsettled.includes(scope.state)
+ * ```
+ */
+export type ScopeState = 'unopened' | 'open' | 'committing' | 'rolling-back' | Exclude<Outcome, 'unused'> | 'closed'
+
+/**
  * The message of every event of the plugin.
  *
  * @example
@@ -21,7 +57,7 @@ export interface SessionEvent {
   /** Method and pattern of the route: `GET /people/:id`. */
   readonly route: string
   /** The end of the scope, once it has one. */
-  readonly outcome?: 'committed' | 'rolled-back' | 'unknown' | undefined
+  readonly outcome?: Exclude<Outcome, 'unused'> | undefined
   /** Milliseconds since the session was opened; `undefined` if no channel had a subscriber then. */
   readonly duration?: number | undefined
   readonly error?: unknown
@@ -30,7 +66,7 @@ export interface SessionEvent {
 /**
  * The channels of `node:diagnostics_channel` that the plugin publishes to: `fastify-request-session:open`,
  * `:commit`, `:rollback`, `:close`, `:expire`, `:late-access`. The message is a `SessionEvent`; `:commit` of a
- * failed commit carries its `error`.
+ * session that could not be read or saved carries the `error`.
  *
  * @example
  * ```ts

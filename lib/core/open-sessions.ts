@@ -23,7 +23,14 @@ export interface SessionStats {
   /** Sessions opened since the start. */
   readonly opened: number
   readonly committed: number
+  /** Those of the committed ones that wrote nothing, where the provider can tell: token sessions can. */
+  readonly readOnly: number
+  /** Sessions whose work was dropped: the handler failed, the client left, or the app said so. */
   readonly rolledBack: number
+  /** Sessions that could not be read, or whose commit failed: nothing was kept. */
+  readonly failed: number
+  /** Visitors who went on without a session, since the store had failed (`onStoreError: 'anonymous'`). */
+  readonly anonymous: number
   /** Commits whose answer was lost. */
   readonly unknown: number
   /** Uses of a session after its end. */
@@ -37,8 +44,10 @@ export interface OpenEntry<S> extends Link<S> {
   readonly openingTrace: OpeningTrace | undefined
   /** The stack of its opening, where one was recorded. */
   readonly openedBy: Error | undefined
-  /** The tick of the coarse clock at which it was opened; `Infinity` once it was reported. */
-  openedTick: number
+  /** True while it may hold a connection or a transaction. */
+  readonly isHeld: boolean
+  /** The tick of the coarse clock from which on it is held; `Infinity` once it was reported. */
+  heldSince: number
   /** Closes it if its request is over already: an `onResponse` hook that throws keeps those after it from running. */
   sweep (): void
 }
@@ -57,7 +66,10 @@ export class OpenSessions<S extends OpenEntry<S>> extends LinkedList<S> {
   readonly kind: string
   readonly log: Log | undefined
   committed = 0
+  readOnly = 0
   rolledBack = 0
+  failed = 0
+  anonymous = 0
   unknown = 0
   lateAccesses = 0
   /** A coarse clock: reading a real one for each request would cost more than all other counting. */
@@ -75,7 +87,7 @@ export class OpenSessions<S extends OpenEntry<S>> extends LinkedList<S> {
   }
 
   /**
-   * @param warnAfter milliseconds that a session may stay open before it is reported; 0: for ever
+   * @param warnAfter milliseconds that a session may be held before it is reported; 0: for ever
    * @param pulse called twice a second
    */
   start (warnAfter: number, pulse: () => void): void {
@@ -99,22 +111,22 @@ export class OpenSessions<S extends OpenEntry<S>> extends LinkedList<S> {
   }
 
   stats (): SessionStats {
-    const { kind, size: open, added: opened, committed, rolledBack, unknown, lateAccesses } = this
-    return { kind, open, opened, committed, rolledBack, unknown, lateAccesses }
+    const { kind, size: open, added: opened, committed, readOnly, rolledBack, failed, anonymous, unknown, lateAccesses } = this
+    return { kind, open, opened, committed, readOnly, rolledBack, failed, anonymous, unknown, lateAccesses }
   }
 
   #look (): void {
     this.tick++
     for (const scope of this) {
-      const age = this.tick - scope.openedTick
-      if (age === 1) return
+      const age = this.tick - scope.heldSince
+      if (age === 1) continue
       scope.sweep()
-      if (this.#warnAfter > 0 && age > ticksPerWarning) this.#reportHeld(scope)
+      if (this.#warnAfter > 0 && age > ticksPerWarning && scope.isHeld) this.#reportHeld(scope)
     }
   }
 
   #reportHeld (scope: S): void {
-    scope.openedTick = Infinity
+    scope.heldSince = Infinity
     const { route, log, openingTrace, openedBy } = scope
     const message = `${this.name} of ${route} has been open for ${this.#warnAfter} milliseconds or more`
     report(log, 'warn', { session: this.name, route, stack: openingTrace?.stackOf(openedBy) }, message)

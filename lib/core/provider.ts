@@ -1,5 +1,6 @@
 import type { FastifyBaseLogger, FastifyReply, FastifyRequest } from 'fastify'
 import type { MaybePromise } from '../util/maybe-promise.js'
+import type { Outcome, ScopeState } from './events.js'
 
 /**
  * Knows how to open, commit, roll back and close one kind of session. It is made once per application and
@@ -39,34 +40,6 @@ export interface SessionProvider<Exposed = unknown, RouteOptions = never, CallOp
 }
 
 /**
- * The state of a request's session. `unknown`: the answer of the commit was lost.
- *
- * @example
- * ```ts
- * import type { SessionScope, ScopeState } from 'fastify-request-session'
- *
- * const settled: readonly ScopeState[] = ['committed', 'rolled-back', 'unknown', 'closed']
- * export const isSettled = (scope: SessionScope) => settled.includes(scope.state)
- * ```
- */
-export type ScopeState = 'unopened' | 'open' | 'committing' | 'rolling-back' | 'committed' | 'rolled-back' | 'unknown' | 'closed'
-/**
- * The end of a request's session. `unknown`: the answer of the commit was lost.
- *
- * @example
- * ```ts
- * import { channels, type Outcome, type SessionEvent } from 'fastify-request-session'
- *
- * const counts = new Map<Outcome | undefined, number>()
- * channels.close.subscribe((message) => {
- *   const { outcome } = message as SessionEvent
- *   counts.set(outcome, (counts.get(outcome) ?? 0) + 1)
- * })
- * ```
- */
-export type Outcome = 'unused' | 'committed' | 'rolled-back' | 'unknown'
-
-/**
  * The state and control of a request's session: `request.sessionScope`, or `request.<name>Scope`.
  *
  * @example
@@ -86,13 +59,13 @@ export type Outcome = 'unused' | 'committed' | 'rolled-back' | 'unknown'
  */
 export interface SessionScope {
   readonly state: ScopeState
-  /** `unused` until the session is settled. `unknown`: the commit's answer was lost. */
+  /** `unused` until the session is settled. */
   readonly outcome: Outcome
   /** Makes this request roll back, whatever its reply says. */
   rollbackOnly (): void
   /**
-   * Settles now instead of before the reply: for a reply that is hijacked. Rejects with what the commit rejects with,
-   * or with `SessionClosedError` (`FST_SESSION_CLOSED`) if the work was rolled back already.
+   * Settles now instead of before the reply: for a reply that is hijacked. Rejects with the error of the commit, or that for
+   * which the session could not be read, or with `SessionClosedError` (`FST_SESSION_CLOSED`) if the work was rolled back already.
    */
   commit (): Promise<void>
 }
@@ -179,6 +152,14 @@ export interface OpenSession<Exposed> {
   readonly readableAfterEnd?: boolean
   /** The bookmarks of its transactions, for a database that has them. */
   readonly bookmarks?: readonly string[]
+  /** True where the session holds no connection while it is open: a reply that streams is no reason to warn of it. */
+  readonly isIdle?: boolean
+  /** The error for which there is no session to use, which its user was given: the outcome is `failed`, whichever step is called. */
+  readonly failedBy?: unknown
+  /** The error for which the session goes on without what it should hold: the outcome is `anonymous`. */
+  readonly degradedBy?: unknown
+  /** True while there was nothing to write: a commit counts as one that only reads. `undefined`: not known. */
+  readonly isReadOnly?: boolean
   /** The reply's headers leave now and the commit comes after them (`commit: 'onResponse'`): the last chance to set a header. */
   beforeHeaders? (): void
   /**

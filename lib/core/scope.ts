@@ -1,9 +1,9 @@
 import type { FastifyBaseLogger, FastifyReply, FastifyRequest } from 'fastify'
 import { OptionError, SessionClosedError, SessionLimitError, SessionRefusedError } from '../errors.js'
 import { nothing } from '../util/maybe-promise.js'
-import { report, channels, type SessionEvent } from './events.js'
+import { report, channels, type Outcome, type ScopeState, type SessionEvent } from './events.js'
 import type { OpenEntry, OpeningTrace, OpenSessions } from './open-sessions.js'
-import type { CommitOptions, ErrorReplies, ErrorReply, OpenContext, OpenSession, Outcome, ScopeState, SessionOpener, SessionScope } from './provider.js'
+import type { CommitOptions, ErrorReplies, ErrorReply, OpenContext, OpenSession, SessionOpener, SessionScope } from './provider.js'
 
 /** The options of one route (or one call) for its session, checked and merged once. */
 export interface ScopeSettings {
@@ -45,7 +45,7 @@ export class Scope implements SessionScope, OpenContext, OpenEntry<Scope> {
   outcome: Outcome
   /** Milliseconds on the clock of `performance.now()`; 0 while no channel has a subscriber. */
   openedAt: number
-  openedTick: number
+  heldSince: number
   openedBy: Error | undefined
   /** The failures while rolling back and closing: logged, and never in the way of the app's own error. */
   cleanUpErrors: readonly unknown[]
@@ -71,7 +71,7 @@ export class Scope implements SessionScope, OpenContext, OpenEntry<Scope> {
   constructor (sessions: OpenSessions<Scope>, settings: ScopeSettings, owner: ScopeOwner, order = 0) {
     this.state = 'unopened'
     this.outcome = 'unused'
-    this.openedAt = this.openedTick = 0
+    this.openedAt = this.heldSince = 0
     this.cleanUpErrors = none
     this.isRollbackOnly = false
     this.sessions = sessions
@@ -87,6 +87,18 @@ export class Scope implements SessionScope, OpenContext, OpenEntry<Scope> {
   get canSendHeaders (): boolean { return this.owner.canSendHeaders }
   get isConditional (): boolean { return this.settings.commitWhen !== undefined }
   get name (): string { return this.sessions.name }
+  /** True while it may hold a connection or a transaction: until it is settled, and while its close is under way. */
+  get isHeld (): boolean {
+    const { state } = this
+    if (state === 'open') return this.opened?.isIdle !== true || this.canSendHeaders
+    return state === 'committing' || state === 'rolling-back' || state === 'closed'
+  }
+
+  /** True where its work was to be kept, and was not. A session that could not be read had none: its user knows. */
+  get hasLostWork (): boolean {
+    return this.outcome !== 'committed' && this.outcome !== 'anonymous' && this.opened?.failedBy === undefined
+  }
+
   get openingTrace (): OpeningTrace | undefined { return this.settings.trace }
   get log (): FastifyBaseLogger | undefined { return this.request?.log ?? this.sessions.log as FastifyBaseLogger | undefined }
 
@@ -146,7 +158,9 @@ export class Scope implements SessionScope, OpenContext, OpenEntry<Scope> {
 
   async commit (): Promise<void> {
     await this.settle(!this.isRollbackOnly)
-    if (this.outcome !== 'committed' && this.opened !== undefined && !this.isRollbackOnly) this.refuseLateAccess()
+    if (this.opened === undefined || this.isRollbackOnly) return
+    if (this.opened.failedBy !== undefined) throw this.opened.failedBy
+    if (this.hasLostWork) this.refuseLateAccess()
   }
 
   /** Opens the session and waits for it, so that from then on `session` is no promise. */
@@ -202,7 +216,7 @@ export class Scope implements SessionScope, OpenContext, OpenEntry<Scope> {
     const { open, close, commit, rollback, lateAccess } = channels
     const observed = close.hasSubscribers || commit.hasSubscribers || rollback.hasSubscribers || lateAccess.hasSubscribers
     this.openedAt = observed ? performance.now() : 0
-    this.openedTick = this.sessions.tick
+    this.heldSince = this.sessions.tick
     this.sessions.add(this)
     if (open.hasSubscribers) open.publish(this.event())
     return session
@@ -224,27 +238,35 @@ export class Scope implements SessionScope, OpenContext, OpenEntry<Scope> {
 
   private onCommitted (this: Scope, error?: unknown): void {
     this.settling = undefined
-    const { sessions } = this
-    if (error === undefined) {
+    const { failedBy, degradedBy, isReadOnly } = this.opened as OpenSession<unknown>
+    const failure = error ?? failedBy ?? degradedBy
+    if (failure === undefined) {
       this.state = this.outcome = 'committed'
-      sessions.committed++
-    } else if ((error as { code?: unknown }).code === 'FST_SESSION_OUTCOME_UNKNOWN') {
-      this.state = this.outcome = 'unknown'
-      sessions.unknown++
-    } else {
-      this.state = this.outcome = 'rolled-back'
-      sessions.rolledBack++
-    }
-    if (channels.commit.hasSubscribers) channels.commit.publish(this.event(error))
+      this.sessions.committed++
+      if (isReadOnly === true) this.sessions.readOnly++
+    } else this.countFailure(error ?? failedBy)
+    if (channels.commit.hasSubscribers) channels.commit.publish(this.event(failure))
     if (error !== undefined) throw error
   }
 
   private onRolledBack (this: Scope, error?: unknown): void {
     this.settling = undefined
-    this.state = this.outcome = 'rolled-back'
-    this.sessions.rolledBack++
+    const { failedBy, degradedBy } = this.opened as OpenSession<unknown>
+    const failure = failedBy ?? degradedBy
+    if (failure === undefined) {
+      this.state = this.outcome = 'rolled-back'
+      this.sessions.rolledBack++
+    } else this.countFailure(failedBy)
     if (error !== undefined) this.cleanUpFailed('rolling back', error)
-    if (channels.rollback.hasSubscribers) channels.rollback.publish(this.event(error))
+    if (channels.rollback.hasSubscribers) channels.rollback.publish(this.event(error ?? failure))
+  }
+
+  /** @param error `undefined` where the session went on without what it should hold */
+  private countFailure (error: unknown): void {
+    const isUnknown = (error as { code?: unknown } | undefined)?.code === 'FST_SESSION_OUTCOME_UNKNOWN'
+    const outcome = error === undefined ? 'anonymous' : isUnknown ? 'unknown' : 'failed'
+    this.state = this.outcome = outcome
+    this.sessions[outcome]++
   }
 
   private close (): Promise<void> | undefined {
@@ -254,6 +276,8 @@ export class Scope implements SessionScope, OpenContext, OpenEntry<Scope> {
     }
     const closed = this.step('close', this.onClosed)
     this.state = 'closed'
+    // The time of a close that does not end begins now: until here a settled session held nothing.
+    if (closed !== undefined && this.heldSince !== Infinity) this.heldSince = this.sessions.tick
     return closed
   }
 

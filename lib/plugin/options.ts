@@ -26,7 +26,8 @@ export interface RequestSessionOptions<P extends AnyProvider = AnyProvider> exte
    */
   provider?: P | undefined
   /**
-   * Milliseconds that a session may stay open before a warning names its route and where it was opened; 0: never.
+   * Milliseconds that a session may be held before a warning names its route and where it was opened; 0: never. A session that
+   * is committed and whose reply still streams is not held; nor is a token session whose reply has begun (an event stream).
    * @default 30000
    */
   warnAfter?: number | undefined

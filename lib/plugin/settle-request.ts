@@ -217,7 +217,7 @@ class RequestSessions implements ScopeOwner, Departing {
       const commit: boolean = !failed && scope.state === 'open' && this.commitsAtEnd(scope)
       const finished = scope.finish(commit)
       if (finished !== undefined) return scope.before === undefined ? finished : this.finishAfter(finished, scope, failed, commit)
-      failed ||= commit && scope.outcome !== 'committed'
+      failed ||= commit && scope.hasLostWork
     }
     return undefined
   }
@@ -261,11 +261,11 @@ class RequestSessions implements ScopeOwner, Departing {
 
   private async finishAfter (finished: Promise<void>, first: Scope, failed: boolean, commit: boolean): Promise<void> {
     await finished
-    failed ||= commit && first.outcome !== 'committed'
+    failed ||= commit && first.hasLostWork
     for (let scope = first.before; scope !== undefined; scope = scope.before) {
       const commits: boolean = !failed && scope.state === 'open' && this.commitsAtEnd(scope)
       await scope.finish(commits)
-      failed ||= commits && scope.outcome !== 'committed'
+      failed ||= commits && scope.hasLostWork
     }
   }
 

@@ -82,6 +82,7 @@ export async function claim (state: SessionState, key: string): Promise<unknown>
   for (let text = draft.base.get(key); text !== undefined;) {
     const change = newChange({ expect: new Map([[key, text]]), remove: [key], generation: state.record?.generation })
     const { id } = state.identity as Identity
+    state.isReadOnly = false
     const result = await callStore(() => store.commit(id, change), (result) => result)
     if (result.status === 'moved') {
       followRenewal(state, result)
@@ -133,6 +134,7 @@ function saveNew (state: SessionState): Promise<void> | undefined {
   const sent = draft.toSend()
   const now = Date.now()
   const { deleteSession } = settings
+  state.isReadOnly = false
   // A session that could not be renewed, since another request was first, goes on as a sibling with all that it had.
   const record = newRecord({ createdAt: now, deleteSession, ...state.record, fields, expiresAt: state.expiryAfterUse(now), ttl, subject })
   const created = (identity: Identity | undefined): void => {
@@ -190,6 +192,7 @@ function saveStored (state: SessionState, { id }: Identity, tries?: number): Pro
     if (state.record?.expiresAt === null) state.sendToken((state.identity as Identity).token, null)
     return undefined
   }
+  state.isReadOnly = false
   const { expect, clear, set, remove, increment } = sent?.change ?? noChange
   const ttl = state.isTtlChanged ? state.ttl : undefined
   const dataSince = state.record?.deleteSession === false && sent !== undefined ? Date.now() : undefined
@@ -310,6 +313,7 @@ function subjectSaved (state: SessionState, subject: string | null | undefined):
 }
 
 function ended (state: SessionState): void {
+  state.isReadOnly = false
   state.identity = undefined
   state.clearToken()
 }

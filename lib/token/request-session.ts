@@ -26,9 +26,11 @@ export function requestSessions (settings: SessionSettings, early: boolean, toke
 /** A token session within one scope: read at first use, saved at commit. It holds nothing between the two. */
 class RequestSession extends SessionState implements OpenSession<Promise<TokenSession>> {
   readonly readableAfterEnd = true
+  readonly isIdle = true
   readonly session: Promise<TokenSession>
   /** The user's view, once the session is loaded. */
   loaded: TokenSession | undefined = undefined
+  failedBy: unknown = undefined
   /** The work that the request's commit has failed to save. */
   private unsaved: string | undefined = undefined
 
@@ -138,6 +140,7 @@ class RequestSession extends SessionState implements OpenSession<Promise<TokenSe
     if (expiresAt !== null && expiresAt <= record.expiresAt) return
     const change = newChange({ expiresAt, generation: record.generation })
     this.mustSlide = true
+    this.isReadOnly = false
     // Where this fails or comes too late, the commit says so.
     attempt(() => this.settings.store.commit(identity.id, change), ({ status }) => { if (status === 'committed') record.expiresAt = expiresAt }, nothing)
   }
@@ -167,6 +170,7 @@ class RequestSession extends SessionState implements OpenSession<Promise<TokenSe
   private storeFailed (error: unknown): TokenSession {
     this.session.catch(nothing) // a handler that does not wait for it has not failed
     const failure = storeFailure(error)
+    if (this.settings.onStoreError === 'fail') this.failedBy = failure
     this.degrade(failure)
     noteFailure(this.settings, this.context, failure)
     return this.take(undefined, undefined)

@@ -70,6 +70,8 @@ export class SessionState {
   saving: Promise<void> | undefined = undefined
   /** The error of a save whose answer was lost: it may have been applied, and must not be applied twice. */
   lost: unknown = undefined
+  /** True until the store was asked to write something. */
+  isReadOnly = true
   /** True if the last save has succeeded. */
   isSaved = false
 

@@ -1,10 +1,22 @@
+import { once } from 'node:events'
+import { get, type IncomingMessage } from 'node:http'
+import { Readable } from 'node:stream'
 import { mock } from 'node:test'
+import Fastify from 'fastify'
 import t, { type Test } from 'tap'
-import { assertNoOpenSessions, channels, type SessionEvent } from '../../lib/index.js'
+import requestSession, { assertNoOpenSessions, channels, tokenSessions, type SessionEvent } from '../../lib/index.js'
 import { barrier } from '../support/barrier.js'
 import { fakeApp } from '../support/fake-app.js'
+import { fakeProvider } from '../support/fake-provider.js'
 
 type Told = Record<string, unknown>
+
+/** A stream that begins, and does not end. */
+function endless (): Readable {
+  const stream = new Readable({ read () {} })
+  stream.push('data')
+  return stream
+}
 
 /** Everything that is told from now on, until the test is over; durations as whether they are there. */
 function listen (t: Test): Told[] {
@@ -44,8 +56,8 @@ t.test('events tell of each step with name, kind, route, outcome and duration', 
   await assertNoOpenSessions(app)
   t.match(told.splice(0), [
     step('open', 'GET /good/:id'),
-    step('commit', 'GET /good/:id', 'rolled-back', 'no commit'),
-    step('close', 'GET /good/:id', 'rolled-back', 'no close'),
+    step('commit', 'GET /good/:id', 'failed', 'no commit'),
+    step('close', 'GET /good/:id', 'failed', 'no close'),
   ])
 
   await app.inject('/untouched')
@@ -69,7 +81,7 @@ t.test('sessionStats() counts per registration', async (t) => {
       return 'ok'
     })
   })
-  const nothing = { open: 0, opened: 0, committed: 0, rolledBack: 0, unknown: 0, lateAccesses: 0 }
+  const nothing = { open: 0, opened: 0, committed: 0, readOnly: 0, rolledBack: 0, failed: 0, anonymous: 0, unknown: 0, lateAccesses: 0 }
   t.strictSame(app.sessionStats(), { first: { kind: 'graph', ...nothing }, second: { kind: 'document', ...nothing } })
   for (const url of ['/', '/', '/?fail']) await app.inject(url)
   await assertNoOpenSessions(app)
@@ -131,6 +143,53 @@ t.test('warnAfter', async (t) => {
     t.match(log[0]?.stack, /^of the first session of this route: Error: opened here[^]*heldHandler/)
     t.match(log[1]?.stack, /^Error: opened here[^]*there.*watching\.test\.ts/)
     await app.close()
+  })
+
+  for (const state of ['committed', 'hijacked'] as const) {
+    for (const kind of ['token', 'graph'] as const) {
+      const isHeld = kind === 'graph' && state === 'hijacked'
+      t.test(`a ${kind} session whose reply streams, ${state}, is ${isHeld ? 'held' : 'no reason to warn'}`, async (t) => {
+        mock.timers.enable({ apis: ['setInterval'] })
+        t.teardown(() => { mock.timers.reset() })
+        const lines: string[] = []
+        const app = Fastify({ logger: { level: 'warn', stream: { write: (line: string) => { lines.push((JSON.parse(line) as { msg: string }).msg) } } }, forceCloseConnections: true })
+        t.teardown(() => app.close())
+        const provider = kind === 'token' ? tokenSessions() : fakeProvider()
+        await app.register(requestSession, { name: 'first', provider, warnAfter: 8 })
+        app.get('/', async (request, reply) => {
+          await request.first
+          if (state === 'committed') return reply.send(endless())
+          reply.hijack()
+          reply.raw.writeHead(200)
+          reply.raw.write('data')
+        })
+        const url = await app.listen({ port: 0, host: '127.0.0.1' })
+        const request = get(url)
+        const [reply] = await once(request, 'response') as [IncomingMessage]
+        await once(reply, 'data')
+        mock.timers.tick(100)
+        t.equal(lines.length, isHeld ? 1 : 0)
+        request.on('error', () => {}).destroy()
+      })
+    }
+  }
+
+  t.test('a close that does not end is held', async (t) => {
+    mock.timers.enable({ apis: ['setInterval'] })
+    t.teardown(() => { mock.timers.reset() })
+    const [closing, go] = [barrier(), barrier()]
+    const { app, log, first } = await fakeApp(t, { first: { warnAfter: 8 } }, (app) => {
+      app.get('/', async (request) => { request.first.add('a'); return 'ok' })
+    })
+    first.provider.before.close = () => { closing.open(); return go.opened }
+    await app.inject('/')
+    await closing.opened
+    mock.timers.tick(8)
+    t.strictSame(log, [], 'its time begins with the close')
+    mock.timers.tick(2)
+    t.equal(log.length, 1)
+    go.open()
+    await assertNoOpenSessions(app)
   })
 
   t.test('stops with the app', async (t) => {

@@ -1,5 +1,5 @@
 import t, { type Test } from 'tap'
-import { errors, memoryStore, type TokenSessionOptions } from '../../lib/index.js'
+import { assertNoOpenSessions, channels, errors, memoryStore, type SessionEvent, type SessionStats, type TokenSessionOptions } from '../../lib/index.js'
 import { SpyStore } from '../support/spy-store.js'
 import { setCookies, tokenApp, Visitor, type TokenApp } from '../support/token-app.js'
 
@@ -258,4 +258,30 @@ t.test('an id that is taken: another token is tried, and not for ever', async (t
   t.strictSame((await visitor.get('/read')).json(), { n: 1, size: 1 })
   taken = Infinity
   t.match((await new Visitor(app).get('/count')).json(), { statusCode: 503, code: 'FST_SESSION_STORE_UNAVAILABLE' })
+})
+
+t.test('sessions are counted, and published, as what became of them', async (t) => {
+  for (const onStoreError of ['fail', 'anonymous'] as const) {
+    const { store, visitor, app } = await stage(t, { onStoreError })
+    const outcomes: unknown[] = []
+    const hear = (message: unknown): void => { outcomes.push((message as SessionEvent).outcome) }
+    channels.close.subscribe(hear)
+    t.teardown(() => { channels.close.unsubscribe(hear) })
+    const before = app.sessionStats()['session'] as SessionStats
+    await visitor.get('/read')
+    await visitor.get('/count')
+    store.failing = { error: down, methods: ['load'] }
+    await visitor.get('/read')
+    store.failing = { error: down, methods: ['commit'] }
+    await visitor.get('/count')
+    store.failing = undefined
+    await t.rejects(app.getSession(null, () => { throw new Error('thrown') }), { message: 'thrown' })
+    await assertNoOpenSessions(app)
+    const unread = onStoreError === 'fail' ? 'failed' : 'anonymous'
+    t.strictSame(outcomes, ['committed', 'committed', unread, 'failed', 'rolled-back'])
+    const after = app.sessionStats()['session'] as SessionStats
+    const counted = (name: 'committed' | 'readOnly' | 'failed' | 'anonymous' | 'rolledBack'): number => after[name] - before[name]
+    t.strictSame([counted('committed'), counted('readOnly'), counted('failed'), counted('anonymous'), counted('rolledBack')],
+      onStoreError === 'fail' ? [2, 1, 2, 0, 1] : [2, 1, 1, 1, 1])
+  }
 })
