@@ -1,5 +1,5 @@
 import type { FastifyInstance } from 'fastify'
-import { OpenSessionsError } from './errors.js'
+import { OpenSessionsError, OptionError } from './errors.js'
 import { channels } from './core/events.js'
 import { registrationsOf } from './plugin/plugin.js'
 
@@ -26,10 +26,11 @@ export interface NoOpenSessionsOptions {
 }
 
 /**
- * Asserts in a test that the app, with the plugins that it registered, holds no open session.
+ * Asserts in a test that the app holds no open session, in whatever context the plugin was registered.
  *
  * A reply may arrive before its session is closed, so the assertion waits for a moment (`within`).
- * @throws OpenSessionsError (`FST_SESSION_STILL_OPEN`) with the routes whose sessions are still open then
+ * @throws OpenSessionsError (`FST_SESSION_STILL_OPEN`) with the routes whose sessions are still open then; OptionError
+ *   (`FST_SESSION_OPTION`) if the app has no registration to look at: it was not made yet, or the app has not booted
  * @example
  * ```ts
  * import Fastify from 'fastify'
@@ -44,6 +45,7 @@ export interface NoOpenSessionsOptions {
  * ```
  */
 export async function assertNoOpenSessions (app: FastifyInstance, { within = 1000 }: NoOpenSessionsOptions = {}): Promise<void> {
+  if (registrationsOf(app).length === 0) throw new OptionError('assertNoOpenSessions()', 'the plugin is not registered in this app; call it after app.ready()')
   const openRoutes = (): string[] => registrationsOf(app).flatMap(({ name, sessions }) => [...sessions].map(({ route }) => `${name} of ${route}`))
   if (openRoutes().length > 0) await waitForCloses(() => openRoutes().length === 0, within)
   const left = openRoutes()

@@ -1,6 +1,7 @@
 import type { Command } from 'commander'
 import { countByPrefix } from '../stores/redis/redis-store.js'
 import { script } from '../stores/redis/script.js'
+import { oldestServer, parseInfo, type ServerInfo } from '../stores/redis/servers.js'
 import { withSessions, type Sessions } from './connection.js'
 import { addCommonOptions, type AddCommand, type CommonOptions } from './options.js'
 import { describePrefixes, toJsonLine, toPlainLine, writeLines } from './output.js'
@@ -13,8 +14,6 @@ interface Finding {
   readonly detail: string
 }
 
-/** The oldest server that can run the store's scripts. */
-const oldestServer = 7
 /** Milliseconds by which the clocks may differ: `maxAge` and the times that are told go by the app's. */
 const maxSkew = 5000
 
@@ -43,8 +42,8 @@ async function * examine ({ commands, servers }: Sessions, { prefix, cluster }: 
   for (const server of servers()) {
     const look = async <T>(check: string, command: string, reply: () => Promise<T>, judge: (reply: T) => Finding): Promise<Finding> =>
       unlessDenied(check, command, async () => judge(await commands.waitFor(reply(), 'read')))
-    yield await look('server', 'info', () => server.info('server'), (info) => versionOf(server, info))
-    yield await look('memory', 'info', () => server.info('memory'), memoryOf)
+    yield await look('server', 'info', () => server.info('server'), (info) => versionOf(server, parseInfo(info)))
+    yield await look('memory', 'info', () => server.info('memory'), (info) => memoryOf(parseInfo(info)))
     const before = Date.now()
     yield await look('clock', 'time', () => server.time(), ([seconds, microseconds]) => clockOf(Number(seconds) * 1000 + Number(microseconds) / 1000, before, Date.now()))
   }
@@ -68,26 +67,18 @@ function isDenied (error: unknown): boolean {
   return /^NOPERM /.test(String(Object(error).cause?.message))
 }
 
-function versionOf ({ options: { host, port, path } }: ReturnType<Sessions['servers']>[number], info: string): Finding {
-  const [name, version] = valueOf(info, 'valkey_version') === undefined ? ['Redis', valueOf(info, 'redis_version') ?? 'unknown'] : ['Valkey', valueOf(info, 'valkey_version')]
-  const ok = parseInt(String(version)) >= oldestServer
-  return { check: 'server', ok, detail: `${name} ${version} at ${path ?? `${host}:${port}`}${ok ? '' : `: the store needs version ${oldestServer} or newer`}` }
+function versionOf ({ options: { host, port, path } }: ReturnType<Sessions['servers']>[number], { name, version, isTooOld }: ServerInfo): Finding {
+  return { check: 'server', ok: !isTooOld, detail: `${name} ${version} at ${path ?? `${host}:${port}`}${isTooOld ? `: the store needs version ${oldestServer} or newer` : ''}` }
 }
 
-function memoryOf (info: string): Finding {
-  const [policy, limit] = [valueOf(info, 'maxmemory_policy') ?? 'unknown', Number(valueOf(info, 'maxmemory') ?? 0)]
-  const ok = limit === 0 || policy === 'noeviction'
-  return { check: 'memory', ok, detail: `${limit === 0 ? 'no maxmemory' : `maxmemory ${limit} bytes`}, ${policy}${ok ? '' : ': a full Redis drops sessions; noeviction refuses new ones'}` }
+function memoryOf ({ maxMemory, policy, evicts }: ServerInfo): Finding {
+  return { check: 'memory', ok: !evicts, detail: `${maxMemory === 0 ? 'no maxmemory' : `maxmemory ${maxMemory} bytes`}, ${policy}${evicts ? ': a full Redis drops sessions; noeviction refuses new ones' : ''}` }
 }
 
 function clockOf (theirs: number, before: number, after: number): Finding {
   const ahead = Math.round(theirs < before ? theirs - before : theirs > after ? theirs - after : 0)
   const ok = Math.abs(ahead) <= maxSkew
   return { check: 'clock', ok, detail: `${Math.abs(ahead)} milliseconds ${ahead < 0 ? 'behind' : 'ahead of'} this machine${ok ? '' : ': times are told wrong, and maxAge is counted wrong'}` }
-}
-
-function valueOf (info: string, name: string): string | undefined {
-  return new RegExp(`^${name}:(.*?)\\r?$`, 'm').exec(info)?.[1]
 }
 
 /** The store's commands, each with arguments of its kind; `*` stands for a key. */

@@ -10,7 +10,7 @@ import { Registration } from './registration.js'
 import { close, closeNotFound, drain, keepLast, linkReply, markFailed, scopeOf, sessionGetter, settle, settleNotFound } from './settle-request.js'
 import { keepTickShapes } from '../util/keep-tick-shapes.js'
 
-/** An instance's registrations, for its stats and those of its children. */
+/** The registrations of an instance and its children. */
 const kRegistrations = Symbol('fastify-request-session.registrations')
 
 interface Registered { [kRegistrations]?: Registration[] }
@@ -20,6 +20,7 @@ async function requestSession (app: FastifyInstance & Registered, options: Reque
   const registrations = app[kRegistrations] ?? addLifecycle(app)
   const registration = new Registration(pluginOptions(options, tokenSessions), registrations.length, app.log)
   registrations.push(registration)
+  contentsOf(app).registrations.push(registration)
   const { name, sessions, options: { provider } } = registration
 
   app.decorateRequest(name, { getter: sessionGetter(registration) })
@@ -46,8 +47,20 @@ async function requestSession (app: FastifyInstance & Registered, options: Reque
   })
 }
 
-/** The claims of all providers of an app, by its server, which sibling contexts share. */
-const claimants = new WeakMap<object, Map<string, Registration>>()
+/** The registrations in all contexts of an app, and the claims of their providers. */
+interface AppContents {
+  readonly registrations: Registration[]
+  readonly claims: Map<string, Registration>
+}
+
+/** By the server, which all contexts of an app share. */
+const apps = new WeakMap<object, AppContents>()
+
+function contentsOf ({ server }: FastifyInstance): AppContents {
+  const contents = apps.get(server) ?? { registrations: [], claims: new Map<string, Registration>() }
+  apps.set(server, contents)
+  return contents
+}
 
 /**
  * Refuses two providers that use one cookie, whose logins would end each other's sessions in silence, or one place of a
@@ -55,8 +68,7 @@ const claimants = new WeakMap<object, Map<string, Registration>>()
  */
 function refuseSharedClaims (app: FastifyInstance, registration: Registration): void {
   const { name, options: { provider } } = registration
-  const claims = claimants.get(app.server) ?? new Map<string, Registration>()
-  claimants.set(app.server, claims)
+  const { claims } = contentsOf(app)
   for (const claim of claimsOf(provider)) {
     const other = claims.get(claim)
     if (other !== undefined && other.options.provider !== provider) {
@@ -66,18 +78,27 @@ function refuseSharedClaims (app: FastifyInstance, registration: Registration): 
   }
 }
 
-/** The registrations of an app, for the test helper. */
-export function registrationsOf (app: FastifyInstance & Registered): readonly Registration[] {
-  return app[kRegistrations] ?? []
+/** The registrations in all contexts of an app, for the test helper. */
+export function registrationsOf (app: FastifyInstance): readonly Registration[] {
+  return contentsOf(app).registrations
+}
+
+/** The counts of all contexts of an app. Of registrations of one name, the second is told as `<name>#2`, and so on. */
+function statsOf (app: FastifyInstance): Record<string, SessionStats> {
+  const stats: Record<string, SessionStats> = {}
+  for (const { name, sessions } of registrationsOf(app)) {
+    let [key, n] = [name, 1]
+    while (Object.hasOwn(stats, key)) key = `${name}#${++n}`
+    stats[key] = sessions.stats()
+  }
+  return stats
 }
 
 /** Adds the hooks that all registrations of one instance share, in the order of a request's life. */
 function addLifecycle (app: FastifyInstance & Registered): Registration[] {
   const registrations: Registration[] = []
   app.decorate<Registration[]>(kRegistrations, registrations)
-  app.decorate('sessionStats', function sessionStats (): Record<string, SessionStats> {
-    return Object.fromEntries(registrations.map(({ name, sessions }) => [name, sessions.stats()]))
-  })
+  app.decorate('sessionStats', () => statsOf(app))
   app.addHook('onRequest', linkReply)
   app.addHook('onError', markFailed)
   app.addHook('onSend', settleNotFound)

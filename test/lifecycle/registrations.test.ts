@@ -44,6 +44,45 @@ t.test("a context adds to its parent's registrations, which know nothing of it",
   t.strictSame(Object.entries(app.sessionStats()).map(([name, { committed }]) => [name, committed]), [['first', 2], ['second', 1]])
 })
 
+t.test('sessionStats() tells of sibling contexts, each registration by itself', async (t) => {
+  const app = Fastify()
+  t.teardown(() => app.close())
+  await registerFake(app, 'second')
+  for (const prefix of ['/left', '/right']) {
+    await app.register(async (side) => {
+      await registerFake(side, 'first')
+      side.get('/', async ({ first }) => { first.add(prefix); return 'ok' })
+    }, { prefix })
+  }
+  for (const url of ['/left', '/right', '/right']) await app.inject(url)
+  await assertNoOpenSessions(app)
+  t.strictSame(Object.entries(app.sessionStats()).map(([name, { committed }]) => [name, committed]), [['second', 0], ['first', 1], ['first#2', 2]])
+})
+
+t.test('assertNoOpenSessions() looks into all contexts, and refuses an app in which there is nothing to look at', async (t) => {
+  const app = Fastify()
+  await t.rejects(assertNoOpenSessions(app), { code: 'FST_SESSION_OPTION', message: /not registered/ })
+  let opened = (): void => {}
+  let leave = (): void => {}
+  const open = new Promise<void>((resolve) => { opened = resolve })
+  app.register(async (child) => {
+    await registerFake(child, 'first')
+    child.get('/', async ({ first }) => {
+      first.add('a')
+      opened()
+      await new Promise<void>((resolve) => { leave = resolve })
+      return 'ok'
+    })
+  })
+  const reply = app.inject('/')
+  await open
+  await t.rejects(assertNoOpenSessions(app, { within: 1 }), { code: 'FST_SESSION_STILL_OPEN', message: /first of GET \// })
+  leave()
+  await reply
+  await assertNoOpenSessions(app)
+  await app.close()
+})
+
 t.test('two apps in one process never see each other', async (t) => {
   const apps = await Promise.all([1, 2].map(() => fakeApp(t, {}, (app) => {
     app.get('/', async ({ first }) => { first.add('a'); return 'ok' })

@@ -201,10 +201,9 @@ export function entryTagOf (description: string): string | undefined {
   return descriptionPattern.exec(description)?.groups?.['entryTag']
 }
 
-/** The subject of a session: `undefined` for none, or for a damaged description. */
+/** The subject of a session, encoded: '' for none, `undefined` for a damaged description. */
 export function subjectIn (description: string): string | undefined {
-  const subject = descriptionPattern.exec(description)?.groups?.['subject']
-  return subject ? decodeText(subject) : undefined
+  return descriptionPattern.exec(description)?.groups?.['subject']
 }
 
 /** The id of a session's feed: '' for one that is not watched. */

@@ -9,7 +9,7 @@ import { encodeText, entryTagOf, feedOf, lacksData, newNonce, parseDescription, 
 import { commitScript } from './commit-script.js'
 import { createScript, describeScript, endScript, regenerateScript, replaceScript, watchScript } from './scripts.js'
 import type { Script } from './script.js'
-import { describeServers } from './servers.js'
+import { describeServers, refuseTooOld } from './servers.js'
 import { SubjectIndex, type Member } from './subject-index.js'
 
 /**
@@ -136,8 +136,8 @@ class RedisStore implements CompleteStore {
     }
     if (!await this.#mayLackEntries()) return
     for await (const ids of this.ids()) {
-      const owners = await Promise.all(ids.map((id) => found.has(id) ? undefined : this.#subjectOf(id)))
-      const others = ids.filter((_, i) => owners[i] === subject)
+      const descriptions = await Promise.all(ids.map((id) => found.has(id) ? null : this.#description(id)))
+      const others = ids.filter((_, i) => subjectIn(descriptions[i] ?? '') === encodeText(subject))
       if (others.length > 0) yield others
     }
   }
@@ -168,6 +168,7 @@ class RedisStore implements CompleteStore {
     try {
       const answers = await this.#commands.info()
       const servers = answers.map((answer) => { if (answer.status === 'fulfilled') return answer.value; throw answer.reason })
+      refuseTooOld(servers)
       log.info(describeServers(servers))
       if (servers.some(({ evicts }) => evicts)) log.warn(evictionWarning)
     } catch (error) {
@@ -236,12 +237,6 @@ class RedisStore implements CompleteStore {
   async #mayLackEntries (): Promise<boolean> {
     const answers = await this.#commands.info()
     return answers.some((answer) => answer.status === 'fulfilled' ? answer.value.evicts : errorCode((answer.reason as Error).cause) === 'NOPERM')
-  }
-
-  /** The subject of a session; `undefined` if it has none, or cannot be read. */
-  async #subjectOf (id: string): Promise<string | undefined> {
-    const description = await this.#description(id)
-    return description === null ? undefined : subjectIn(description)
   }
 
   #description (id: string): Promise<string | null> {

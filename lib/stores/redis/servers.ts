@@ -4,28 +4,43 @@ import { StoreUnsupportedError } from '../../errors.js'
 export interface ServerInfo {
   readonly name: 'Redis' | 'Valkey'
   readonly version: string
+  /** True for a server that cannot run the scripts. */
+  readonly isTooOld: boolean
   readonly isCluster: boolean
+  /** Bytes; 0: no limit. */
+  readonly maxMemory: number
   readonly policy: string
   /** True where the server drops keys when its memory is full: it has a limit, and a policy other than `noeviction`. */
   readonly evicts: boolean
 }
 
-/** The scripts use what came with it: their first line, and checks of access. */
-const oldestRedis = 7
+/** The oldest version that can run the scripts: their first line, and checks of access, came with it. */
+export const oldestServer = 7
 
-/**
- * Reads a reply to `INFO`.
- * @throws StoreUnsupportedError (`FST_SESSION_STORE_UNSUPPORTED`) for a server that cannot run the scripts
- */
+/** Reads a reply to `INFO`. */
 export function parseInfo (text: string): ServerInfo {
   const value = (name: string): string => new RegExp(`^${name}:(.*?)\\r?$`, 'm').exec(text)?.[1] ?? ''
   const name = value('server_name') === 'valkey' ? 'Valkey' : 'Redis'
   const version = (name === 'Valkey' && value('valkey_version')) || value('redis_version')
-  if (version !== '' && Number.parseInt(version, 10) < oldestRedis) {
-    throw new StoreUnsupportedError(`the server is ${name} ${version}: the store needs Redis ${oldestRedis}, or Valkey`)
+  const [policy, maxMemory] = [value('maxmemory_policy'), Number(value('maxmemory'))]
+  return {
+    name,
+    version,
+    isTooOld: Number.parseInt(version) < oldestServer,
+    isCluster: value('cluster_enabled') === '1',
+    maxMemory,
+    policy,
+    evicts: policy !== 'noeviction' && maxMemory > 0,
   }
-  const policy = value('maxmemory_policy')
-  return { name, version, isCluster: value('cluster_enabled') === '1', policy, evicts: policy !== 'noeviction' && value('maxmemory') !== '0' }
+}
+
+/**
+ * Refuses servers that the store cannot use.
+ * @throws StoreUnsupportedError (`FST_SESSION_STORE_UNSUPPORTED`)
+ */
+export function refuseTooOld (servers: readonly ServerInfo[]): void {
+  const { name, version } = servers.find(({ isTooOld }) => isTooOld) ?? {}
+  if (version !== undefined) throw new StoreUnsupportedError(`the server is ${name} ${version}: the store needs Redis ${oldestServer}, or Valkey`)
 }
 
 /** One line about the servers, for the log. */
