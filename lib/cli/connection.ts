@@ -2,7 +2,7 @@ import type { Command } from 'commander'
 import type * as ioredis from 'ioredis'
 import { DriverMissingError, StoreUnavailableError } from '../errors.js'
 import { allSlots } from '../stores/contract-helpers.js'
-import { RedisCommands } from '../stores/redis/commands.js'
+import { causeCode, RedisCommands } from '../stores/redis/commands.js'
 import { redisStore } from '../stores/redis/redis-store.js'
 import type { SessionData } from '../token/options.js'
 import { tokenSessions, type CompleteTokenManager } from '../token/token-sessions.js'
@@ -83,7 +83,7 @@ async function connect ({ host, port, path, username, password, tls, family }: R
 }
 
 /** The errors of a node of a cluster for keys that it does not have. */
-const clusterErrors = /^(?:MOVED|ASK|CLUSTERDOWN) /
+const clusterErrors = ['MOVED', 'ASK', 'CLUSTERDOWN']
 
 /**
  * Selects the database: ioredis itself would go on with database 0 where that fails. Refuses a single connection to a node of a
@@ -95,9 +95,9 @@ async function prepare (client: ioredis.Redis, commands: RedisCommands, database
   try {
     await Promise.all(allSlots().map((slot) => commands.send('read', 'hget', `${prefix}{${slot}}`, '')))
   } catch (error) {
-    const reason = String(Object(error).cause?.message)
-    if (reason.startsWith('NOPERM ')) return // for the command itself to report
-    if (!clusterErrors.test(reason)) throw error
+    const code = causeCode(error) ?? ''
+    if (code === 'NOPERM') return // for the command itself to report
+    if (!clusterErrors.includes(code)) throw error
     throw new StoreUnavailableError('this Redis is a node of a cluster, say so with --cluster')
   }
 }

@@ -1,7 +1,8 @@
 import type { Command } from 'commander'
+import { causeCode } from '../stores/redis/commands.js'
 import { countByPrefix } from '../stores/redis/redis-store.js'
 import { script } from '../stores/redis/script.js'
-import { oldestServer, parseInfo, type ServerInfo } from '../stores/redis/servers.js'
+import { oldestServer, type ServerInfo } from '../stores/redis/servers.js'
 import { withSessions, type Sessions } from './connection.js'
 import { addCommonOptions, type AddCommand, type CommonOptions } from './options.js'
 import { describePrefixes, toJsonLine, toPlainLine, writeLines } from './output.js'
@@ -40,31 +41,30 @@ async function * examine ({ commands, servers }: Sessions, { prefix, cluster }: 
   yield { check: 'access', ok: denied.length === 0, detail: denied.length === 0 ? 'this user may run what the store needs' : `this user may not run: ${denied.join(' ')}` }
   yield { check: 'cluster', ok: true, detail: cluster ? `${servers().length} masters` : 'no' }
   for (const server of servers()) {
-    const look = async <T>(check: string, command: string, reply: () => Promise<T>, judge: (reply: T) => Finding): Promise<Finding> =>
-      unlessDenied(check, command, async () => judge(await commands.waitFor(reply(), 'read')))
-    yield await look('server', 'info', () => server.info('server'), (info) => versionOf(server, parseInfo(info)))
-    yield await look('memory', 'info', () => server.info('memory'), (info) => memoryOf(parseInfo(info)))
-    const before = Date.now()
-    yield await look('clock', 'time', () => server.time(), ([seconds, microseconds]) => clockOf(Number(seconds) * 1000 + Number(microseconds) / 1000, before, Date.now()))
+    yield * await unlessDenied('info', ['server', 'memory'], async () => {
+      const info = await commands.info(server)
+      return [versionOf(server, info), memoryOf(info)]
+    })
+    yield * await unlessDenied('time', ['clock'], async () => {
+      const before = Date.now()
+      const [seconds, microseconds] = await commands.waitFor(server.time(), 'read')
+      return [clockOf(Number(seconds) * 1000 + Number(microseconds) / 1000, before, Date.now())]
+    })
   }
-  yield await unlessDenied('sessions', 'scan', async () => {
-    const counts = await countByPrefix(commands)
-    return { check: 'sessions', ok: true, detail: counts.size === 0 ? 'none, under any prefix' : describePrefixes(counts) }
+  yield * await unlessDenied('scan', ['sessions'], async () => {
+    const counts = await countByPrefix(commands, prefix)
+    return [{ check: 'sessions', ok: true, detail: counts.size === 0 ? 'none, under any prefix' : describePrefixes(counts) }]
   })
 }
 
-/** A user may lack a command that only this command needs: then nothing is known, and nothing is wrong. */
-async function unlessDenied (check: string, command: string, look: () => Promise<Finding>): Promise<Finding> {
+/** A user may lack a command that only `doctor` needs: then nothing is known, and nothing is wrong. */
+async function unlessDenied (command: string, checks: readonly string[], look: () => Promise<Finding[]>): Promise<Finding[]> {
   try {
     return await look()
   } catch (error) {
-    if (!isDenied(error)) throw error
-    return { check, ok: true, detail: `not known: this user may not run ${command}` }
+    if (causeCode(error) !== 'NOPERM') throw error
+    return checks.map((check) => ({ check, ok: true, detail: `not known: this user may not run ${command}` }))
   }
-}
-
-function isDenied (error: unknown): boolean {
-  return /^NOPERM /.test(String(Object(error).cause?.message))
 }
 
 function versionOf ({ options: { host, port, path } }: ReturnType<Sessions['servers']>[number], { name, version, isTooOld }: ServerInfo): Finding {
@@ -104,7 +104,7 @@ async function deniedCommands (commands: Sessions['commands'], prefix: string): 
   try {
     return (await commands.runScript(accessScript, [], asked)).map((name) => name.toLowerCase())
   } catch (error) {
-    if (!isDenied(error)) throw error
+    if (causeCode(error) !== 'NOPERM') throw error
     return ['evalsha eval (and perhaps others)']
   }
 }

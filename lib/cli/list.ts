@@ -46,7 +46,7 @@ async function * formatLines (
 
 /** Says where there are sessions, for an operator who forgot `--prefix` or the database. */
 async function reportOtherPrefixes ({ stderr }: Terminal, { commands }: Sessions, { prefix }: ListOptions): Promise<void> {
-  const counts = await countByPrefix(commands)
+  const counts = await countByPrefix(commands, prefix)
   const others = counts.size === 0 ? 'nor under any other' : `but under ${describePrefixes(counts)}`
   stderr.write(`${toPlainLine(`There are no sessions under the prefix ${JSON.stringify(prefix)}, ${others}.`)}\n`)
 }

@@ -47,6 +47,9 @@ export function allSlots (): string[] {
   return [...idAlphabet].flatMap((char) => [0, 1, 2, 3].map((rest) => `${char}${rest}`))
 }
 
+/** The last millisecond that a `Date` can hold. */
+export const lastTime = 8.64e15
+
 /** Milliseconds for which an id that was given up leads to its successor: longer than almost any request takes. */
 export const successorLife = 60_000
 

@@ -180,8 +180,11 @@ function saveStored (state: SessionState, { id }: Identity, tries?: number): Pro
   if (state.phase === 'ended') return callStore(() => endSession(store, id, generation), () => ended(state)) as Promise<void> | undefined
   if (state.nextToken !== undefined && isUnheard(state)) return undefined
   const sent = state.draft.toSend()
-  const tooLarge = sent !== undefined && sent.length * bytesPerCharacter > state.settings.maxSize ? growthError(state, sent) : undefined
-  if (tooLarge !== undefined) return failSave(state, sent, tooLarge)
+  try {
+    if (sent !== undefined && sent.length * bytesPerCharacter > state.settings.maxSize) refuseGrowth(state, sent)
+  } catch (error) {
+    return failSave(state, sent, error)
+  }
   const expiresAt = state.slide(Date.now(), sent !== undefined)
   if (sent !== undefined && sent.change.expect.size > 0 && tries === undefined) {
     state.draft.notSent(sent)
@@ -215,19 +218,16 @@ function saveStored (state: SessionState, { id }: Identity, tries?: number): Pro
   }
 }
 
-/** The error of a commit that would make a session larger than `maxSize`. One that is too large already may shrink. */
-function growthError (state: SessionState, { base, change: { set, remove } }: Sent): unknown {
+/**
+ * Refuses a commit that would make a session larger than `maxSize`. One that is too large already may shrink.
+ * @throws SessionTooLargeError (`FST_SESSION_TOO_LARGE`)
+ */
+function refuseGrowth (state: SessionState, { base, change: { set, remove } }: Sent): void {
   const before = sizeOf(base)
-  if (before + sizeOf(set) <= state.settings.maxSize) return undefined
+  if (before + sizeOf(set) <= state.settings.maxSize) return
   const fields = new Map([...base, ...set])
   for (const key of remove) fields.delete(key)
-  if (sizeOf(fields) <= before) return undefined
-  try {
-    refuseLarge(state.settings, state.context.route, fields)
-    return undefined
-  } catch (error) {
-    return error
-  }
+  if (sizeOf(fields) > before) refuseLarge(state.settings, state.context.route, fields)
 }
 
 /** The saves with expectations that are under way, by store and id. */

@@ -10,7 +10,7 @@ export interface Rule {
 }
 
 /** The largest number of seconds that an option takes: 68 years, the range of a signed 32-bit counter. */
-const maxSeconds = 2_147_483_647
+export const maxSeconds = 2_147_483_647
 
 const isWhole = (value: unknown, min: number, max: number): boolean =>
   Number.isSafeInteger(value) && (value as number) >= min && (value as number) <= max

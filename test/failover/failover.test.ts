@@ -26,11 +26,7 @@ interface Outage {
 
 /** Commits while a server is replaced by its replica, and compares the sessions with what the clients were told. */
 async function failOver (t: Test, connect: () => Redis | Cluster, probeKey: string, { begin, lossless }: Outage): Promise<void> {
-  const [client, bare] = [connect(), connect()]
-  for (const each of [client, bare]) {
-    each.on('error', () => {})
-    t.teardown(() => { each.disconnect() })
-  }
+  const [client, bare] = [connectFor(t, connect), connectFor(t, connect)]
   await Promise.all([client, bare].map((each) => each.get('connected')))
   const store = redisStore(client, { timeout })
   const users = tokenSessions<{ n: number, last?: number }>({ store })

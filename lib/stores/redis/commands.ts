@@ -105,7 +105,7 @@ export class RedisCommands {
     client.on('ready', () => { for (const commands of all) commands.#reconnected() })
   }
 
-  /** The servers that together have all keys. A cluster's client knows none before its first reply. */
+  /** The servers that together have all keys, as far as the client knows: that of a cluster knows none before its first reply. */
   get servers (): RedisServer[] {
     return 'nodes' in this.client ? this.client.nodes('master') : [this.client]
   }
@@ -166,11 +166,18 @@ export class RedisCommands {
     return script.read(reply as Reply, ...args)
   }
 
-  /** Reads what each server tells about itself. The errors are those of `waitFor`. */
-  async info (): Promise<Array<PromiseSettledResult<ServerInfo>>> {
-    // A cluster's client knows its servers after its first reply.
-    if (this.servers.length === 0) await this.send('read', 'hget', 'x', '')
-    return Promise.allSettled(this.servers.map(async (server) => parseInfo(String(await this.waitFor(alone(server, 'info', []), 'read')))))
+  /**
+   * The servers that together have all keys. It throws as `waitFor` does.
+   * @param prefix the start of keys that the user may read
+   */
+  async allServers (prefix: string): Promise<RedisServer[]> {
+    if (this.servers.length === 0) await this.send('read', 'hget', `${prefix}{}`, '')
+    return this.servers
+  }
+
+  /** Reads what a server tells about itself. It throws as `waitFor` does. */
+  async info (server: RedisServer): Promise<ServerInfo> {
+    return parseInfo(String(await this.waitFor(alone(server, 'info', []), 'read')))
   }
 
   /** Reads a page of the keys of one server. It throws as `waitFor` does. */
@@ -209,7 +216,7 @@ export class RedisCommands {
     let batch = this.#waiting.get(group)
     if (batch === undefined) {
       if (this.#waiting.size === 0) setImmediate(this.#sendAll)
-      batch = new Batch(this.client, () => this.#timedOut())
+      batch = new Batch(this.client.pipeline(), () => this.#timedOut())
       this.#waiting.set(group, batch)
     }
     Reflect.apply(batch.pipeline[name], batch.pipeline, [args]) // in a list: a call takes no more than about 120,000 arguments
@@ -264,10 +271,10 @@ class Batch implements TimedCall {
   resolve!: (replies: Replies | Promise<Replies>) => void
   reject!: (error: unknown) => void
 
-  constructor (client: BatchingClient, timedOut: () => Error) {
+  constructor (pipeline: Pipeline, timedOut: () => Error) {
     this.older = this.newer = undefined
     this.began = -1
-    this.pipeline = client.pipeline()
+    this.pipeline = pipeline
     this.timedOut = timedOut
     this.size = 0
     this.replies = new Promise((resolve, reject) => {
@@ -296,10 +303,15 @@ function storeError (cause: Error, effect: Effect, isLost = false): Error {
   return new LostReply[effect](cause.message, { cause })
 }
 
+/** Returns the code of the reply of Redis that an error of the store has as its cause; `undefined` if it has none. */
+export function causeCode (error: unknown): string | undefined {
+  return errorCode((error as Error).cause)
+}
+
 /**
  * Returns the code of an error that Redis replied with, which the protocol puts first in the message; `undefined` for an error of
  * the client. The class's name does not tell: a minifier changes it.
  */
-export function errorCode (error: unknown): string | undefined {
+function errorCode (error: unknown): string | undefined {
   return /^[A-Z][A-Z0-9_]+(?= |$)/.exec((error as Error | undefined)?.message ?? '')?.[0]
 }

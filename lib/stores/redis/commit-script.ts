@@ -104,8 +104,9 @@ local answer = answerAgain(recent, change.nonce)
 if answer then return answer end
 
 local newKey = change.renewed and KEYS[2]
-if outlivesData and not KEYS[newKey and 3 or 2] then return lacksData end
-local data = outlivesData and KEYS[newKey and 3 or 2] or KEYS[1]
+local dataKey = KEYS[newKey and 3 or 2]
+if outlivesData and not dataKey then return lacksData end
+local data = outlivesData and dataKey or KEYS[1]
 local at = 1
 local function take ()
   at = at + 1

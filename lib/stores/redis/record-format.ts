@@ -1,6 +1,9 @@
 import { randomBytes } from 'node:crypto'
 import { RecordError } from '../../errors.js'
+import { maxSeconds } from '../../util/option-rules.js'
+import { lastTime } from '../contract-helpers.js'
 import type { SessionRecord, Successor } from '../store.js'
+import { luaClock, type Int } from './script.js'
 
 /*
  * A session is a hash. Its field '' (no data key is empty) is the description: the version and the parts below, with a
@@ -55,7 +58,7 @@ export const lacksData = 'LACKSDATA'
  * `dated`: the time of an index entry, which came as how long it lasts, by the clock of this server. `isWriteOf`: the stored
  * description was written by the same call, which was sent twice.
  */
-export const luaFormat = `
+export const luaFormat = `${luaClock}
 local function parse (description)
   local ${parts.join(', ')} = string.match(description, '${luaPattern}')
   if not createdAt then return nil end
@@ -67,10 +70,6 @@ local function format (${luaParts})
   return table.concat({ '${version}', ${parts.join(', ')} }, ' ')
 end
 local lacksData = redis.error_reply('${lacksData} the session outlives its data')
-local function milliseconds ()
-  local time = redis.call('TIME')
-  return time[1] * 1000 + math.floor(time[2] / 1000)
-end
 local function timeAfter (lasts)
   return lasts == '-' and '-' or string.format('%.0f', milliseconds() + lasts)
 end
@@ -220,6 +219,11 @@ export function formatTime (time: number | null): string {
   return time === null ? '-' : String(time)
 }
 
+/** Reads the milliseconds that a key has left; `null`: it does not expire, or is gone. */
+export function parseTimeLeft (left: Int | undefined): number | null {
+  return Number(left) < 0 ? null : Number(left)
+}
+
 /** The milliseconds until a time: Redis is given a difference, so that its clock need not agree with ours. */
 export function formatTimeLeft (expiresAt: number): string {
   return String(Math.max(1, expiresAt - Date.now()))
@@ -228,10 +232,6 @@ export function formatTimeLeft (expiresAt: number): string {
 export function formatSeconds (seconds: number | null | undefined): string {
   return seconds === undefined ? '=' : seconds === null ? '-' : String(seconds)
 }
-
-/** The last millisecond that a `Date` can hold, and the most seconds that an option takes. */
-const lastTime = 8.64e15
-const maxSeconds = 2_147_483_647
 
 /** `undefined` and `null` for `=` and `-`, where the pattern allows them. */
 function parseNumber (text: string, most: number): number | null | undefined {

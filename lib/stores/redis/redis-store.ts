@@ -3,13 +3,13 @@ import { RecordError, StoreUnsupportedError } from '../../errors.js'
 import type { CommitResult, CompleteStore, SessionChange, SessionRecord, SessionSummary, StoreEvent, StoreWatch, Successor } from '../store.js'
 import { slotOf } from '../contract-helpers.js'
 import { ChangeFeed } from './change-feed.js'
-import { errorCode, RedisCommands, type RedisClient } from './commands.js'
+import { causeCode, RedisCommands, type RedisClient } from './commands.js'
 import { redisStoreOptions, type RedisStoreOptions } from './options.js'
-import { encodeText, entryTagOf, feedOf, lacksData, newNonce, parseDescription, parseHash, subjectIn, type IndexEntry } from './record-format.js'
+import { encodeText, entryTagOf, feedOf, lacksData, newNonce, parseDescription, parseHash, parseTimeLeft, subjectIn, type IndexEntry } from './record-format.js'
 import { commitScript } from './commit-script.js'
 import { createScript, describeScript, endScript, regenerateScript, replaceScript, watchScript } from './scripts.js'
-import type { Script } from './script.js'
-import { describeServers, refuseTooOld } from './servers.js'
+import type { Int, Script } from './script.js'
+import { describeServers, refuseTooOld, type ServerInfo } from './servers.js'
 import { SubjectIndex, type Member } from './subject-index.js'
 
 /**
@@ -129,21 +129,21 @@ class RedisStore implements CompleteStore {
   }
 
   async * idsOf (subject: string): AsyncGenerator<string[], undefined> {
+    const encoded = encodeText(subject)
     const found = new Set<string>()
-    for await (const ids of this.#indexedIdsOf(subject)) {
+    for await (const ids of this.#indexedIdsOf(encoded)) {
       for (const id of ids) found.add(id)
       yield ids
     }
     if (!await this.#mayLackEntries()) return
     for await (const ids of this.ids()) {
       const descriptions = await Promise.all(ids.map((id) => found.has(id) ? null : this.#description(id)))
-      const others = ids.filter((_, i) => subjectIn(descriptions[i] ?? '') === encodeText(subject))
+      const others = ids.filter((_, i) => subjectIn(descriptions[i] ?? '') === encoded)
       if (others.length > 0) yield others
     }
   }
 
-  async * #indexedIdsOf (subject: string): AsyncGenerator<string[], undefined> {
-    const encoded = encodeText(subject)
+  async * #indexedIdsOf (encoded: string): AsyncGenerator<string[], undefined> {
     for await (const members of this.#subjects.members(encoded)) {
       const valid = await Promise.all(members.map((member) => this.#isNamed(member)))
       await this.#subjects.removeOld(encoded, members.filter((_, i) => !valid[i]))
@@ -166,15 +166,14 @@ class RedisStore implements CompleteStore {
 
   async checkAtBoot (log: Pick<Console, 'info' | 'warn' | 'error'>): Promise<void> {
     try {
-      const answers = await this.#commands.info()
-      const servers = answers.map((answer) => { if (answer.status === 'fulfilled') return answer.value; throw answer.reason })
+      const servers = await Promise.all(await this.#info())
       refuseTooOld(servers)
       log.info(describeServers(servers))
       if (servers.some(({ evicts }) => evicts)) log.warn(evictionWarning)
     } catch (error) {
       if (error instanceof StoreUnsupportedError) throw error
       log.warn(`the server of the session store does not tell about itself: ${((error as Error).cause as Error).message}`)
-      if (errorCode((error as Error).cause) === 'NOPERM') return
+      if (causeCode(error) === 'NOPERM') return
       this.#commands.client.once('ready', () => { this.checkAtBoot(log).catch((error: unknown) => { log.error(error, 'the session store cannot be used') }) })
     }
   }
@@ -191,8 +190,9 @@ class RedisStore implements CompleteStore {
     if (found === undefined || (feed !== undefined && feedOf(found.description) !== feed)) return undefined
     const { fields, ...summary } = parseDescription(found.description, new Map())
     if (summary.deleteSession) return { ...summary, size: found.size, timeLeft: found.timeLeft }
-    const [size, left] = await Promise.all((['hlen', 'pttl'] as const).map((name) => this.#commands.send<number | string>('read', name, dataKeyOf(key)))) as [number | string, number | string]
-    return { ...summary, expiresAt: Number(size) === 0 ? null : summary.expiresAt, size: Number(size), timeLeft: Number(left) < 0 ? null : Number(left) }
+    const dataKey = dataKeyOf(key)
+    const [size, left] = await Promise.all([this.#commands.send<Int>('read', 'hlen', dataKey), this.#commands.send<Int>('read', 'pttl', dataKey)])
+    return { ...summary, expiresAt: Number(size) === 0 ? null : summary.expiresAt, size: Number(size), timeLeft: parseTimeLeft(left) }
   }
 
   /** Writes the index entry that a session with a subject has to have before it is written itself. */
@@ -210,7 +210,7 @@ class RedisStore implements CompleteStore {
       try {
         return await this.#commands.runScript(script, keys, ...args)
       } catch (error) {
-        if (errorCode((error as Error).cause) !== lacksData) throw error
+        if (causeCode(error) !== lacksData) throw error
         this.#noteOutliving(id)
       }
     }
@@ -233,10 +233,14 @@ class RedisStore implements CompleteStore {
     }
   }
 
+  async #info (): Promise<Array<Promise<ServerInfo>>> {
+    return (await this.#commands.allServers(this.#prefix)).map((server) => this.#commands.info(server))
+  }
+
   /** True where the index of a subject may have been evicted, also where the server may not tell. One that is away is left out. */
   async #mayLackEntries (): Promise<boolean> {
-    const answers = await this.#commands.info()
-    return answers.some((answer) => answer.status === 'fulfilled' ? answer.value.evicts : errorCode((answer.reason as Error).cause) === 'NOPERM')
+    const answers = await Promise.allSettled(await this.#info())
+    return answers.some((answer) => answer.status === 'fulfilled' ? answer.value.evicts : causeCode(answer.reason) === 'NOPERM')
   }
 
   #description (id: string): Promise<string | null> {
@@ -257,42 +261,45 @@ function dataKeyOf (key: string): string {
 /** Keys that one SCAN looks at: a millisecond of the server's time at the most. */
 const scanCount = 1000
 
+/** Reads the keys of all servers that match a pattern, in pages. A server may give some twice. */
+async function * scanKeys (commands: RedisCommands, prefix: string, pattern: string): AsyncGenerator<string[], undefined> {
+  for (const server of await commands.allServers(prefix)) {
+    let cursor = '0'
+    do {
+      const [next, keys] = await commands.scan(server, cursor, pattern, scanCount)
+      cursor = next
+      yield keys
+    } while (cursor !== '0')
+  }
+}
+
 /** Lists the ids of all sessions, on all servers, in pages; each once. */
 async function * listIds (commands: RedisCommands, prefix: string): AsyncGenerator<string[], undefined> {
   const keyStart = commands.keyPrefix + prefix
   const pattern = `${keyStart.replace(/[*?[\]\\]/g, '\\$&')}{??}*`
   const seen = new SeenIds()
-  // A cluster's client knows its servers after its first reply.
-  if (commands.servers.length === 0) await commands.send('read', 'hget', `${prefix}{}`, '')
-  for (const server of commands.servers) {
-    let cursor = '0'
-    do {
-      const [next, keys] = await commands.scan(server, cursor, pattern, scanCount)
-      cursor = next
-      // The id follows the prefix and the hash tag.
-      const ids = keys.filter((key) => !key.endsWith(':data')).map((key) => key.slice(keyStart.length + 4))
-      const page = ids.filter((id) => seen.add(id))
-      if (page.length > 0) yield page
-    } while (cursor !== '0')
+  for await (const keys of scanKeys(commands, prefix, pattern)) {
+    // The id follows the prefix and the hash tag.
+    const ids = keys.filter((key) => !key.endsWith(':data')).map((key) => key.slice(keyStart.length + 4))
+    const page = ids.filter((id) => seen.add(id))
+    if (page.length > 0) yield page
   }
 }
 
 /** A session's key: the prefix, the hash tag and the id. */
 const keyPattern = /^(.*)\{(..)\}([\w-]{43})$/s
 
-/** Counts the sessions under each prefix that has some. Every key of all servers is looked at. */
-export async function countByPrefix (commands: RedisCommands): Promise<Map<string, number>> {
+/**
+ * Counts the sessions under each prefix that has some. Every key of all servers is looked at.
+ * @param ownPrefix the start of keys that the user may read
+ */
+export async function countByPrefix (commands: RedisCommands, ownPrefix: string): Promise<Map<string, number>> {
   const counts = new Map<string, number>()
-  for (const server of commands.servers) {
-    let cursor = '0'
-    do {
-      const [next, keys] = await commands.scan(server, cursor, '*{??}*', scanCount)
-      cursor = next
-      for (const key of keys) {
-        const [, prefix = '', tag, id = ''] = keyPattern.exec(key) ?? []
-        if (tag === slotOf(id)) counts.set(prefix, (counts.get(prefix) ?? 0) + 1)
-      }
-    } while (cursor !== '0')
+  for await (const keys of scanKeys(commands, ownPrefix, '*{??}*')) {
+    for (const key of keys) {
+      const [, prefix = '', tag, id = ''] = keyPattern.exec(key) ?? []
+      if (tag === slotOf(id)) counts.set(prefix, (counts.get(prefix) ?? 0) + 1)
+    }
   }
   return counts
 }

@@ -32,6 +32,14 @@ export function script<Args extends unknown[], Reply, Result> (
   return { text, sha: createHash('sha1').update(text).digest('hex'), effect: flags === 'no-writes' ? 'read' : 'write', args, read }
 }
 
+/** The Lua function that tells the time of the server, in milliseconds since the epoch. */
+export const luaClock = `
+local function milliseconds ()
+  local time = redis.call('TIME')
+  return time[1] * 1000 + math.floor(time[2] / 1000)
+end
+`
+
 /**
  * Lua functions of all scripts that write. Redis does not undo the writes of a script that fails later: each command that the
  * user of the connection might not be allowed to run is checked before the first write, and a message that cannot be

@@ -1,7 +1,7 @@
 import { successorLife } from '../contract-helpers.js'
 import type { SessionRecord, Successor } from '../store.js'
 import { luaAccess, script, type Int } from './script.js'
-import { encodeText, formatDescription, formatSuccessor, formatTimeLeft, luaFormat, luaParts, luaSuccessor, newNonce, type EntryName, type IndexEntry } from './record-format.js'
+import { encodeText, formatDescription, formatSuccessor, formatTimeLeft, luaFormat, luaParts, luaSuccessor, newNonce, parseTimeLeft, type EntryName, type IndexEntry } from './record-format.js'
 
 /*
  * KEYS: the session's hash, then that of the session that it becomes, then the hash of the data of each: these only for a
@@ -113,7 +113,7 @@ local ${luaParts} = parse(description)
 if outlivesData then return { description } end
 return { description, redis.call('HLEN', KEYS[1]) - 1, redis.call('PTTL', KEYS[1]) }
 `, () => [], ([description, size, left]: [string?, Int?, Int?]) =>
-  description === undefined ? undefined : { description, size: Number(size), timeLeft: Number(left) < 0 ? null : Number(left) })
+  description === undefined ? undefined : { description, size: Number(size), timeLeft: parseTimeLeft(left) })
 
 /** Has all changes of a session published from now on, and answers with the id of its feed: the given one, if it has none. '': there is no session. */
 export const watchScript = script('', `${luaFormat}

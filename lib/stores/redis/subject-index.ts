@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import type { RedisCommands } from './commands.js'
-import { luaAccess, script } from './script.js'
+import { luaAccess, luaClock, script } from './script.js'
 import { formatTime, type EntryName, type IndexEntry } from './record-format.js'
 
 /** Milliseconds that an entry lasts longer than its session at the least. */
@@ -17,9 +17,8 @@ const pageSize = 250
  * Adds an entry to the index of a subject (KEYS), and removes those that are past, by the clock of this server alone. The index
  * expires with its last entry. ARGV: id, the end of the tag, milliseconds that the entry lasts or '-'. Answers with the tag.
  */
-const addScript = script('', `${luaAccess}
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
+const addScript = script('', `${luaClock}${luaAccess}
+local now = milliseconds()
 local tag = string.format('%013.0f', now) .. ARGV[2]
 check('ZADD', KEYS[1], 0, '')
 check('ZRANGE', KEYS[1], -1, -1)
@@ -38,8 +37,9 @@ return tag
 
 /** Removes the entries (ARGV) that are so old that their sessions, which do not name them, never will. */
 const removeOldScript = script('', `
+local now = redis.call('TIME')[1]
 for i = 1, #ARGV do
-  if redis.call('TIME')[1] - string.sub(ARGV[i], -${tagLength}, -8) > ${writtenWithin} then redis.call('ZREM', KEYS[1], ARGV[i]) end
+  if now - string.sub(ARGV[i], -${tagLength}, -8) > ${writtenWithin} then redis.call('ZREM', KEYS[1], ARGV[i]) end
 end
 return 1
 `, (members: Member[]) => members.map(({ id, tag }) => id + tag), () => {})

@@ -2,7 +2,7 @@ import type { Readable } from 'node:stream'
 import { TextDecoder } from 'node:util'
 import { isObject, rules, show } from '../../util/option-rules.js'
 import { RecordError } from '../../errors.js'
-import { newRecord } from '../../stores/contract-helpers.js'
+import { lastTime, newRecord } from '../../stores/contract-helpers.js'
 import type { SessionRecord } from '../../stores/store.js'
 import { isKey, isName, isStorable, parseValue } from '../values.js'
 import { newGeneration } from '../tokens.js'
@@ -98,9 +98,6 @@ function isSound (head: Record<keyof Head, unknown>): head is Head {
     isLife(ttl) && isLife(maxAge) && (name === undefined || isName(name)) && typeof shared === 'boolean' && (!shared || name !== undefined) &&
     (subject === undefined || isName(subject))
 }
-
-/** The last millisecond that a `Date` can hold. */
-const lastTime = 8.64e15
 
 function isTime (value: unknown): value is number {
   return Number.isSafeInteger(value) && (value as number) >= 0 && (value as number) <= lastTime

@@ -1,8 +1,9 @@
 import Fastify from 'fastify'
-import { Redis } from 'ioredis'
+import { Cluster, Redis } from 'ioredis'
 import t, { type Test } from 'tap'
 import requestSession, { redisStore, tokenSessions, type CompleteStore, type CompleteTokenManager, type SessionData } from '../../../lib/index.js'
 import { startRedis } from '../../support/servers/redis.js'
+import { startRedisCluster } from '../../support/servers/redis-cluster.js'
 import { withServer } from '../../support/servers/require.js'
 
 /** Sessions on a server of their own that evicts, or does not. */
@@ -85,6 +86,20 @@ for (const [policy, warned] of [['noeviction', false], ['volatile-lru', true]] a
     t.match(messages.slice(1), warned ? [/may lose sessions: its server evicts keys/] : [])
   })
 }
+
+t.test('a cluster is looked at by a user who may read the keys of the store alone', async (t) => {
+  const cluster = await withServer(t, startRedisCluster)
+  if (!cluster) return
+  for (const { url } of cluster.nodes) {
+    const admin = new Redis(url)
+    await admin.call('ACL', 'SETUSER', 'app', 'on', '>secret', '~shop:*', '&shop:*', '+@all')
+    admin.disconnect()
+  }
+  const client = new Cluster([...cluster.startupNodes], { lazyConnect: true, redisOptions: { username: 'app', password: 'secret' } })
+  t.teardown(() => { client.disconnect() })
+  const { messages } = await bootLog(t, redisStore(client, { prefix: 'shop:', timeout: 30_000 }))
+  t.match(messages, [/^sessions are kept in (Redis|Valkey) [\d.]+, a cluster of 3 masters, maxmemory-policy noeviction$/])
+})
 
 t.test('a server that is away at boot does not stop it, and is looked at once it is there', async (t) => {
   const server = await withServer(t, () => startRedis())

@@ -11,7 +11,7 @@ for (const enableAutoPipelining of [false, true]) {
     const cluster = await withServer(t, () => startRedisCluster({ masters: 2 }))
     if (!cluster) return
     const [from, to] = cluster.nodes.map((node) => new Redis(node.url)) as [Redis, Redis]
-    const client = new Cluster([...cluster.startupNodes], { redisOptions: {}, enableAutoPipelining })
+    const client = new Cluster([...cluster.startupNodes], { enableAutoPipelining })
     t.teardown(() => { for (const each of [from, to, client]) each.disconnect() })
     const users = tokenSessions<Data>({ store: redisStore(client, { timeout: 30_000 }), secret: 'x'.repeat(32) })
     const [fromId, toId] = [await from.call('CLUSTER', 'MYID'), await to.call('CLUSTER', 'MYID')] as [string, string]
