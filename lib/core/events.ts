@@ -4,8 +4,8 @@ import { channel, type Channel } from 'node:diagnostics_channel'
  * The end of a request's session.
  *
  * - `committed`: the work was kept. Also of a session that was only read; `sessionStats()` counts those apart, as `readOnly`.
- * - `rolled-back`: the work was dropped, since the handler failed, the client left, or the app said so.
- * - `failed`: the session could not be read, or its commit failed: nothing was kept.
+ * - `rolled-back`: the work was dropped, since the handler or the commit failed, the client left, or the app said so.
+ * - `failed`: the session could not be read.
  * - `anonymous`: the store failed, and the visitor went on without a session (`onStoreError: 'anonymous'`).
  * - `unknown`: the answer of the commit was lost.
  * - `unused`: not settled yet.

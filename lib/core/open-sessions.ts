@@ -25,9 +25,9 @@ export interface SessionStats {
   readonly committed: number
   /** Those of the committed ones that wrote nothing, where the provider can tell: token sessions can. */
   readonly readOnly: number
-  /** Sessions whose work was dropped: the handler failed, the client left, or the app said so. */
+  /** Sessions whose work was dropped: the handler or the commit failed, the client left, or the app said so. */
   readonly rolledBack: number
-  /** Sessions that could not be read, or whose commit failed: nothing was kept. */
+  /** Sessions that could not be read. */
   readonly failed: number
   /** Visitors who went on without a session, since the store had failed (`onStoreError: 'anonymous'`). */
   readonly anonymous: number

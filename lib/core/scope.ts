@@ -244,7 +244,7 @@ export class Scope implements SessionScope, OpenContext, OpenEntry<Scope> {
       this.state = this.outcome = 'committed'
       this.sessions.committed++
       if (isReadOnly === true) this.sessions.readOnly++
-    } else this.countFailure(error ?? failedBy)
+    } else this.countUnkept(error)
     if (channels.commit.hasSubscribers) channels.commit.publish(this.event(failure))
     if (error !== undefined) throw error
   }
@@ -252,21 +252,20 @@ export class Scope implements SessionScope, OpenContext, OpenEntry<Scope> {
   private onRolledBack (this: Scope, error?: unknown): void {
     this.settling = undefined
     const { failedBy, degradedBy } = this.opened as OpenSession<unknown>
-    const failure = failedBy ?? degradedBy
-    if (failure === undefined) {
-      this.state = this.outcome = 'rolled-back'
-      this.sessions.rolledBack++
-    } else this.countFailure(failedBy)
+    this.countUnkept()
     if (error !== undefined) this.cleanUpFailed('rolling back', error)
-    if (channels.rollback.hasSubscribers) channels.rollback.publish(this.event(error ?? failure))
+    if (channels.rollback.hasSubscribers) channels.rollback.publish(this.event(error ?? failedBy ?? degradedBy))
   }
 
-  /** @param error `undefined` where the session went on without what it should hold */
-  private countFailure (error: unknown): void {
-    const isUnknown = (error as { code?: unknown } | undefined)?.code === 'FST_SESSION_OUTCOME_UNKNOWN'
-    const outcome = error === undefined ? 'anonymous' : isUnknown ? 'unknown' : 'failed'
+  /** @param commitError the error of its commit, if that is why nothing was kept */
+  private countUnkept (commitError?: unknown): void {
+    const { failedBy, degradedBy } = this.opened as OpenSession<unknown>
+    let outcome: 'failed' | 'unknown' | 'anonymous' | 'rolled-back' = 'rolled-back'
+    if (failedBy !== undefined) outcome = 'failed'
+    else if ((commitError as { code?: unknown } | undefined)?.code === 'FST_SESSION_OUTCOME_UNKNOWN') outcome = 'unknown'
+    else if (commitError === undefined && degradedBy !== undefined) outcome = 'anonymous'
     this.state = this.outcome = outcome
-    this.sessions[outcome]++
+    this.sessions[outcome === 'rolled-back' ? 'rolledBack' : outcome]++
   }
 
   private close (): Promise<void> | undefined {

@@ -56,8 +56,8 @@ t.test('events tell of each step with name, kind, route, outcome and duration', 
   await assertNoOpenSessions(app)
   t.match(told.splice(0), [
     step('open', 'GET /good/:id'),
-    step('commit', 'GET /good/:id', 'failed', 'no commit'),
-    step('close', 'GET /good/:id', 'failed', 'no close'),
+    step('commit', 'GET /good/:id', 'rolled-back', 'no commit'),
+    step('close', 'GET /good/:id', 'rolled-back', 'no close'),
   ])
 
   await app.inject('/untouched')

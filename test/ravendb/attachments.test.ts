@@ -46,7 +46,7 @@ t.test('attachments that are streams', async (t) => {
       const reply = await app.inject({ method: 'PUT', url: '/broken' })
       t.equal(reply.statusCode, name === 'throws' ? 413 : 500, name)
       t.notMatch(reply.json<{ code?: string }>().code, /^FST_SESSION/, name)
-      t.match(statsOf(app), { unknown: 0, failed: 1, open: 0 }, name)
+      t.match(statsOf(app), { unknown: 0, rolledBack: 1, open: 0 }, name)
       t.equal(saves, 0, 'the server was not asked')
       t.notOk(await exists('broken'), name)
     }

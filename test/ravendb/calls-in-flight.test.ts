@@ -154,6 +154,6 @@ t.test('the commit waits for calls of its session', async (t) => {
     held.gate.open()
     t.match({ statusCode, headers }, { statusCode: 503, headers: { 'retry-after': '1' } })
     t.equal(await load('notes/lost'), null)
-    t.match(statsOf(hasty), { open: 0, unknown: 0, failed: 1 })
+    t.match(statsOf(hasty), { open: 0, unknown: 0, rolledBack: 1 })
   })
 })

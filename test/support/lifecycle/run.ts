@@ -46,10 +46,7 @@ async function playRow (t: Test, harness: Harness, row: Row): Promise<void> {
   t.strictSame({ commits: session?.commits, rollbacks: session?.rollbacks },
     { commits: Number(tried === 'committed'), rollbacks: Number(tried === 'rolled-back') }, `it was ${outcome}, once`)
   t.equal(stats(app).open, 0, 'no scope is open')
-  const { committed, rolledBack, failed } = stats(app)
-  t.strictSame({ committed, rolledBack, failed }, {
-    committed: Number(outcome === 'committed'), rolledBack: Number(tried === 'rolled-back'), failed: Number(tried !== outcome),
-  }, 'it counts as that')
+  t.strictSame([stats(app).committed, stats(app).rolledBack], outcome === 'committed' ? [1, 0] : [0, 1], 'it counts as that')
   if (outcome === 'committed' && row.commits !== 'whenever') {
     t.equal(session?.settledAfterHeaders, headersOut(row, harness), 'it was committed when the lifecycle says')
   }
