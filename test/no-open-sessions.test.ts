@@ -5,8 +5,14 @@ import { barrier } from './support/barrier.js'
 import { SpyStore } from './support/spy-store.js'
 import { tokenApp } from './support/token-app.js'
 
-t.test('resolves at once where nothing is open, also without the plugin', async (t) => {
-  await assertNoOpenSessions(Fastify())
+t.test('refuses an app that the plugin is not registered in', async (t) => {
+  await t.rejects(assertNoOpenSessions(Fastify()), {
+    code: 'FST_SESSION_OPTION',
+    message: 'assertNoOpenSessions(): the plugin is not registered in this app; call it after app.ready()',
+  })
+})
+
+t.test('resolves at once where nothing is open', async (t) => {
   const { app } = await tokenApp(t, {}, (app) => { app.get('/', async (request) => (await request.session).increment('n')) })
   await assertNoOpenSessions(app)
   await app.inject('/')
