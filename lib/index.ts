@@ -38,6 +38,7 @@ export { ravenSessions, type RavenProvider } from './ravendb/ravendb.js'
 export type { RavenCallOptions, RavenOptionsOf, RavenSessionOptions } from './ravendb/options.js'
 
 export { channels, type Outcome, type ScopeState, type SessionEvent } from './core/events.js'
+export type { PingOptions, PingResult, SessionHealth } from './core/health.js'
 export { assertNoOpenSessions, type NoOpenSessionsOptions } from './testing.js'
 export type { SessionStats } from './core/open-sessions.js'
 

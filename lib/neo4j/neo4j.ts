@@ -1,6 +1,7 @@
 import { isPromise } from '../util/maybe-promise.js'
 import { describeType, withMethods } from '../util/option-rules.js'
 import { OpenError, OptionError } from '../errors.js'
+import { pingOf, trySession, type Pinging } from '../core/health.js'
 import type {
   AnyProvider, BootCheck, OpenContext, OpenSession, SessionOf, SessionOpener, SessionProvider, SessionScope, TransactionProvider,
 } from '../core/provider.js'
@@ -10,7 +11,7 @@ import {
   checkConfig, configMerger, sessionRules, transactionOnlyRules, transactionRules,
   type AsyncConfigOf, type CheckedConfig, type ConfigMerger, type ConfigOf, type ConfigSource, type Neo4jSessionConfig, type Neo4jTransactionConfig,
 } from './options.js'
-import type { Neo4jDriver, Neo4jSession, SessionFrom, TransactionFrom, TransactionPromiseFrom } from './driver-types.js'
+import type { Neo4jDriver, Neo4jSession, Neo4jTransaction, SessionFrom, TransactionFrom, TransactionPromiseFrom } from './driver-types.js'
 import { AwaitedSession, ScopedSession } from './session.js'
 import { ScopedTransaction, type TransactionStart } from './transaction.js'
 import { isRetryable } from './translate-errors.js'
@@ -34,7 +35,7 @@ const maxSessions = 16
  */
 export interface Neo4jSessions<D extends Neo4jDriver = Neo4jDriver, Exposed = SessionFrom<D>>
   extends SessionProvider<Exposed, Neo4jSessionConfig<D>>,
-  TransactionProvider<SessionFrom<D>, TransactionFrom<D>, Neo4jTransactionConfig<D>>, BootCheck {
+  TransactionProvider<SessionFrom<D>, TransactionFrom<D>, Neo4jTransactionConfig<D>>, BootCheck, Pinging {
   readonly kind: 'graph'
 }
 
@@ -54,7 +55,7 @@ export interface Neo4jSessions<D extends Neo4jDriver = Neo4jDriver, Exposed = Se
  */
 export interface Neo4jTransactions<D extends Neo4jDriver = Neo4jDriver, Exposed = TransactionPromiseFrom<D>>
   extends SessionProvider<Exposed, Neo4jTransactionConfig<D>>,
-  TransactionProvider<SessionFrom<D>, TransactionFrom<D>, Neo4jTransactionConfig<D>>, BootCheck {
+  TransactionProvider<SessionFrom<D>, TransactionFrom<D>, Neo4jTransactionConfig<D>>, BootCheck, Pinging {
   readonly kind: 'graph'
 }
 
@@ -185,7 +186,14 @@ function sessionProvider<S> (
       },
     }
   }
-  return { kind: 'graph', commits: 'success', forRoute: opener, forCall: opener, checkAtBoot: () => refuseClosedDriver(driver, name) } as const
+  return {
+    kind: 'graph',
+    commits: 'success',
+    forRoute: opener,
+    forCall: opener,
+    checkAtBoot: () => refuseClosedDriver(driver, name),
+    ping: pingOf((signal) => trySession(opener({}, 'ping()'), signal, (runnable) => (runnable as Neo4jTransaction).run('RETURN 1' as never))),
+  } as const
 }
 
 /** A further session of a request sees what the others have written. With a bookmark manager it does so already. */

@@ -1,6 +1,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest, HookHandlerDoneFunction, RouteOptions } from 'fastify'
 import fp from 'fastify-plugin'
 import { sessionCaller, transactionCaller, type AnyTransactionProvider } from '../core/get-session.js'
+import { canPing, checkPingOptions, type PingOptions, type PingResult, type SessionHealth } from '../core/health.js'
 import type { SessionStats } from '../core/open-sessions.js'
 import { checksAtBoot, claimsOf, hasTransactions, isClosing } from '../core/provider.js'
 import { OptionError } from '../errors.js'
@@ -83,15 +84,28 @@ export function registrationsOf (app: FastifyInstance): readonly Registration[] 
   return contentsOf(app).registrations
 }
 
-/** The counts of all contexts of an app. Of registrations of one name, the second is told as `<name>#2`, and so on. */
-function statsOf (app: FastifyInstance): Record<string, SessionStats> {
-  const stats: Record<string, SessionStats> = {}
-  for (const { name, sessions } of registrationsOf(app)) {
-    let [key, n] = [name, 1]
-    while (Object.hasOwn(stats, key)) key = `${name}#${++n}`
-    stats[key] = sessions.stats()
+/** The registrations of all contexts of an app. Of those of one name, the second is `<name>#2`, and so on. */
+function byName (app: FastifyInstance): Map<string, Registration> {
+  const named = new Map<string, Registration>()
+  for (const registration of registrationsOf(app)) {
+    let [key, n] = [registration.name, 1]
+    while (named.has(key)) key = `${registration.name}#${++n}`
+    named.set(key, registration)
   }
-  return stats
+  return named
+}
+
+function statsOf (app: FastifyInstance): Record<string, SessionStats> {
+  return Object.fromEntries([...byName(app)].map(([name, { sessions }]) => [name, sessions.stats()]))
+}
+
+/** Asks all providers at the same time, each once. */
+async function healthOf (app: FastifyInstance, options: PingOptions | undefined): Promise<SessionHealth> {
+  const { timeout } = checkPingOptions('app.sessionHealth()', options)
+  const results = await Promise.all([...byName(app)].map(async ([name, { options: { provider } }]): Promise<[string, PingResult]> => {
+    return [name, canPing(provider) ? await provider.ping({ timeout }) : { ok: true, milliseconds: 0, unchecked: 'the provider has no ping()' }]
+  }))
+  return { ok: results.every(([, { ok }]) => ok), sessions: Object.fromEntries(results) }
 }
 
 /** Adds the hooks that all registrations of one instance share, in the order of a request's life. */
@@ -99,6 +113,7 @@ function addLifecycle (app: FastifyInstance & Registered): Registration[] {
   const registrations: Registration[] = []
   app.decorate<Registration[]>(kRegistrations, registrations)
   app.decorate('sessionStats', () => statsOf(app))
+  app.decorate('sessionHealth', (options?: PingOptions) => healthOf(app, options))
   app.addHook('onRequest', linkReply)
   app.addHook('onError', markFailed)
   app.addHook('onSend', settleNotFound)

@@ -2,6 +2,7 @@ import type { IDocumentSession, IDocumentStore, SessionOptions } from 'ravendb'
 import { describeType, withMethods } from '../util/option-rules.js'
 import { deadlinesOf, type Deadlines } from '../util/call-timeouts.js'
 import { OptionError } from '../errors.js'
+import { pingOf, trySession, Unchecked, type Pinging } from '../core/health.js'
 import type { OpenContext, OpenSession, SessionOpener, SessionProvider } from '../core/provider.js'
 import { SessionGuard } from './session-guard.js'
 import {
@@ -23,9 +24,12 @@ import { protectSession } from './protect-session.js'
  * store.dispose()
  * ```
  */
-export interface RavenProvider extends SessionProvider<IDocumentSession, RavenSessionOptions, RavenCallOptions> {
+export interface RavenProvider extends SessionProvider<IDocumentSession, RavenSessionOptions, RavenCallOptions>, Pinging {
   readonly kind: 'document'
 }
+
+/** A document that nobody has: its absence is an answer. */
+const pingedDocument = 'fastify-request-session/ping'
 
 const storeRule = withMethods('an initialised DocumentStore of RavenDB', 'openSession', 'getRequestExecutor')
 
@@ -85,6 +89,10 @@ export function ravenSessions (documentStore: IDocumentStore, options?: RavenCal
     commits: 'success',
     forRoute: (routeOptions, where) => opener(checked(mergeOptions(base, routeOptions, where), where), routeOptions),
     forCall: (callOptions, where) => opener(checked(mergeOptions(base, callOptions, where), where)),
+    ping: pingOf(async (signal) => {
+      if (!(base.database ?? documentStore.database)) throw new Unchecked('each request has a database of its own')
+      await trySession(opener({ ...base, noCaching: true }), signal, (session) => session.load(pingedDocument))
+    }),
   }
 }
 

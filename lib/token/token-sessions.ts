@@ -1,4 +1,5 @@
 import type { Readable, Writable } from 'node:stream'
+import { pingOf, type Pinging } from '../core/health.js'
 import type { BootCheck, Claiming, SessionOpener, SessionProvider } from '../core/provider.js'
 import { NoSecretError, OptionError } from '../errors.js'
 import { keyspaceOf } from '../stores/contract-helpers.js'
@@ -8,7 +9,8 @@ import { checkOptions, describeType, type Checked } from '../util/option-rules.j
 import { callStore, endSession } from './persistence.js'
 import { TokenSession } from './session.js'
 import { createSession } from './manage/create.js'
-import { endIfOf, endSessions, infoOf, listSessions, lookUp, subjectOf, totalsOf, type EndFilter, type ListingOptions, type SessionInfo, type SessionTotals, type TotalsOptions } from './manage/list.js'
+import { endIfOf, endSessions, existingTokens, infoOf, listSessions, lookUp, subjectOf, totalsOf, type EndFilter, type ListingOptions, type SessionInfo, type SessionTotals, type TotalsOptions } from './manage/list.js'
+import { pingStore } from './manage/ping.js'
 import { restoreSessions, type RestoreOptions, type RestoreResult } from './manage/restore.js'
 import { saveSessions, type SaveOptions, type SaveResult } from './manage/save.js'
 import { Subscription, type UpdateListener } from './manage/subscribe.js'
@@ -58,7 +60,7 @@ export interface ExistingSessions {
 }
 
 /**
- * The management that every store allows: `create open load end exists info close`.
+ * The management that every store allows: `create open load end exists info ping close`.
  *
  * @example
  * ```ts
@@ -71,7 +73,7 @@ export interface ExistingSessions {
  * await logIn(tokenSessions<Data>(), 'ada')
  * ```
  */
-export type TokenManager<Data extends object> = Pick<TokenSessions<Data>, 'create' | 'open' | 'load' | 'end' | 'exists' | 'info' | 'close'>
+export type TokenManager<Data extends object> = Pick<TokenSessions<Data>, 'create' | 'open' | 'load' | 'end' | 'exists' | 'info' | 'ping' | 'close'>
 
 /**
  * All of the management: the store can list, index, watch and restore its sessions.
@@ -123,9 +125,6 @@ export interface CompleteTokenProvider<Data extends object, Exposed = Promise<To
   readonly kind: 'token'
 }
 
-/** Sessions that are asked for at once. */
-const atOnce = 256
-
 /**
  * Token sessions: each client has its own, known by a token that travels in a cookie or a header. The provider is
  * also the manager, for services and operators: `create open load end exists info`, and on a complete store
@@ -156,7 +155,7 @@ export function tokenSessions (options?: TokenSessionOptions): TokenProvider<Ses
 }
 
 /** The provider and manager of token sessions. A call that the store cannot serve is refused by name, with `FST_SESSION_STORE_LACKS`. */
-class TokenSessions<Data extends object = SessionData> implements SessionProvider<Promise<TokenSession> | TokenSession, TokenRouteOptions, TokenCallOptions>, BootCheck, Claiming {
+class TokenSessions<Data extends object = SessionData> implements SessionProvider<Promise<TokenSession> | TokenSession, TokenRouteOptions, TokenCallOptions>, BootCheck, Claiming, Pinging {
   readonly kind = 'token'
   readonly commits = 'always'
   readonly claims: readonly string[]
@@ -221,14 +220,7 @@ class TokenSessions<Data extends object = SessionData> implements SessionProvide
 
   /** Those of some tokens that belong to a session. */
   async exists (tokens: string | Iterable<string>): Promise<ExistingSessions> {
-    const { store, tokens: kind } = this.#settings
-    const asked = typeof tokens === 'string' ? [tokens] : [...new Set(tokens)]
-    const existing: string[] = []
-    for (let i = 0; i < asked.length; i += atOnce) {
-      const some = asked.slice(i, i + atOnce)
-      const found = await Promise.all(some.map((token) => kind.valid(token) ? lookUp(store, idOf(token)) : undefined))
-      existing.push(...some.filter((_, n) => found[n] !== undefined))
-    }
+    const existing = await existingTokens(this.#settings, typeof tokens === 'string' ? [tokens] : [...new Set(tokens)])
     return { count: existing.length, tokens: existing }
   }
 
@@ -308,6 +300,12 @@ class TokenSessions<Data extends object = SessionData> implements SessionProvide
 
   /** @throws StoreUnsupportedError (`FST_SESSION_STORE_UNSUPPORTED`) if the store's server answers, and cannot be used */
   readonly checkAtBoot: BootCheck['checkAtBoot'] = async (log) => { await this.#settings.store.checkAtBoot?.(log) }
+
+  /**
+   * Writes a session of no visitor, reads it and ends it, for readiness probes. A full store is only read.
+   * @throws OptionError (`FST_SESSION_OPTION`), and nothing else
+   */
+  readonly ping: Pinging['ping'] = pingOf(() => pingStore(this.#settings))
 
   /** Frees the provider's own timers and subscriptions. What it was given, a Redis client say, stays open. */
   async close (): Promise<void> {

@@ -7,6 +7,7 @@ import { errors } from './on-server/errors.js'
 import { notAwaited } from './on-server/not-awaited.js'
 import { parameters } from './on-server/parameters.js'
 import { calls } from './on-server/get-transaction.js'
+import { health } from './on-server/health.js'
 import { interrupt } from './on-server/interrupt.js'
 import { lifecycle } from './on-server/lifecycle.js'
 import { mix } from './on-server/mix.js'
@@ -30,7 +31,7 @@ t.test('on a real Neo4j', async (t) => {
   await clean()
   t.teardown(clean)
 
-  for (const part of [lifecycle, transactions, tenants, parallel, calls, errors, interrupt, notAwaited, parameters, neogma, bookmarks, mix]) {
+  for (const part of [lifecycle, transactions, tenants, parallel, calls, errors, interrupt, notAwaited, parameters, neogma, bookmarks, health, mix]) {
     await t.test(part.name, (t) => part(t, server.url, observer))
   }
   await t.test('restart', async (t) => {

@@ -2,7 +2,7 @@ import t from 'tap'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { FastifyInstance, LightMyRequestResponse } from 'fastify'
 import { DocumentStore, type IDocumentSession } from 'ravendb'
-import { ravenSessions } from '../../lib/index.js'
+import { ravenSessions, type PingResult } from '../../lib/index.js'
 import { documentsApp, statsOf, type Note } from '../support/ravendb/app.js'
 import { createRavenDatabase } from '../support/servers/ravendb-database.js'
 import { startRavenDB } from '../support/servers/ravendb.js'
@@ -58,7 +58,10 @@ t.test('a server that is killed and restarted, and stopped and continued, under 
   store.conventions.requestTimeout = requestTimeout
   store.initialize()
   t.teardown(() => store.dispose())
-  const app = await documentsApp(t, ravenSessions(store, { commitTimeout }))
+  const provider = ravenSessions(store, { commitTimeout })
+  const killed: PingResult[] = []
+  const stopped: PingResult[] = []
+  const app = await documentsApp(t, provider)
   defineRoutes(app)
   // Not through the app: the first save of a new database may take longer than the deadline.
   const first = database.store.openSession()
@@ -98,9 +101,11 @@ t.test('a server that is killed and restarted, and stopped and continued, under 
   async function trouble (): Promise<void> {
     await reached(total * 0.3)
     await server?.kill()
+    killed.push(await provider.ping())
     await server?.restart()
     await reached(total * 0.6)
     server?.pause()
+    stopped.push(await provider.ping({ timeout: 50 }))
     await delay(commitTimeout + 500)
     server?.resume()
   }
@@ -110,6 +115,11 @@ t.test('a server that is killed and restarted, and stopped and continued, under 
   await troubled
 
   await t.test('it recovers by itself', async (t) => {
+    t.match(killed, [{ ok: false, problem: /ECONNREFUSED|fetch failed/ }])
+    t.match(stopped, [{ ok: false, problem: 'no answer within 50 milliseconds' }])
+    t.match(await provider.ping({ timeout: 20_000 }), { ok: true })
+    t.match(await ravenSessions(store, { database: 'missing' }).ping({ timeout: 20_000 }), { ok: false, problem: /missing/ })
+    t.match(await ravenSessions(new DocumentStore(server.url, undefined as never).initialize()).ping(), { ok: true, unchecked: 'each request has a database of its own' })
     for (let i = 0; i < kinds.length; i++) {
       const { statusCode } = await send()
       t.ok(statusCode !== 503 && statusCode !== 500, `${kinds[i]}: ${statusCode}`)

@@ -72,6 +72,20 @@ export function lookUp (store: SessionStore | ListingStore, id: string): MaybePr
   })
 }
 
+/** Sessions that are asked for at once. */
+const atOnce = 256
+
+/** Those of some tokens that belong to a session. */
+export async function existingTokens ({ store, tokens: kind }: SessionSettings, tokens: readonly string[]): Promise<string[]> {
+  const existing: string[] = []
+  for (let i = 0; i < tokens.length; i += atOnce) {
+    const some = tokens.slice(i, i + atOnce)
+    const found = await Promise.all(some.map((token) => kind.valid(token) ? lookUp(store, idOf(token)) : undefined))
+    existing.push(...some.filter((_, n) => found[n] !== undefined))
+  }
+  return existing
+}
+
 /**
  * Selects sessions; an empty filter selects all.
  *

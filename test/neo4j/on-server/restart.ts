@@ -79,6 +79,7 @@ export async function restart (t: Test, server: OwnServer, observer: Driver): Pr
     app.post('/', async (request) => {
       await transactionOf(request).run('CREATE (:Restarted {key: $key})', { key: 'still' })
       server.pause()
+      t.match(await neo4jTransactions(driver).ping({ timeout: 50 }), { ok: false, problem: 'no answer within 50 milliseconds' })
       begun.open()
       await transactionOf(request).run('RETURN 1')
     })

@@ -1,0 +1,23 @@
+import { StoreUnavailableError } from '../../errors.js'
+import { callStore, endSession } from '../persistence.js'
+import type { SessionSettings } from '../session-state.js'
+import { idOf } from '../tokens.js'
+import { createSession } from './create.js'
+
+/** Seconds after which a session that could not be ended expires. */
+const ttl = 60
+
+/**
+ * Writes a session without data, reads it and ends it. A full store is only read: a visitor's session would be dropped for it.
+ * @throws StoreUnavailableError (`FST_SESSION_STORE_UNAVAILABLE`), and whatever the store throws
+ */
+export async function pingStore (settings: SessionSettings): Promise<void> {
+  const { store, tokens } = settings
+  if (store.full === true) {
+    await callStore(() => store.load(idOf(tokens.create())), (found) => found)
+    return
+  }
+  const { identity: { id } } = await createSession({ ...settings, deleteSession: true }, { ttl }, () => { throw new Error('a ping has no name') })
+  const found = await callStore(() => store.load(id), (found) => found)
+  if (!await endSession(store, id) || found === undefined) throw new StoreUnavailableError('the store does not find a session that it has just written')
+}
