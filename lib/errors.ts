@@ -1,4 +1,4 @@
-import createError, { type FastifyErrorConstructor } from '@fastify/error'
+import createError from '@fastify/error'
 
 /**
  * Codes of all errors of this package, as `error.code`. Thrown errors are values of `errors`, made with `@fastify/error`.
@@ -24,95 +24,101 @@ export type SessionErrorCode = InstanceType<SessionErrors[keyof SessionErrors]>[
 
 type SessionErrors = typeof import('./errors.js')
 
+/** An error of this package, as Fastify makes a reply of it. */
+interface CodedError<Code extends string> extends Error {
+  readonly code: Code
+  readonly statusCode: number
+}
+
 /** Makes an error class. The types of its arguments are given first, so that the code can be inferred as a literal. */
 function errorWith<Args extends unknown[]> () {
-  return <Code extends string>(code: Code, message: string, statusCode?: number, Base?: ErrorConstructor): FastifyErrorConstructor<{ code: Code }, Args> =>
-    createError<Code, Args>(code, message, statusCode, Base)
+  return <Code extends string>(code: Code, message: string, statusCode = 500, Base?: ErrorConstructor) =>
+    createError<Code, Args>(code, message, statusCode, Base) as unknown as new (...args: Args) => CodedError<Code>
 }
 
 /** An option of the plugin, a provider, a store, a transport or a route is unknown or has a wrong value. Thrown at boot. */
-export const OptionError = errorWith<[where: string, problem: string]>()(
-  'FST_SESSION_OPTION', '%s: %s', 500, TypeError)
+export class OptionError extends errorWith<[where: string, problem: string]>()(
+  'FST_SESSION_OPTION', '%s: %s', 500, TypeError) {}
 
 /** The session was used after its end: after the reply, after the client had left, or after the handler's timeout. */
-export const SessionClosedError = errorWith<[name: string, route: string]>()(
+export class SessionClosedError extends errorWith<[name: string, route: string]>()(
   'FST_SESSION_CLOSED',
-  '%s of %s was used after its end. Await all work before the handler returns, or use getSession() for work that outlives the reply.')
+  '%s of %s was used after its end. Await all work before the handler returns, or use getSession() for work that outlives the reply.') {}
 
 /** The route used a session that its config refuses (`config: { session: false }`). */
-export const SessionRefusedError = errorWith<[name: string, route: string]>()(
-  'FST_SESSION_REFUSED', '%s must not be used by %s: its route config says false.')
+export class SessionRefusedError extends errorWith<[name: string, route: string]>()(
+  'FST_SESSION_REFUSED', '%s must not be used by %s: its route config says false.') {}
 
 /** A hook or route that was defined before the plugin was loaded used the session: no hook would settle it. */
-export const TooEarlyError = errorWith<[name: string, route: string]>()(
+export class TooEarlyError extends errorWith<[name: string, route: string]>()(
   'FST_SESSION_TOO_EARLY',
-  '%s was used by %s, in a hook or route that was defined before the plugin was loaded. Write `await app.register(requestSession)` first, or define them in a plugin registered after it.')
+  '%s was used by %s, in a hook or route that was defined before the plugin was loaded. Write `await app.register(requestSession)` first, or define them in a plugin registered after it.') {}
 
 /** A token session was used synchronously before it was loaded. */
-export const SessionNotLoadedError = errorWith<[method: string]>()(
+export class SessionNotLoadedError extends errorWith<[method: string]>()(
   'FST_SESSION_NOT_LOADED',
-  'The session is not loaded yet, so that %s cannot answer. Write `const session = await request.session`, or load it before the handler with `load: \'onRequest\'`.')
+  'The session is not loaded yet, so that %s cannot answer. Write `const session = await request.session`, or load it before the handler with `load: \'onRequest\'`.') {}
 
 /** The session was used after `end()` in the same request. */
-export const SessionEndedError = errorWith<[]>()(
-  'FST_SESSION_ENDED', 'The session was ended by end() and can be used no more in this request.')
+export class SessionEndedError extends errorWith<[]>()(
+  'FST_SESSION_ENDED', 'The session was ended by end() and can be used no more in this request.') {}
 
 /** The session was missing from the store at commit: ended by another request, or expired. Nothing was written. */
-export const SessionGoneError = errorWith<[route: string]>()(
+export class SessionGoneError extends errorWith<[route: string]>()(
   'FST_SESSION_GONE',
-  'The session of %s was ended or has expired while the request ran: its changes were not saved.', 409)
+  'The session of %s was ended or has expired while the request ran: its changes were not saved.', 409) {}
 
 /**
  * Work on a session whose token was given up: the request came with the old one after `renew()` or `regenerate()`, or changed data of
  * before a `regenerate()`. Nothing was written.
  */
-export const SessionRenewedError = errorWith<[route: string]>()(
+export class SessionRenewedError extends errorWith<[route: string]>()(
   'FST_SESSION_RENEWED',
-  'The session of %s has another token since a moment ago, as after a login: this work was not done. Send the request again with the new token.', 409)
+  'The session of %s has another token since a moment ago, as after a login: this work was not done. Send the request again with the new token.', 409) {}
 
 /** The session would have more bytes than `maxSize` allows. Nothing was written. */
-export const SessionTooLargeError = errorWith<[route: string, size: number, maxSize: number]>()(
-  'FST_SESSION_TOO_LARGE', 'The session of %s would have %d bytes, and at most %d are allowed (maxSize): nothing was saved.', 413)
+export class SessionTooLargeError extends errorWith<[route: string, size: number, maxSize: number]>()(
+  'FST_SESSION_TOO_LARGE', 'The session of %s would have %d bytes, and at most %d are allowed (maxSize): nothing was saved.', 413) {}
 
 /** Each try of `update()` met a newer value. Nothing was written. */
-export const UpdateConflictError = errorWith<[key: string, tries: number]>()(
-  'FST_SESSION_UPDATE_CONFLICT', 'update() of the session key %s met a newer value in each of %d tries: nothing was saved.', 503)
+export class UpdateConflictError extends errorWith<[key: string, tries: number]>()(
+  'FST_SESSION_UPDATE_CONFLICT', 'update() of the session key %s met a newer value in each of %d tries: nothing was saved.', 503) {}
 
 /** A session key is not a non-empty, well-formed string. */
-export const KeyError = errorWith<[key: string]>()(
-  'FST_SESSION_KEY', 'A session key is a non-empty, well-formed string; got %s.', 500, TypeError)
+export class KeyError extends errorWith<[key: string]>()(
+  'FST_SESSION_KEY', 'A session key is a non-empty, well-formed string; got %s.', 500, TypeError) {}
 
 /** A session value holds something that JSON cannot. Nothing was changed. */
-export const ValueError = errorWith<[key: string, problem: string]>()(
-  'FST_SESSION_VALUE', 'The value for the session key %s cannot be stored: %s', 500, TypeError)
+export class ValueError extends errorWith<[key: string, problem: string]>()(
+  'FST_SESSION_VALUE', 'The value for the session key %s cannot be stored: %s', 500, TypeError) {}
 
 /** A property was assigned to a session, which would be lost: `session.user = …`. */
-export const PropertyError = errorWith<[name: string]>()(
-  'FST_SESSION_PROPERTY', 'A session keeps no property %s: write session.set(key, value).', 500, TypeError)
+export class PropertyError extends errorWith<[name: string]>()(
+  'FST_SESSION_PROPERTY', 'A session keeps no property %s: write session.set(key, value).', 500, TypeError) {}
 
 /** `increment()` met a value that is not a whole number, or its sum is no safe integer. Nothing was changed. */
-export const NotANumberError = errorWith<[key: string, problem: string]>()(
-  'FST_SESSION_NOT_A_NUMBER', 'The session key %s cannot be incremented: %s', 500, TypeError)
+export class NotANumberError extends errorWith<[key: string, problem: string]>()(
+  'FST_SESSION_NOT_A_NUMBER', 'The session key %s cannot be incremented: %s', 500, TypeError) {}
 
 /** A session's name or subject is not a non-empty, well-formed text of at most 256 characters, or a shared session has no name. */
-export const NameError = errorWith<[what: string, problem: string]>()(
-  'FST_SESSION_NAME', '%s: %s', 400, TypeError)
+export class NameError extends errorWith<[what: string, problem: string]>()(
+  'FST_SESSION_NAME', '%s: %s', 400, TypeError) {}
 
 /** A shared session was asked for without `tokenSessions({ secret })`, from which its token is derived. */
-export const NoSecretError = errorWith<[call: string]>()(
-  'FST_SESSION_NO_SECRET', '%s needs tokenSessions({ secret }): the token of a shared session follows from its name under it.')
+export class NoSecretError extends errorWith<[call: string]>()(
+  'FST_SESSION_NO_SECRET', '%s needs tokenSessions({ secret }): the token of a shared session follows from its name under it.') {}
 
 /** A shared session of this name exists already. It can be opened instead. */
-export const SessionExistsError = errorWith<[name: string]>()(
-  'FST_SESSION_EXISTS', 'A shared session named %s exists already. Open it, or end it first.', 409)
+export class SessionExistsError extends errorWith<[name: string]>()(
+  'FST_SESSION_EXISTS', 'A shared session named %s exists already. Open it, or end it first.', 409) {}
 
 /** The store does not implement an optional interface that this call needs. */
-export const StoreLacksError = errorWith<[call: string, what: string, methods: string]>()(
-  'FST_SESSION_STORE_LACKS', '%s needs a store that can %s; this one has no %s().')
+export class StoreLacksError extends errorWith<[call: string, what: string, methods: string]>()(
+  'FST_SESSION_STORE_LACKS', '%s needs a store that can %s; this one has no %s().') {}
 
 /** The token of a shared session is derived from its name, so it cannot be renewed. */
-export const SharedTokenError = errorWith<[]>()(
-  'FST_SESSION_SHARED_TOKEN', 'The token of a shared session follows from its name and cannot be renewed.')
+export class SharedTokenError extends errorWith<[]>()(
+  'FST_SESSION_SHARED_TOKEN', 'The token of a shared session follows from its name and cannot be renewed.') {}
 
 /**
  * An error whose message is for everybody, since Fastify sends it to the client. The events at the server are in `cause` and in
@@ -148,13 +154,13 @@ export class OutcomeUnknownError extends withProblem(
   'FST_SESSION_OUTCOME_UNKNOWN', 'It is unknown whether the changes were saved. Look before you try again.') {}
 
 /** A document or compare-exchange value was changed by another request before the commit. Nothing was saved. Keeps the cause. */
-export const DocumentConflictError = errorWith<[route: string, options?: ErrorOptions]>()(
+export class DocumentConflictError extends errorWith<[route: string, options?: ErrorOptions]>()(
   'FST_SESSION_CONFLICT',
-  'The changes of %s conflict with what was saved meanwhile, and were not saved. Load it again, and try again or let the user choose.', 409)
+  'The changes of %s conflict with what was saved meanwhile, and were not saved. Load it again, and try again or let the user choose.', 409) {}
 
 /** The database does not exist on the server. Keeps the cause. */
-export const DatabaseMissingError = errorWith<[database: string, route: string, options?: ErrorOptions]>()(
-  'FST_SESSION_DATABASE_MISSING', 'There is no database \'%s\' on the server, which %s uses. Create it, or correct its name in the options.')
+export class DatabaseMissingError extends errorWith<[database: string, route: string, options?: ErrorOptions]>()(
+  'FST_SESSION_DATABASE_MISSING', 'There is no database \'%s\' on the server, which %s uses. Create it, or correct its name in the options.') {}
 
 /**
  * The database is down, restarting, has no connection to spare, or met a transient conflict. Nothing was saved. The same
@@ -167,9 +173,9 @@ export class DatabaseUnavailableError extends withProblem(
 }
 
 /** The session made more requests to the server than its client allows. Keeps the cause. */
-export const RequestLimitError = errorWith<[route: string, limit: number, options?: ErrorOptions]>()(
+export class RequestLimitError extends errorWith<[route: string, limit: number, options?: ErrorOptions]>()(
   'FST_SESSION_REQUEST_LIMIT',
-  '%s makes more than %d requests to the database in one session. Load several documents at once, or raise conventions.maxNumberOfRequestsPerSession.')
+  '%s makes more than %d requests to the database in one session. Load several documents at once, or raise conventions.maxNumberOfRequestsPerSession.') {}
 
 /** The database refused to open the session, because it does not exist or the credentials are wrong. Keeps the cause. */
 export class OpenError extends withProblem('FST_SESSION_OPEN', 'The session could not be opened.', 500) {}
@@ -178,41 +184,41 @@ export class OpenError extends withProblem('FST_SESSION_OPEN', 'The session coul
 export class CommitError extends withProblem('FST_SESSION_COMMIT', 'The changes were not saved.', 500) {}
 
 /** A request opened more sessions by `request.<name>Scope.open()` than it may have. */
-export const SessionLimitError = errorWith<[name: string, route: string, limit: number]>()(
-  'FST_SESSION_LIMIT', '%s of %s: a request has at most %d sessions. Use one again once its work is done.')
+export class SessionLimitError extends errorWith<[name: string, route: string, limit: number]>()(
+  'FST_SESSION_LIMIT', '%s of %s: a request has at most %d sessions. Use one again once its work is done.') {}
 
 /** A query's parameter cannot be sent: it holds a function or a node, is circular, or is nested too deep. Nothing was sent. */
-export const ParameterError = errorWith<[name: string, problem: string]>()(
-  'FST_SESSION_PARAMETER', 'The parameter %s cannot be sent to the database: %s.', 500, TypeError)
+export class ParameterError extends errorWith<[name: string, problem: string]>()(
+  'FST_SESSION_PARAMETER', 'The parameter %s cannot be sent to the database: %s.', 500, TypeError) {}
 
 /** The handler committed the transaction itself, so the rollback that is due now cannot undo it. */
-export const AlreadyCommittedError = errorWith<[]>()(
-  'FST_SESSION_ALREADY_COMMITTED', 'The handler has committed the transaction itself: it cannot be rolled back.')
+export class AlreadyCommittedError extends errorWith<[]>()(
+  'FST_SESSION_ALREADY_COMMITTED', 'The handler has committed the transaction itself: it cannot be rolled back.') {}
 
 /** The input of `restore()` is no file of saved sessions, or one of another version. Nothing was restored. */
-export const RestoreVersionError = errorWith<[problem: string]>()(
-  'FST_SESSION_RESTORE_VERSION', 'The sessions cannot be restored: %s.')
+export class RestoreVersionError extends errorWith<[problem: string]>()(
+  'FST_SESSION_RESTORE_VERSION', 'The sessions cannot be restored: %s.') {}
 
 /** A line of a file of saved sessions is damaged. Its `result` has the counts of the sessions restored before. */
-export const RestoreLineError = errorWith<[line: number]>()(
-  'FST_SESSION_RESTORE_LINE', 'Line %d of the saved sessions is damaged. Restore with onDamage: \'skip\' to leave such lines out.')
+export class RestoreLineError extends errorWith<[line: number]>()(
+  'FST_SESSION_RESTORE_LINE', 'Line %d of the saved sessions is damaged. Restore with onDamage: \'skip\' to leave such lines out.') {}
 
 /** A file of saved sessions ends too early. Its `result` has the counts of the restored sessions. */
-export const RestoreTruncatedError = errorWith<[problem: string]>()(
-  'FST_SESSION_RESTORE_TRUNCATED', 'The saved sessions are not whole: %s.')
+export class RestoreTruncatedError extends errorWith<[problem: string]>()(
+  'FST_SESSION_RESTORE_TRUNCATED', 'The saved sessions are not whole: %s.') {}
 
 /** A session to restore exists already. Its `result` has the counts of the sessions restored besides. */
-export const RestoreConflictError = errorWith<[line: number]>()(
-  'FST_SESSION_RESTORE_CONFLICT', 'The session of line %d exists already. Restore with onConflict: \'skip\' or \'replace\'.', 409)
+export class RestoreConflictError extends errorWith<[line: number]>()(
+  'FST_SESSION_RESTORE_CONFLICT', 'The session of line %d exists already. Restore with onConflict: \'skip\' or \'replace\'.', 409) {}
 
 /** The store could take a restored session only by dropping another. Its `result` has the counts of the sessions restored before. */
-export const RestoreFullError = errorWith<[line: number]>()(
-  'FST_SESSION_RESTORE_FULL', 'The store is full: it could take the session of line %d only by dropping another. Give memoryStore() a larger maxSessions.', 507)
+export class RestoreFullError extends errorWith<[line: number]>()(
+  'FST_SESSION_RESTORE_FULL', 'The store is full: it could take the session of line %d only by dropping another. Give memoryStore() a larger maxSessions.', 507) {}
 
 /** The operator's command needs a driver that is not installed. Keeps the cause. */
-export const DriverMissingError = errorWith<[driver: string, command: string, options?: ErrorOptions]>()(
-  'FST_SESSION_DRIVER_MISSING', 'This needs %s, which is not installed: %s')
+export class DriverMissingError extends errorWith<[driver: string, command: string, options?: ErrorOptions]>()(
+  'FST_SESSION_DRIVER_MISSING', 'This needs %s, which is not installed: %s') {}
 
 /** `assertNoOpenSessions()` found sessions that are still open. */
-export const OpenSessionsError = errorWith<[count: number, list: string]>()(
-  'FST_SESSION_STILL_OPEN', '%d session(s) are still open: %s')
+export class OpenSessionsError extends errorWith<[count: number, list: string]>()(
+  'FST_SESSION_STILL_OPEN', '%d session(s) are still open: %s') {}

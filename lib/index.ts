@@ -1,5 +1,6 @@
 // Everything public is exported here and in conformance/index.ts; the rest is internal.
 export { default } from './plugin/plugin.js'
+export type * from './registered.js'
 export type { RequestSessionOptions } from './plugin/options.js'
 export type {
   CommitOptions, OpenContext, OpenSession, RouteOptionsOf, SessionOf, SessionOpener, SessionProvider, SessionScope, TransactionProvider,
@@ -35,6 +36,7 @@ export type {
 } from './stores/store.js'
 
 export { ravenSessions, type RavenProvider } from './ravendb/ravendb.js'
+export type { RavenStore } from './ravendb/client-types.js'
 export type { RavenCallOptions, RavenOptionsOf, RavenSessionOptions } from './ravendb/options.js'
 
 export { channels, type Outcome, type ScopeState, type SessionEvent } from './core/events.js'

@@ -1,17 +1,13 @@
 import Fastify from 'fastify'
 import { Redis } from 'ioredis'
 import t from 'tap'
-import requestSession, { headerTransport, memoryStore, redisStore, tokenSessions, type PingOptions, type SessionHealth } from '../lib/index.js'
+import requestSession, { headerTransport, memoryStore, redisStore, tokenSessions } from '../lib/index.js'
 import { barrier } from './support/barrier.js'
 import { emitted } from './support/emitted.js'
 import { CountingProvider } from './support/counting-provider.js'
 import { startRedis } from './support/servers/redis.js'
 import { withServer } from './support/servers/require.js'
 import { SpyStore } from './support/spy-store.js'
-
-declare module 'fastify' {
-  interface FastifyInstance { sessionHealth (options?: PingOptions): Promise<SessionHealth> }
-}
 
 t.test('ping() writes, reads and ends a session of no visitor', async (t) => {
   const store = memoryStore()

@@ -4,7 +4,7 @@
  */
 import createError from '@fastify/error'
 import Fastify, { type FastifyInstance, type FastifyRequest, type FastifyServerOptions } from 'fastify'
-import requestSession, { redisStore, tokenSessions, type RouteOptionsOf, type SessionOf, type SessionStore, type TokenProvider } from 'fastify-request-session'
+import requestSession, { redisStore, tokenSessions, type SessionStore, type TokenProvider } from 'fastify-request-session'
 import type { Example } from '../shared/example.js'
 import { logger } from '../shared/logger.js'
 import { pages } from '../shared/pages.js'
@@ -12,10 +12,7 @@ import { connectRedis, withoutPassword } from '../shared/redis.js'
 import { maxQuantity, receiptFor, viewOf, withQuantity, type Basket, type BasketData } from './basket.js'
 import { productIds, products, type ProductId } from './products.js'
 
-declare module 'fastify' {
-  interface FastifyRequest { basket: SessionOf<TokenProvider<BasketData>> }
-  interface FastifyContextConfig { basket?: RouteOptionsOf<TokenProvider<BasketData>> }
-}
+declare module 'fastify-request-session' { interface Registered { basket: TokenProvider<BasketData> } }
 
 const EmptyBasketError = createError('SHOP_EMPTY_BASKET', 'The basket is empty: there is nothing to pay for.', 409)
 const OtherTotalError = createError('SHOP_OTHER_TOTAL', 'The basket has changed meanwhile: look at its new sum first.', 409)

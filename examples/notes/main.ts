@@ -3,7 +3,7 @@
  * they have not seen gets it beside their own, and decides.
  */
 import Fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastify'
-import requestSession, { errors, getSession, ravenSessions, type GetSessionOf, type RavenProvider, type RouteOptionsOf, type SessionOf, type SessionScope } from 'fastify-request-session'
+import requestSession, { errors, getSession, ravenSessions, type RavenProvider } from 'fastify-request-session'
 import type { DocumentStore } from 'ravendb'
 import type { Example } from '../shared/example.js'
 import { logger } from '../shared/logger.js'
@@ -11,18 +11,7 @@ import { pages } from '../shared/pages.js'
 import { openDatabase } from './database.js'
 import { allAuthors, allNotes, changeNote, EmailTakenError, findNote, noteView, signUp, writeNote, type Author } from './notes.js'
 
-declare module 'fastify' {
-  interface FastifyRequest {
-    documents: SessionOf<RavenProvider>
-    documentsScope: SessionScope
-  }
-  interface FastifyInstance {
-    getDocuments: GetSessionOf<RavenProvider>
-  }
-  interface FastifyContextConfig {
-    documents?: RouteOptionsOf<RavenProvider>
-  }
-}
+declare module 'fastify-request-session' { interface Registered { documents: RavenProvider<DocumentStore> } }
 
 const title = { type: 'string', minLength: 1, maxLength: 80, pattern: '\\S' }
 const text = { type: 'string', maxLength: 10_000 }

@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url'
 import createError from '@fastify/error'
 import fastifyStatic from '@fastify/static'
 import Fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastify'
-import requestSession, { neo4jSessions, neo4jTransactions, type Neo4jSessions, type Neo4jTransactions, type RouteOptionsOf, type SessionOf } from 'fastify-request-session'
+import requestSession, { neo4jSessions, neo4jTransactions, type Neo4jSessions, type Neo4jTransactions } from 'fastify-request-session'
 import type { Driver } from 'neo4j-driver'
 import type { Neogma } from 'neogma'
 import type { Example } from '../shared/example.js'
@@ -16,16 +16,12 @@ import { pages } from '../shared/pages.js'
 import { openDatabase } from './database.js'
 import { addPerson, connect, peopleModel, prepare, shortestPath, wholeGraph } from './people.js'
 
-declare module 'fastify' {
-  interface FastifyRequest {
+declare module 'fastify-request-session' {
+  interface Registered {
     /** To read: each query for itself. */
-    graph: SessionOf<Neo4jSessions<Driver>>
+    graph: Neo4jSessions<Driver>
     /** To change: all of the request, or nothing. */
-    change: SessionOf<Neo4jTransactions<Driver>>
-  }
-  interface FastifyContextConfig {
-    graph?: RouteOptionsOf<Neo4jSessions<Driver>>
-    change?: RouteOptionsOf<Neo4jTransactions<Driver>>
+    change: Neo4jTransactions<Driver>
   }
 }
 

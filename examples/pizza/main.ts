@@ -5,7 +5,7 @@
 import createError from '@fastify/error'
 import Fastify, { type FastifyInstance, type FastifyRequest, type FastifyServerOptions } from 'fastify'
 import requestSession, {
-  memoryStore, redisStore, tokenSessions, type CompleteStore, type RouteOptionsOf, type SessionOf, type SessionScope, type TokenProvider,
+  memoryStore, redisStore, tokenSessions, type CompleteStore, type TokenProvider,
 } from 'fastify-request-session'
 import type { Example } from '../shared/example.js'
 import { logger } from '../shared/logger.js'
@@ -16,13 +16,7 @@ import { menu, pizzaIds, type PizzaId } from './orders.js'
 import { NoOrderError, Pizzeria } from './pizzeria.js'
 import { deliveryKey, shiftView, type ShiftData } from './shift.js'
 
-declare module 'fastify' {
-  interface FastifyRequest {
-    shift: SessionOf<TokenProvider<ShiftData>>
-    shiftScope: SessionScope
-  }
-  interface FastifyContextConfig { shift?: RouteOptionsOf<TokenProvider<ShiftData>> }
-}
+declare module 'fastify-request-session' { interface Registered { shift: TokenProvider<ShiftData> } }
 
 const NoShiftError = createError('PIZZA_NO_SHIFT', 'Begin your shift first.', 403)
 

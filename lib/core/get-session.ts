@@ -33,7 +33,7 @@ type PlaceCall<P extends AnyTransactionProvider> = <R>(
   options?: CallOptionsOf<P>,
 ) => Promise<R>
 
-/** The type of `app.get<Name>` under a provider: for `declare module 'fastify'`. */
+/** The type of `app.get<Name>` under a provider. */
 export type GetSessionOf<P extends AnyProvider> = SessionCall<P> & (P extends AnyTransactionProvider ? PlaceCall<P> : unknown)
 
 /** A provider of any kind whose sessions hold transactions. */
@@ -79,7 +79,7 @@ export type TransactionPlace<P extends AnyTransactionProvider> =
 /** The options of a call of `getTransaction()` under a provider. */
 export type TransactionOptionsOf<P extends AnyTransactionProvider> = P extends TransactionProvider<never, unknown, infer Options> ? Options : never
 
-/** The type of `app.get<Name>Transaction` under a provider: for `declare module 'fastify'`. */
+/** The type of `app.get<Name>Transaction` under a provider. */
 export type GetTransactionOf<P extends AnyTransactionProvider> = <R>(
   existing: TransactionPlace<P>,
   callback: (transaction: TransactionOf<P>) => R | Promise<R>,

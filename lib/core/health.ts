@@ -49,14 +49,12 @@ export interface PingResult {
  * @example
  * ```ts
  * import Fastify from 'fastify'
- * import requestSession, { type PingOptions, type SessionHealth } from 'fastify-request-session'
- *
- * declare module 'fastify' { interface FastifyInstance { sessionHealth (options?: PingOptions): Promise<SessionHealth> } }
+ * import requestSession, { type SessionHealth } from 'fastify-request-session'
  *
  * const app = Fastify()
  * await app.register(requestSession)
  * app.get('/ready', async (_request, reply) => {
- *   const { ok } = await app.sessionHealth({ timeout: 500 })
+ *   const { ok }: SessionHealth = await app.sessionHealth({ timeout: 500 })
  *   return reply.code(ok ? 200 : 503).send({ ok })
  * })
  * ```

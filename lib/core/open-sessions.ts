@@ -2,18 +2,17 @@ import { LinkedList, type Link } from '../util/linked-list.js'
 import { report, type Log } from './events.js'
 
 /**
- * The counts of one registration: `app.sessionStats()[name]`.
+ * The counts of one registration: `app.sessionStats().<name>`.
  *
  * @example
  * ```ts
  * import Fastify from 'fastify'
  * import requestSession, { type SessionStats } from 'fastify-request-session'
  *
- * declare module 'fastify' { interface FastifyInstance { sessionStats (): Record<string, SessionStats> } }
- *
  * const app = Fastify()
  * await app.register(requestSession)
- * console.log(app.sessionStats()['session']?.open)
+ * const stats: SessionStats = app.sessionStats().session
+ * console.log(stats.open)
  * ```
  */
 export interface SessionStats {

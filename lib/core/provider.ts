@@ -47,8 +47,6 @@ export interface SessionProvider<Exposed = unknown, RouteOptions = never, CallOp
  * import Fastify from 'fastify'
  * import requestSession, { type SessionScope } from 'fastify-request-session'
  *
- * declare module 'fastify' { interface FastifyRequest { sessionScope: SessionScope } }
- *
  * const app = Fastify()
  * await app.register(requestSession)
  * app.post('/dry-run', async (request) => {
@@ -266,19 +264,19 @@ export function hasTransactions (provider: object): provider is TransactionProvi
 export type AnyProvider = SessionProvider<any, any, any>
 
 /**
- * The type of `request.<name>` under a provider: for `declare module 'fastify'`.
+ * The type of `request.<name>` under a provider.
  *
  * @example
  * ```ts
  * import { tokenSessions, type SessionOf } from 'fastify-request-session'
  *
  * const users = tokenSessions<{ visits: number }>()
- * declare module 'fastify' { interface FastifyRequest { session: SessionOf<typeof users> } }
+ * declare module 'fastify-request-session' { interface Registered { session: typeof users } }
  * ```
  */
 export type SessionOf<P extends AnyProvider> = P extends SessionProvider<infer Exposed, never, never> ? Exposed : never
 
-/** The type of a route's config under the plugin's name: for `declare module 'fastify'`. */
+/** The type of a route's config under the plugin's name. */
 export type RouteOptionsOf<P extends AnyProvider> = P extends SessionProvider<unknown, infer Options, never>
   ? (Options & CommitOptions) | false
   : never

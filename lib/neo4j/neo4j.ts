@@ -60,7 +60,7 @@ export interface Neo4jTransactions<D extends Neo4jDriver = Neo4jDriver, Exposed 
 }
 
 /**
- * The type of `request.<name>Scope` under a provider for Neo4j: for `declare module 'fastify'`. `bookmarks` are those of the
+ * The type of `request.<name>Scope` under a provider for Neo4j. `bookmarks` are those of the
  * transactions so far, for a header of the reply: of a transaction, after `commit()`. `open()` gives a further session for
  * queries in parallel, closed with the request, 16 in all; more are a `SessionLimitError` (`FST_SESSION_LIMIT`).
  *
@@ -72,7 +72,7 @@ export interface Neo4jTransactions<D extends Neo4jDriver = Neo4jDriver, Exposed 
  *
  * const driver = neo4j.driver(process.env.NEO4J_URL ?? 'neo4j://localhost')
  * const graph = neo4jSessions(driver)
- * declare module 'fastify' { interface FastifyRequest { graph: SessionOf<typeof graph>, graphScope: Neo4jScope<typeof graph> } }
+ * declare module 'fastify-request-session' { interface Registered { graph: typeof graph } }
  *
  * const app = Fastify()
  * app.addHook('onClose', () => driver.close())

@@ -112,7 +112,7 @@ async function healthOf (app: FastifyInstance, options: PingOptions | undefined)
 function addLifecycle (app: FastifyInstance & Registered): Registration[] {
   const registrations: Registration[] = []
   app.decorate<Registration[]>(kRegistrations, registrations)
-  app.decorate('sessionStats', () => statsOf(app))
+  app.decorate('sessionStats', () => statsOf(app) as ReturnType<FastifyInstance['sessionStats']>)
   app.decorate('sessionHealth', (options?: PingOptions) => healthOf(app, options))
   app.addHook('onRequest', linkReply)
   app.addHook('onError', markFailed)
@@ -145,7 +145,7 @@ function earlyLoader (registration: Registration) {
  * import requestSession, { tokenSessions, type SessionOf } from 'fastify-request-session'
  *
  * const users = tokenSessions<{ visits: number }>()
- * declare module 'fastify' { interface FastifyRequest { session: SessionOf<typeof users> } }
+ * declare module 'fastify-request-session' { interface Registered { session: typeof users } }
  *
  * const app = Fastify()
  * await app.register(requestSession, { provider: users })

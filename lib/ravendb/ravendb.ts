@@ -4,10 +4,10 @@ import { deadlinesOf, type Deadlines } from '../util/call-timeouts.js'
 import { OptionError } from '../errors.js'
 import { pingOf, trySession, Unchecked, type Pinging } from '../core/health.js'
 import type { OpenContext, OpenSession, SessionOpener, SessionProvider } from '../core/provider.js'
+import type { DocumentSessionFrom, RavenStore } from './client-types.js'
 import { SessionGuard } from './session-guard.js'
-import {
-  defaults, mapConcurrency, mergeConventions, mergeOptions, mergeRequestOptions, withExecutor, type CheckedOptions, type RavenCallOptions, type RavenOptionsOf, type RavenSessionOptions,
-} from './options.js'
+import { defaults, mapConcurrency, mergeConventions, mergeOptions, mergeRequestOptions, withExecutor, type CheckedOptions } from './merge-options.js'
+import type { RavenCallOptions, RavenOptionsOf, RavenSessionOptions } from './options.js'
 import { protectSession } from './protect-session.js'
 
 /**
@@ -18,13 +18,14 @@ import { protectSession } from './protect-session.js'
  * import { DocumentStore } from 'ravendb'
  * import { ravenSessions, type RavenProvider } from 'fastify-request-session'
  *
- * const store = new DocumentStore(process.env.RAVENDB_URL ?? 'http://localhost:8080', 'shop').initialize()
- * const documents: RavenProvider = ravenSessions(store)
+ * const store = new DocumentStore(process.env.RAVENDB_URL ?? 'http://localhost:8080', 'shop').initialize() as DocumentStore
+ * const documents: RavenProvider<DocumentStore> = ravenSessions(store)
  * console.log(documents.kind)
  * store.dispose()
  * ```
  */
-export interface RavenProvider extends SessionProvider<IDocumentSession, RavenSessionOptions, RavenCallOptions>, Pinging {
+export interface RavenProvider<S extends RavenStore = RavenStore>
+  extends SessionProvider<DocumentSessionFrom<S>, RavenSessionOptions<S>, RavenCallOptions<S>>, Pinging {
   readonly kind: 'document'
 }
 
@@ -56,7 +57,8 @@ const storeRule = withMethods('an initialised DocumentStore of RavenDB', 'openSe
  * await app.close()
  * ```
  */
-export function ravenSessions (documentStore: IDocumentStore, options?: RavenCallOptions | RavenOptionsOf): RavenProvider {
+export function ravenSessions<S extends RavenStore> (documentStore: S, options?: RavenCallOptions<S> | RavenOptionsOf<S>): RavenProvider<S>
+export function ravenSessions (documentStore: IDocumentStore, options?: RavenCallOptions | RavenOptionsOf): RavenProvider<IDocumentStore> {
   const name = 'ravenSessions()'
   if (!storeRule.test(documentStore)) throw new OptionError(name, `the first argument must be ${storeRule.allowed}; got ${describeType(documentStore)}`)
   const optionsOf = typeof options === 'function' ? options : undefined
@@ -66,7 +68,7 @@ export function ravenSessions (documentStore: IDocumentStore, options?: RavenCal
   }
   const base = checked(mergeOptions(defaults, optionsOf === undefined ? options : undefined, name), name)
 
-  function opener (fixed: CheckedOptions, routeOptions?: RavenSessionOptions): SessionOpener<IDocumentSession> {
+  function opener (fixed: CheckedOptions, routeOptions?: object): SessionOpener<IDocumentSession> {
     let fixedSettings: SessionSettings | undefined
     return {
       early: false,

@@ -27,8 +27,6 @@ export type SessionData = Record<string, unknown>
  * import Fastify from 'fastify'
  * import requestSession, { type TokenRouteOptions } from 'fastify-request-session'
  *
- * declare module 'fastify' { interface FastifyContextConfig { session?: TokenRouteOptions } }
- *
  * const app = Fastify()
  * await app.register(requestSession)
  * const session: TokenRouteOptions = { ttl: 60, onStoreError: 'anonymous' }

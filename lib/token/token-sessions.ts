@@ -139,7 +139,7 @@ export interface CompleteTokenProvider<Data extends object, Exposed = Promise<To
  * import requestSession, { tokenSessions, type SessionOf } from 'fastify-request-session'
  *
  * const users = tokenSessions<{ items: string[] }>({ ttl: 1800 })
- * declare module 'fastify' { interface FastifyRequest { session: SessionOf<typeof users> } }
+ * declare module 'fastify-request-session' { interface Registered { session: typeof users } }
  *
  * const app = Fastify()
  * await app.register(requestSession, { provider: users })

@@ -7,8 +7,8 @@ import { ravenDatabaseForTest } from '../support/servers/require.js'
 type Using = <R>(use: (session: IDocumentSession) => Promise<R>) => Promise<R>
 
 /** Every way to open a session with the same options: each runs a callback in its session. */
-function forms (t: Test, store: DocumentStore, options: RavenSessionOptions): Record<string, Using> {
-  const inRequest = (provider: RavenProvider, config?: RavenSessionOptions): Using => async (use) => {
+function forms (t: Test, store: DocumentStore, options: RavenSessionOptions<DocumentStore>): Record<string, Using> {
+  const inRequest = (provider: RavenProvider<DocumentStore>, config?: RavenSessionOptions<DocumentStore>): Using => async (use) => {
     const app = await documentsApp(t, provider)
     let result: { value: Awaited<ReturnType<typeof use>> } | undefined
     app.get('/', config === undefined ? {} : { config: { documents: config } }, async (request) => {

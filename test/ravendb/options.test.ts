@@ -9,18 +9,18 @@ const store = new DocumentStore('http://127.0.0.1:9', 'nobody').initialize()
 t.teardown(() => store.dispose())
 
 /** Lets a value through that the types refuse. */
-function untyped<T = RavenSessionOptions> (value: unknown): T {
+function untyped<T = RavenSessionOptions<DocumentStore>> (value: unknown): T {
   return value as T
 }
 
-const refused: Array<[RavenSessionOptions, RegExp]> = [
+const refused: Array<[RavenSessionOptions<DocumentStore>, RegExp]> = [
   [untyped({ noTrackin: true }), /unknown option 'noTrackin'; allowed: database, /],
   [untyped({ transactionMode: 'clusterwide' }), /option transactionMode must be 'SingleNode' or 'ClusterWide'; got 'clusterwide'/],
   [untyped({ optimisticConcurrencyMode: true }), /option optimisticConcurrencyMode must be 'None' or 'Writes' or 'WritesAndReads'; got true/],
   [untyped({ shardedBatchBehavior: 'Any' }), /option shardedBatchBehavior must be .*; got 'Any'/],
   [untyped({ database: 7 }), /option database must be a database name of .*; got a number/],
   [{ database: '' }, /option database must be a database name of .*; got an empty string/],
-  ...['../admin/x?', 'shop/../../admin/x#', '..', '.a', 'a.', 'a..b', 'a b', 'a%2Fb', 'a\\b', 'a$0', 'a\nb', 'x'.repeat(129)].map((database): [RavenSessionOptions, RegExp] =>
+  ...['../admin/x?', 'shop/../../admin/x#', '..', '.a', 'a.', 'a..b', 'a b', 'a%2Fb', 'a\\b', 'a$0', 'a\nb', 'x'.repeat(129)].map((database): [RavenSessionOptions<DocumentStore>, RegExp] =>
     [{ database }, /option database must be a database name of .*; got a string of \d+ character/]),
   [untyped({ noTracking: 'yes' }), /option noTracking must be true or false; got 'yes'/],
   [untyped({ noCaching: 1 }), /option noCaching must be true or false; got 1/],
@@ -35,7 +35,7 @@ const refused: Array<[RavenSessionOptions, RegExp]> = [
   [{ noTracking: true, optimisticConcurrencyMode: 'Writes' }, /optimisticConcurrencyMode 'Writes' contradicts noTracking/],
 ]
 
-const allowed: RavenCallOptions[] = [
+const allowed: RavenCallOptions<DocumentStore>[] = [
   'people',
   'Shop_2.eu-west',
   'café',
@@ -93,8 +93,8 @@ t.test('refused on the request that a function of the request answers wrongly', 
   const counting = new DocumentStore('http://127.0.0.1:9', 'nobody').initialize()
   t.teardown(() => counting.dispose())
   counting.on('sessionCreated', () => { opened++ })
-  let answer: RavenCallOptions | undefined
-  const app = await documentsApp(t, ravenSessions(counting, () => untyped<RavenCallOptions>(answer)))
+  let answer: RavenCallOptions<DocumentStore> | undefined
+  const app = await documentsApp(t, ravenSessions(counting, () => untyped<RavenCallOptions<DocumentStore>>(answer)))
   app.get('/notes', async (request) => request.documents.advanced.storeIdentifier)
   app.get('/notes/wide', { config: { documents: { transactionMode: 'ClusterWide' } } }, async (request) => request.documents.advanced.storeIdentifier)
 
@@ -137,7 +137,7 @@ t.test('allowed everywhere, and never written to', async (t) => {
 })
 
 t.test('the request\'s options go over the plugin\'s, and the route\'s over both', async (t) => {
-  const tenantOf = (request: FastifyRequest): RavenCallOptions => {
+  const tenantOf = (request: FastifyRequest): RavenCallOptions<DocumentStore> => {
     const { tenant } = request.query as { tenant?: string }
     return tenant ?? {}
   }
@@ -157,7 +157,7 @@ t.test('a client without optimisticConcurrencyMode, before 7.2', async (t) => {
   const conventions = new Proxy(old.conventions, { has: (target, name) => name !== 'optimisticConcurrencyMode' && name in target })
   Object.defineProperty(old, 'conventions', { value: conventions })
 
-  const wrong: RavenSessionOptions = { optimisticConcurrencyMode: 'WritesAndReads' }
+  const wrong: RavenSessionOptions<DocumentStore> = { optimisticConcurrencyMode: 'WritesAndReads' }
   const needs = /'WritesAndReads' needs the package ravendb 7\.2 or later/
   t.throws(() => ravenSessions(old, wrong), refusal(needs, 'ravenSessions\\(\\)'))
   const app = await documentsApp(t, ravenSessions(old))
@@ -167,7 +167,7 @@ t.test('a client without optimisticConcurrencyMode, before 7.2', async (t) => {
   // Its sessions take the option in silence.
   const openSession = old.openSession.bind(old)
   old.openSession = ((options: object) => openSession({ ...options, optimisticConcurrencyMode: 'None' })) as typeof old.openSession
-  const using = (options: RavenCallOptions) => app.getDocuments(null, ({ advanced }) => advanced.useOptimisticConcurrency, options)
+  const using = (options: RavenCallOptions<DocumentStore>) => app.getDocuments(null, ({ advanced }) => advanced.useOptimisticConcurrency, options)
   t.equal(await using({ optimisticConcurrencyMode: 'Writes' }), true)
   t.equal(await using({ optimisticConcurrencyMode: 'None' }), false)
   t.equal(await using({ transactionMode: 'ClusterWide' }), false)

@@ -1,23 +1,10 @@
 import Fastify, { type FastifyInstance } from 'fastify'
 import type { Test } from 'tap'
-import requestSession, { type CommitOptions, type GetSessionOf, type RouteOptionsOf, type SessionOf, type SessionScope, type SessionStats } from '../../lib/index.js'
+import requestSession, { type CommitOptions } from '../../lib/index.js'
 import { CountingProvider } from './counting-provider.js'
 import { fakeProvider, type FakeOptions, type FakeProvider } from './fake-provider.js'
 
-declare module 'fastify' {
-  interface FastifyRequest {
-    first: SessionOf<FakeProvider>
-    firstScope: SessionScope
-    second: SessionOf<FakeProvider>
-    secondScope: SessionScope
-  }
-  interface FastifyContextConfig { first?: RouteOptionsOf<FakeProvider>, second?: RouteOptionsOf<FakeProvider> }
-  interface FastifyInstance {
-    getFirst: GetSessionOf<FakeProvider>
-    getSecond: GetSessionOf<FakeProvider>
-    sessionStats: () => Record<string, SessionStats>
-  }
-}
+declare module 'fastify-request-session' { interface Registered { first: FakeProvider, second: FakeProvider } }
 
 type Options = FakeOptions & CommitOptions & { readonly warnAfter?: number }
 

@@ -1,17 +1,13 @@
 import Fastify, { type FastifyInstance, type LightMyRequestResponse } from 'fastify'
 import type { Test } from 'tap'
 import requestSession, {
-  tokenSessions, type CommitOptions, type GetSessionOf, type RouteOptionsOf, type SessionData, type SessionOf, type SessionScope, type TokenProvider,
+  tokenSessions, type CommitOptions, type SessionData, type TokenProvider,
   type TokenSessionOptions,
 } from '../../lib/index.js'
 
 export type AnyTokens = TokenProvider<SessionData>
 
-declare module 'fastify' {
-  interface FastifyRequest { session: SessionOf<AnyTokens>, sessionScope: SessionScope }
-  interface FastifyContextConfig { session?: RouteOptionsOf<AnyTokens> }
-  interface FastifyInstance { getSession: GetSessionOf<AnyTokens> }
-}
+declare module 'fastify-request-session' { interface Registered { session: AnyTokens } }
 
 /** A line of the app's log: 40 is a warning, 50 an error. */
 export interface LogLine { level: number, msg: string, err?: { code?: string, message: string, problem?: string }, route?: string }

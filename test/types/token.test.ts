@@ -3,7 +3,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { Cluster, Redis } from 'ioredis'
 import t from 'tap'
 import {
-  cookieTransport, getSession, memoryStore, redisStore, tokenSessions, type CallOptionsOf, type GetSessionOf, type OpenedSession, type RouteOptionsOf,
+  cookieTransport, getSession, memoryStore, redisStore, tokenSessions, type CallOptionsOf, type OpenedSession, type RouteOptionsOf,
   type SessionData, type SessionOf, type SessionStore, type TokenProvider, type TokenSession,
 } from '../../lib/index.js'
 
@@ -14,12 +14,8 @@ const early = tokenSessions<Shop>({ load: 'onRequest' })
 const loose = tokenSessions()
 t.equal(loose.kind, 'token')
 
-// What `declare module 'fastify'` makes of the two, under names that no other test takes.
-declare module 'fastify' {
-  interface FastifyRequest { shop: SessionOf<typeof shop>, earlyShop: SessionOf<typeof early> }
-  interface FastifyContextConfig { shop?: RouteOptionsOf<typeof shop> }
-  interface FastifyInstance { getShop: GetSessionOf<typeof shop> }
-}
+// Under names that no other test takes.
+declare module 'fastify-request-session' { interface Registered { shop: typeof shop, earlyShop: typeof early } }
 
 /** Only looked at by the compiler. */
 function compiles (_use: () => unknown): void {}

@@ -1,20 +1,13 @@
 import Fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastify'
+import type { DocumentStore } from 'ravendb'
 import type { Test } from 'tap'
-import requestSession, { type GetSessionOf, type RavenProvider, type RequestSessionOptions, type SessionOf, type SessionScope, type SessionStats } from '../../../lib/index.js'
+import requestSession, { type RavenProvider, type RequestSessionOptions, type SessionStats } from '../../../lib/index.js'
 
-declare module 'fastify' {
-  interface FastifyRequest {
-    documents: SessionOf<RavenProvider>
-    documentsScope: SessionScope
-  }
-  interface FastifyInstance {
-    getDocuments: GetSessionOf<RavenProvider>
-  }
-}
+declare module 'fastify-request-session' { interface Registered { documents: RavenProvider<DocumentStore> } }
 
 /** An app with document sessions as `request.documents`; closed when the test is over. */
 export async function documentsApp (
-  t: Test, provider: RavenProvider, options: Omit<RequestSessionOptions, 'name' | 'provider'> = {}, server: FastifyServerOptions = {}
+  t: Test, provider: RavenProvider<DocumentStore>, options: Omit<RequestSessionOptions, 'name' | 'provider'> = {}, server: FastifyServerOptions = {}
 ): Promise<FastifyInstance> {
   const app = Fastify(server)
   t.teardown(() => app.close())
@@ -23,7 +16,7 @@ export async function documentsApp (
 }
 
 export function statsOf (app: FastifyInstance): SessionStats {
-  return (app as FastifyInstance & { sessionStats: () => Record<string, SessionStats> }).sessionStats()['documents'] as SessionStats
+  return app.sessionStats().documents
 }
 
 /** A document of the tests. */
