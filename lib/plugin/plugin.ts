@@ -2,7 +2,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest, HookHandlerDoneFunc
 import fp from 'fastify-plugin'
 import { sessionCaller, transactionCaller, type AnyTransactionProvider } from '../core/get-session.js'
 import type { SessionStats } from '../core/open-sessions.js'
-import { checksAtBoot, claimsOf, hasTransactions, isClosing } from '../core/provider.js'
+import { checksAtBoot, claimsOf, countsOf, hasTransactions, isClosing } from '../core/provider.js'
 import { OptionError } from '../errors.js'
 import { tokenSessions } from '../token/token-sessions.js'
 import { pluginOptions, type RequestSessionOptions } from './options.js'
@@ -86,10 +86,10 @@ export function registrationsOf (app: FastifyInstance): readonly Registration[] 
 /** The counts of all contexts of an app. Of registrations of one name, the second is told as `<name>#2`, and so on. */
 function statsOf (app: FastifyInstance): Record<string, SessionStats> {
   const stats: Record<string, SessionStats> = {}
-  for (const { name, sessions } of registrationsOf(app)) {
+  for (const { name, sessions, options: { provider } } of registrationsOf(app)) {
     let [key, n] = [name, 1]
     while (Object.hasOwn(stats, key)) key = `${name}#${++n}`
-    stats[key] = sessions.stats()
+    stats[key] = sessions.stats(countsOf(provider))
   }
   return stats
 }
