@@ -5,9 +5,9 @@ import type { Entry } from './entry.js'
 const protectedShare = 0.8
 
 /**
- * All entries in the order in which they go: a segmented LRU. A session begins in probation, and is protected from the first later
- * request on that loads it. A new session displaces one in probation: a flood of visitors who never come back
- * displaces none of those who do. Every method takes constant time.
+ * All entries in the order in which they go: a segmented LRU. A session begins in probation, and is protected once a later request
+ * has loaded it. A new session displaces one in probation: a flood of visitors who never come back displaces none of those who
+ * do. Every method takes constant time.
  */
 export class SegmentedLru {
   readonly #probation = new LinkedList<Entry>()
