@@ -34,6 +34,11 @@ export interface SessionStats {
   readonly unknown: number
   /** Uses of a session after its end. */
   readonly lateAccesses: number
+  /**
+   * The own counts of the store since it was made, by name, where it has some. `memoryStore()` counts `evicted`: sessions that had
+   * not expired, and made room for new ones.
+   */
+  readonly store?: Readonly<Record<string, number>>
 }
 
 /** The part of a scope that the list of open sessions needs. */
@@ -109,9 +114,10 @@ export class OpenSessions<S extends OpenEntry<S>> extends LinkedList<S> {
     return trace
   }
 
-  stats (): SessionStats {
+  /** @param store the counts of the provider's store */
+  stats (store: SessionStats['store'] | undefined): SessionStats {
     const { kind, size: open, added: opened, committed, readOnly, rolledBack, failed, anonymous, unknown, lateAccesses } = this
-    return { kind, open, opened, committed, readOnly, rolledBack, failed, anonymous, unknown, lateAccesses }
+    return { kind, open, opened, committed, readOnly, rolledBack, failed, anonymous, unknown, lateAccesses, ...store !== undefined && { store } }
   }
 
   #look (): void {

@@ -228,6 +228,12 @@ export interface Claiming {
   readonly claims: readonly string[]
 }
 
+/** A provider whose sessions are in a store that may count for itself. */
+export interface Counting {
+  /** The store's own counts, by name; `undefined`: it has none. */
+  readonly counts: () => Readonly<Record<string, number>> | undefined
+}
+
 /** Functions for a token session's `update()` that only leave a hint there. */
 const hints = new WeakSet<object>()
 
@@ -246,6 +252,10 @@ export function isHint (change: object): boolean {
 
 export function claimsOf (provider: object): readonly string[] {
   return (provider as Partial<Claiming>).claims ?? []
+}
+
+export function countsOf (provider: object): ReturnType<Counting['counts']> {
+  return (provider as Partial<Counting>).counts?.()
 }
 
 export function checksAtBoot (provider: object): provider is BootCheck {

@@ -3,7 +3,7 @@ import fp from 'fastify-plugin'
 import { sessionCaller, transactionCaller, type AnyTransactionProvider } from '../core/get-session.js'
 import { canPing, checkPingOptions, type PingOptions, type PingResult, type SessionHealth } from '../core/health.js'
 import type { SessionStats } from '../core/open-sessions.js'
-import { checksAtBoot, claimsOf, hasTransactions, isClosing } from '../core/provider.js'
+import { checksAtBoot, claimsOf, countsOf, hasTransactions, isClosing } from '../core/provider.js'
 import { OptionError } from '../errors.js'
 import { tokenSessions } from '../token/token-sessions.js'
 import { pluginOptions, type RequestSessionOptions } from './options.js'
@@ -96,7 +96,7 @@ function byName (app: FastifyInstance): Map<string, Registration> {
 }
 
 function statsOf (app: FastifyInstance): Record<string, SessionStats> {
-  return Object.fromEntries([...byName(app)].map(([name, { sessions }]) => [name, sessions.stats()]))
+  return Object.fromEntries([...byName(app)].map(([name, { sessions, options: { provider } }]) => [name, sessions.stats(countsOf(provider))]))
 }
 
 /** Asks all providers at the same time, each once. */

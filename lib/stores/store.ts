@@ -23,9 +23,11 @@ export interface SessionStore {
   /**
    * Reads a session; `undefined` if there is none or it has expired. Reading alone never prolongs its life. An id that was
    * given up by `renew` or `regenerate` is answered with its successor, for a minute.
+   * @param look true where no new request comes with the session: the one that has it reads it anew, or all sessions are saved.
+   *   A store that drops the least used sessions does not count this as a use
    * @throws RecordError (`FST_SESSION_RECORD`) for a record that is damaged or of another version; it stays as it is
    */
-  load (id: string): SessionRecord | Successor | undefined | Promise<SessionRecord | Successor | undefined>
+  load (id: string, look?: boolean): SessionRecord | Successor | undefined | Promise<SessionRecord | Successor | undefined>
 
   /**
    * Writes a session that must not exist yet. `false`, and nothing is written, if the id is taken.
@@ -64,8 +66,11 @@ export interface SessionStore {
   /** The place of the sessions, for errors: two stores of one keyspace hold the same sessions. `undefined`: the store alone has them. */
   readonly keyspace?: string
 
-  /** Looks at its server, when the plugin is registered. Rejects to stop the boot; an unreachable server is no reason to. */
+  /** Called when the plugin is registered: looks at the server, and may keep the log. Rejects to stop the boot; an unreachable server is no reason to. */
   checkAtBoot? (log: Pick<Console, 'info' | 'warn' | 'error'>): void | Promise<void>
+
+  /** The store's own counts since it was made, by name: the `store` of `sessionStats()`. A layer adds its own to those of its inner store. */
+  counts? (): Readonly<Record<string, number>>
 
   /** Frees what the store itself holds (timers), when the app closes. A client that it was given stays open. */
   close (): void | Promise<void>
@@ -201,11 +206,9 @@ export type CommitResult =
  *
  * @example
  * ```ts
- * import { memoryStore, type SessionSummary } from 'fastify-request-session'
+ * import type { SessionSummary } from 'fastify-request-session'
  *
- * const line = ({ name, size }: SessionSummary): string => `${name ?? 'no name'}, ${size} keys`
- * const summary = await memoryStore().describe('an id')
- * console.log(summary === undefined ? 'no such session' : line(summary))
+ * export const line = ({ name, size }: SessionSummary): string => `${name ?? 'no name'}, ${size} keys`
  * ```
  */
 export interface SessionSummary extends Omit<SessionRecord, 'fields'> {
@@ -339,12 +342,9 @@ export interface WatchableStore extends SessionStore {
  *
  * @example
  * ```ts
- * import { memoryStore, tokenSessions, type CompleteStore } from 'fastify-request-session'
+ * import { tokenSessions, type CompleteStore } from 'fastify-request-session'
  *
- * const store: CompleteStore = memoryStore()
- * const users = tokenSessions({ store })
- * for await (const info of users.list()) console.log(info)
- * await users.close()
+ * export const listAll = (store: CompleteStore) => tokenSessions({ store }).list()
  * ```
  */
 export type CompleteStore = ListingStore & SubjectStore & RestorableStore & WatchableStore

@@ -53,7 +53,7 @@ export async function reload (state: SessionState): Promise<void> {
     state.opened(undefined, undefined)
     return
   }
-  const found = await callStore(() => store.load(stored.id), (found) => found)
+  const found = await callStore(() => store.load(stored.id, true), (found) => found)
   if (found !== undefined && 'successor' in found) {
     state.identity = stored
     followRenewal(state, found)
@@ -297,7 +297,7 @@ function saved (state: SessionState, result: CommitResult, change: SessionChange
  */
 function saveSibling (state: SessionState, { successor, how }: Successor): Promise<void> | undefined {
   if (how === 'regenerated') throw new SessionRenewedError(state.context.route)
-  return callStore(() => state.settings.store.load(successor), (found) => {
+  return callStore(() => state.settings.store.load(successor, true), (found) => {
     if (state.identity === undefined || state.phase === 'ended') return undefined // regenerated or ended meanwhile: the next save does that
     if (found === undefined) throw new SessionGoneError(state.context.route)
     if ('successor' in found) return saveSibling(state, found)

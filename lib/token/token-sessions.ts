@@ -1,6 +1,6 @@
 import type { Readable, Writable } from 'node:stream'
 import { pingOf, type Pinging } from '../core/health.js'
-import type { BootCheck, Claiming, SessionOpener, SessionProvider } from '../core/provider.js'
+import type { BootCheck, Claiming, Counting, SessionOpener, SessionProvider } from '../core/provider.js'
 import { NoSecretError, OptionError } from '../errors.js'
 import { keyspaceOf } from '../stores/contract-helpers.js'
 import { memoryStore } from '../stores/memory/memory-store.js'
@@ -155,10 +155,11 @@ export function tokenSessions (options?: TokenSessionOptions): TokenProvider<Ses
 }
 
 /** The provider and manager of token sessions. A call that the store cannot serve is refused by name, with `FST_SESSION_STORE_LACKS`. */
-class TokenSessions<Data extends object = SessionData> implements SessionProvider<Promise<TokenSession> | TokenSession, TokenRouteOptions, TokenCallOptions>, BootCheck, Claiming, Pinging {
+class TokenSessions<Data extends object = SessionData> implements SessionProvider<Promise<TokenSession> | TokenSession, TokenRouteOptions, TokenCallOptions>, BootCheck, Claiming, Counting, Pinging {
   readonly kind = 'token'
   readonly commits = 'always'
   readonly claims: readonly string[]
+  readonly counts: Counting['counts'] = () => this.#settings.store.counts?.()
   readonly #options: CheckedTokenOptions
   readonly #settings: SessionSettings
   readonly #sharedTokens: SharedTokens | undefined
@@ -326,8 +327,7 @@ class TokenSessions<Data extends object = SessionData> implements SessionProvide
 
   async #load (token: string, call: string): Promise<TokenSession<Data> | undefined> {
     const id = idOf(token)
-    const found = await callStore(() => this.#settings.store.load(id), (found) => found)
-    return found === undefined || 'successor' in found ? undefined : this.#session(call, { token, id }, found)
+    return callStore(() => this.#settings.store.load(id), (found) => found === undefined || 'successor' in found ? undefined : this.#session(call, { token, id }, found))
   }
 
   /** The ids that a session may be found under: one, or one for each secret. None for a text that cannot be a token. */

@@ -29,11 +29,15 @@ export class Entry implements Link<Entry> {
   /** Milliseconds since the epoch; `Infinity`: never. */
   expiresAt: number
   extra: Extra | undefined
+  /** True in the protected segment of the `SegmentedLru`, which alone changes it. */
+  isProtected: boolean
   older: Entry | undefined = undefined
   newer: Entry | undefined = undefined
 
-  constructor (id: string, record: SessionRecord) {
+  /** @param isProtected true for the successor of a protected session */
+  constructor (id: string, record: SessionRecord, isProtected = false) {
     this.id = ownCopy(id)
+    this.isProtected = isProtected
     this.fields = flatten(record.fields)
     this.createdAt = record.createdAt
     this.expiresAt = record.expiresAt ?? Infinity
@@ -52,6 +56,11 @@ export class Entry implements Link<Entry> {
 
   expired (now: number): boolean {
     return this.expiresAt <= now
+  }
+
+  /** True for an expired session that only waits to be swept; one that outlives its data is none. */
+  isGone (now: number): boolean {
+    return this.expired(now) && this.extra?.deleteSession !== false
   }
 
   /** Milliseconds until the expiry; `null`: never. */

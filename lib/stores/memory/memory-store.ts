@@ -1,7 +1,8 @@
-import { LinkedList } from '../../util/linked-list.js'
+import cluster from 'node:cluster'
 import { successorLife } from '../contract-helpers.js'
 import type { CommitResult, CompleteStore, SessionChange, SessionRecord, SessionSummary, StoreEvent, StoreWatch, Successor } from '../store.js'
 import { Entry, ownCopy, SubjectIndex, Watchers } from './entry.js'
+import { SegmentedLru } from './segmented-lru.js'
 import { checkOptions, wholeNumber, type Rule } from '../../util/option-rules.js'
 
 /**
@@ -17,7 +18,8 @@ import { checkOptions, wholeNumber, type Rule } from '../../util/option-rules.js
  */
 export interface MemoryStoreOptions {
   /**
-   * The most sessions that are kept; beyond it the least recently used goes first. `restore` stops there.
+   * The most sessions that are kept. Beyond it a new session displaces the least recently used one that no later request has come
+   * back with. The log is told of it once a minute, and `sessionStats()` counts it. `restore` stops there.
    * @default 100000
    */
   maxSessions?: number | undefined
@@ -58,18 +60,32 @@ const sliceBudget = 1
 const sliceStep = 64
 /** Ids in one page of a listing. */
 const pageSize = 256
+/** Milliseconds between two reports of evicted sessions. */
+const reportInterval = 60_000
+
+type Log = Pick<Console, 'warn'>
+
+/** The log of a store that no plugin was registered with. */
+const processWarnings: Log = { warn: (message: string) => { process.emitWarning(message, 'FastifyRequestSessionWarning') } }
+
+const ownSessionsWarning = 'memoryStore() keeps the sessions of this process alone, which is one of several (node:cluster or PM2): a visitor whom another one ' +
+  'serves has no session there. redisStore() shares sessions between processes'
 
 const missing = Object.freeze({ status: 'missing' })
 
 class MemoryStore implements CompleteStore {
   readonly #maxSessions: number
   readonly #shards = Array.from({ length: shardCount }, () => new Map<string, Entry>())
-  /** All entries, from the least to the most recently used. */
-  readonly #entries = new LinkedList<Entry>()
+  readonly #entries: SegmentedLru
   readonly #subjects = new SubjectIndex()
   readonly #watchers = new Watchers()
   /** The successors of ids that were given up, the longest ago first. */
   readonly #successors = new Map<string, Successor & { readonly until: number }>()
+  #evicted = 0
+  /** Those of the evicted that the log was told of, and when. */
+  #reported = 0
+  #reportedAt = -Infinity
+  #log: Log | undefined
   #timer: NodeJS.Timeout | undefined
   /** The shard that is being swept, and the rest of its entries. */
   #sweptShard = 0
@@ -77,16 +93,26 @@ class MemoryStore implements CompleteStore {
 
   constructor (maxSessions: number) {
     this.#maxSessions = maxSessions
+    this.#entries = new SegmentedLru(maxSessions)
+  }
+
+  checkAtBoot (log: Log): void {
+    if (this.#log === undefined && isOneOfSeveral()) log.warn(ownSessionsWarning)
+    this.#log = log
+  }
+
+  counts (): { evicted: number } {
+    return { evicted: this.#evicted }
   }
 
   get full (): boolean {
     return this.#entries.size >= this.#maxSessions
   }
 
-  load (id: string): SessionRecord | Successor | undefined {
+  load (id: string, look?: boolean): SessionRecord | Successor | undefined {
     const entry = this.#live(id)
     if (entry === undefined) return this.#successorOf(id)
-    this.#use(entry)
+    if (look !== true) this.#entries.comeBack(entry)
     return entry.record()
   }
 
@@ -99,7 +125,7 @@ class MemoryStore implements CompleteStore {
   commit (id: string, change: SessionChange): CommitResult {
     const entry = this.#live(id)
     if (entry === undefined || isOtherGeneration(entry, change.generation)) return this.#missing(id)
-    this.#use(entry)
+    this.#entries.touch(entry)
     return this.#apply(entry, change)
   }
 
@@ -122,7 +148,7 @@ class MemoryStore implements CompleteStore {
     const entry = this.#live(id)
     if (entry !== undefined) this.#end(entry)
     if (this.#successorOf(id) === undefined) this.#giveUp(ownCopy(id), newId, 'regenerated')
-    this.#add(new Entry(newId, record))
+    this.#add(new Entry(newId, record, entry?.isProtected))
     return true
   }
 
@@ -147,7 +173,7 @@ class MemoryStore implements CompleteStore {
     let page: string[] = []
     for (const shard of this.#shards) {
       for (const entry of shard.values()) {
-        if (isGone(entry, Date.now())) continue
+        if (entry.isGone(Date.now())) continue
         if (page.push(entry.id) < pageSize) continue
         yield page
         page = []
@@ -160,7 +186,7 @@ class MemoryStore implements CompleteStore {
     const entries = [...this.#subjects.of(subject) ?? []]
     for (let i = 0; i < entries.length; i += pageSize) {
       const now = Date.now()
-      const page = entries.slice(i, i + pageSize).filter((entry) => this.#subjects.of(subject)?.has(entry) && !isGone(entry, now))
+      const page = entries.slice(i, i + pageSize).filter((entry) => this.#subjects.of(subject)?.has(entry) && !entry.isGone(now))
       if (page.length > 0) yield page.map(({ id }) => id)
     }
   }
@@ -234,10 +260,10 @@ class MemoryStore implements CompleteStore {
   }
 
   #add (entry: Entry): void {
+    if (this.full) this.#makeRoom()
     this.#shardOf(entry.id).set(entry.id, entry)
     this.#entries.add(entry)
     this.#subjects.add(entry)
-    if (this.#entries.size > this.#maxSessions) this.#end(this.#entries.oldest as Entry)
     this.#timer ??= setInterval(() => this.#sweep(), sliceInterval).unref()
   }
 
@@ -249,10 +275,24 @@ class MemoryStore implements CompleteStore {
     if (this.#entries.size === 0) this.close()
   }
 
-  #use (entry: Entry): void {
-    if (this.#entries.newest === entry) return
-    this.#entries.remove(entry)
-    this.#entries.add(entry)
+  /** Removes the session that goes next. One that has expired is no loss, and is not counted. */
+  #makeRoom (): void {
+    const now = Date.now()
+    const entry = this.#entries.next(now)
+    if (entry.isGone(now)) return this.#remove(entry)
+    this.#end(entry)
+    this.#evicted++
+    this.#reportEvicted(now)
+  }
+
+  /** Tells the log of the evicted sessions, unless it was told less than a minute ago: the sweep tells it later then. */
+  #reportEvicted (now: number): void {
+    const count = this.#evicted - this.#reported
+    if (count === 0 || now - this.#reportedAt < reportInterval) return
+    this.#reported = this.#evicted
+    this.#reportedAt = now
+    ;(this.#log ?? processWarnings).warn(`the session store is full: ${count} session(s) that had not expired were evicted to make room for new ones. ` +
+      `Raise maxSessions of memoryStore(), which is ${this.#maxSessions}, or keep the sessions in redisStore()`)
   }
 
   #shardOf (id: string): Map<string, Entry> {
@@ -263,6 +303,7 @@ class MemoryStore implements CompleteStore {
   #sweep (): void {
     const now = Date.now()
     const end = performance.now() + sliceBudget
+    this.#reportEvicted(now)
     for (let shards = 0; shards < shardCount / 8;) {
       this.#unswept ??= this.#shards[this.#sweptShard]?.values()
       for (let i = 0; i < sliceStep; i++) {
@@ -280,9 +321,9 @@ class MemoryStore implements CompleteStore {
   }
 }
 
-/** True for an expired entry that only waits to be swept. */
-function isGone (entry: Entry, now: number): boolean {
-  return entry.expired(now) && entry.extra?.deleteSession !== false
+/** True in a worker of node:cluster or a process of PM2: others serve the same application. */
+function isOneOfSeveral (): boolean {
+  return cluster.isWorker || process.env['NODE_APP_INSTANCE'] !== undefined || process.env['pm_id'] !== undefined
 }
 
 /** True for a shared session that is not the expected one: it was created under the same name after that had ended. */

@@ -66,7 +66,7 @@ export function infoOf (id: string, summary: SessionSummary): SessionInfo {
 /** Describes a session; loads its data only if the store cannot do without. */
 export function lookUp (store: SessionStore | ListingStore, id: string): MaybePromise<SessionSummary | undefined> {
   if ('describe' in store) return callStore(() => store.describe(id), (summary) => summary)
-  return callStore(() => store.load(id), (found) => {
+  return callStore(() => store.load(id, true), (found) => {
     if (found === undefined || 'successor' in found) return undefined
     return { ...found, size: found.fields.size, timeLeft: found.expiresAt === null ? null : Math.max(0, found.expiresAt - Date.now()) }
   })
@@ -239,7 +239,7 @@ export async function endIfOf (store: SessionStore, id: string, subject: string)
 
 /** The ids that an id leads to, if it was given up. */
 async function successorsOf (store: SessionStore, id: string): Promise<string[]> {
-  const found = await callStore(() => store.load(id), (found) => found)
+  const found = await callStore(() => store.load(id, true), (found) => found)
   return found !== undefined && 'successor' in found ? [found.successor, ...await successorsOf(store, found.successor)] : []
 }
 

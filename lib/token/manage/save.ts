@@ -157,7 +157,7 @@ async function * lines (
 /** `undefined`: there is no such session any more. `null`: it is damaged. */
 async function lineOf ({ store }: SessionSettings, id: string, onDamage: 'fail' | 'skip'): Promise<string | undefined | null> {
   try {
-    const found = await callStore(() => store.load(id), (found) => found)
+    const found = await callStore(() => store.load(id, true), (found) => found)
     return found === undefined || 'successor' in found ? undefined : sessionLine(id, found)
   } catch (error) {
     if (onDamage === 'skip' && error instanceof RecordError) return null

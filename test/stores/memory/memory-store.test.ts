@@ -16,35 +16,6 @@ async function there (store: SessionStore, count: number): Promise<number[]> {
   return found
 }
 
-t.test('bounded: beyond maxSessions the least recently used goes first', async (t) => {
-  const store = memoryStore({ maxSessions: 3 })
-  t.teardown(() => store.close())
-  for (let i = 0; i < 3; i++) await store.create(id(i), record())
-  await store.load(id(0))
-  await store.create(id(3), record())
-  t.equal(await store.load(id(1)), undefined)
-  const use = change({ set: new Map([['a', '1']]) })
-  await store.commit(id(2), use)
-  await store.create(id(4), record())
-  t.strictSame(await there(store, 5), [2, 3, 4], 'a commit is a use')
-  await store.renew(id(2), 'id-renewed', use)
-  await store.create(id(5), record())
-  t.strictSame(await there(store, 6), [4, 5], 'renewed sessions count once')
-  t.ok(await store.load('id-renewed'))
-  await store.end(id(4))
-  await store.create(id(6), record())
-  t.strictSame(await there(store, 7), [5, 6])
-  t.equal(await store.create(id(5), record()), false, 'an id that is taken displaces no other session')
-  t.ok(await store.load('id-renewed'))
-})
-
-t.test('a full store goes on: each new session replaces one', async (t) => {
-  const store = memoryStore({ maxSessions: 100 })
-  t.teardown(() => store.close())
-  for (let i = 0; i < 10_000; i++) if (!await store.create(id(i), record())) t.fail('taken')
-  t.strictSame((await there(store, 10_000)).length, 100)
-})
-
 t.test('the sessions of a subject: expired and ended ones are not named, also while they wait to be swept', async (t) => {
   const store = memoryStore()
   t.teardown(() => store.close())
