@@ -4,7 +4,7 @@ import type { CommitResult, CompleteStore, SessionChange, SessionRecord, Session
 import { slotOf } from '../contract-helpers.js'
 import { ChangeFeed } from './change-feed.js'
 import { causeCode, RedisCommands, type RedisClient } from './commands.js'
-import { redisStoreOptions, type RedisStoreOptions } from './options.js'
+import { redisStoreOptions, refuseTransformers, type RedisStoreOptions } from './options.js'
 import { encodeText, entryTagOf, feedOf, lacksData, newNonce, parseDescription, parseHash, parseTimeLeft, subjectIn, type IndexEntry } from './record-format.js'
 import { commitScript } from './commit-script.js'
 import { createScript, describeScript, endScript, regenerateScript, replaceScript, watchScript } from './scripts.js'
@@ -165,6 +165,7 @@ class RedisStore implements CompleteStore {
   }
 
   async checkAtBoot (log: Pick<Console, 'info' | 'warn' | 'error'>): Promise<void> {
+    refuseTransformers(this.#commands.client)
     try {
       const servers = await Promise.all(await this.#info())
       refuseTooOld(servers)
