@@ -8,12 +8,13 @@ import { lacks } from '../support/servers/require.js'
 type Files = Array<string | [file: string, only: string]>
 
 // The highest version of each is the one that all other tests run on.
+// Fastify 5.3 does not have `handlerTimeout` yet.
 const replacements: Array<{ name: string, replacement: string, files: Files, long: Files }> = [
   {
     name: 'fastify',
     replacement: 'fastify-lowest',
-    files: [['lifecycle/tokens', 'imeout|throws|stream|status'], 'lifecycle/early-errors'],
-    long: ['lifecycle/tokens', 'lifecycle/stream-replies', 'lifecycle/failed-commit', 'lifecycle/registrations', 'lifecycle/http2', 'lifecycle/late-access'],
+    files: [['lifecycle/tokens', '^(?!.*handlerTimeout).*(imeout|throws|stream|status)'], 'lifecycle/early-errors'],
+    long: [['lifecycle/tokens', '^(?!.*handlerTimeout)'], 'lifecycle/stream-replies', 'lifecycle/failed-commit', 'lifecycle/registrations', 'lifecycle/http2', 'lifecycle/late-access'],
   },
   {
     name: 'ioredis',
@@ -44,6 +45,7 @@ const replacements: Array<{ name: string, replacement: string, files: Files, lon
   },
 ]
 
+// Milliseconds. The tests take many times as long on a busy machine.
 t.setTimeout(1_500_000)
 
 for (const { name, replacement, files, long } of replacements) {
@@ -56,7 +58,7 @@ for (const { name, replacement, files, long } of replacements) {
       await t.spawn(process.execPath, ['--import', './test/versions/replace/register.js', '--import', 'tsx', `test/${file}.test.ts`], {
         cwd: fileURLToPath(new URL('../../', import.meta.url)),
         env: { ...process.env, LONG: '', REPLACE: `${name}=${replacement}`, ONLY: only },
-        timeout: 600_000,
+        timeout: 300_000,
       }, file)
     }
   })
