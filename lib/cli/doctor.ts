@@ -1,4 +1,5 @@
 import type { Command } from 'commander'
+import { StoreUnsupportedError } from '../errors.js'
 import { causeCode } from '../stores/redis/commands.js'
 import { countByPrefix } from '../stores/redis/redis-store.js'
 import { script } from '../stores/redis/script.js'
@@ -37,8 +38,7 @@ export const addDoctorCommand: AddCommand = (program, terminal, exit) => {
 }
 
 async function * examine ({ commands, servers }: Sessions, { prefix, cluster }: CommonOptions): AsyncGenerator<Finding, undefined> {
-  const denied = await deniedCommands(commands, prefix)
-  yield { check: 'access', ok: denied.length === 0, detail: denied.length === 0 ? 'this user may run what the store needs' : `this user may not run: ${denied.join(' ')}` }
+  yield await accessOf(commands, prefix)
   yield { check: 'cluster', ok: true, detail: cluster ? `${servers().length} masters` : 'no' }
   for (const server of servers()) {
     yield * await unlessDenied('info', ['server', 'memory'], async () => {
@@ -67,12 +67,13 @@ async function unlessDenied (command: string, checks: readonly string[], look: (
   }
 }
 
-function versionOf ({ options: { host, port, path } }: ReturnType<Sessions['servers']>[number], { name, version, isTooOld }: ServerInfo): Finding {
+function versionOf ({ options: { host, port, path } }: ReturnType<Sessions['servers']>[number], { name, version = 'of unknown version', isTooOld }: ServerInfo): Finding {
   return { check: 'server', ok: !isTooOld, detail: `${name} ${version} at ${path ?? `${host}:${port}`}${isTooOld ? `: the store needs version ${oldestServer} or newer` : ''}` }
 }
 
-function memoryOf ({ maxMemory, policy, evicts }: ServerInfo): Finding {
-  return { check: 'memory', ok: !evicts, detail: `${maxMemory === 0 ? 'no maxmemory' : `maxmemory ${maxMemory} bytes`}, ${policy}${evicts ? ': a full Redis drops sessions; noeviction refuses new ones' : ''}` }
+function memoryOf ({ maxMemory, policy = 'maxmemory-policy unknown', evicts }: ServerInfo): Finding {
+  const limit = maxMemory === undefined ? 'maxmemory unknown' : maxMemory === 0 ? 'no maxmemory' : `maxmemory ${maxMemory} bytes`
+  return { check: 'memory', ok: evicts !== true, detail: `${limit}, ${policy}${evicts ? ': a full Redis drops sessions; noeviction refuses new ones' : ''}` }
 }
 
 function clockOf (theirs: number, before: number, after: number): Finding {
@@ -97,14 +98,17 @@ end
 return denied
 `, (commands: string[][]) => commands.map((command) => JSON.stringify(command)), (denied: string[]) => denied)
 
-/** The commands that this user may not run. A user without EVAL cannot be asked further. */
-async function deniedCommands (commands: Sessions['commands'], prefix: string): Promise<string[]> {
+/** Looks for commands that this user may not run. A user without EVAL cannot be asked further. */
+async function accessOf (commands: Sessions['commands'], prefix: string): Promise<Finding> {
   const key = `${prefix}{doctor}`
   const asked = neededCommands.map((command) => command.split(' ').map((word) => word === '*' ? key : word))
+  const finding = (ok: boolean, detail: string): Finding => ({ check: 'access', ok, detail })
   try {
-    return (await commands.runScript(accessScript, [], asked)).map((name) => name.toLowerCase())
+    const denied = await commands.runScript(accessScript, [], asked)
+    return denied.length === 0 ? finding(true, 'this user may run what the store needs') : finding(false, `this user may not run: ${denied.join(' ').toLowerCase()}`)
   } catch (error) {
+    if (error instanceof StoreUnsupportedError) return finding(false, 'not known: the server cannot run the scripts')
     if (causeCode(error) !== 'NOPERM') throw error
-    return ['evalsha eval (and perhaps others)']
+    return finding(false, 'this user may not run: evalsha eval (and perhaps others)')
   }
 }

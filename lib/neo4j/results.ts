@@ -68,7 +68,7 @@ function observe (result: Observed, onError: Observed[typeof kOnError]): Observe
     }
     for (const name of ['subscribe', Symbol.asyncIterator]) {
       overrideMethod<Observed>(prototype, name, (read) => function (...args) {
-        this[kUse] = 'streamed'
+        if (this[kUse] === 'unread') this[kUse] = 'streamed' // a driver before 6 collects by subscribe()
         return Reflect.apply(read, this, args)
       })
     }

@@ -58,14 +58,16 @@ export function mergeRequestOptions (base: CheckedOptions, options: unknown, whe
 }
 
 /**
- * Maps `optimisticConcurrencyMode` for clients before 7.2, which would ignore it in silence: their sessions have a
- * switch instead. `undefined` where there is nothing to map.
+ * Maps `optimisticConcurrencyMode` for clients before 7.2, which would ignore it in silence, as an option and as a convention: their
+ * sessions have a switch instead. `undefined` where there is nothing to map.
  * @throws OptionError (`FST_SESSION_OPTION`) for a mode that they do not have
  */
-export function mapConcurrency (mode: SessionOptions['optimisticConcurrencyMode'], store: IDocumentStore, where: string): boolean | undefined {
-  if (mode === undefined || 'optimisticConcurrencyMode' in store.conventions) return undefined
-  if (mode === 'WritesAndReads') throw new OptionError(where, 'optimisticConcurrencyMode \'WritesAndReads\' needs the package ravendb 7.2 or later')
-  return mode === 'Writes'
+export function mapConcurrency (mode: SessionOptions['optimisticConcurrencyMode'], { conventions }: IDocumentStore, where: string): boolean | undefined {
+  // A convention that the client does not know is a field that the application has added to the object.
+  if ('optimisticConcurrencyMode' in Object.getPrototypeOf(conventions)) return undefined
+  const wanted = mode ?? (conventions as Partial<DocumentConventions>).optimisticConcurrencyMode
+  if (wanted === 'WritesAndReads') throw new OptionError(where, 'optimisticConcurrencyMode \'WritesAndReads\' needs the package ravendb 7.2 or later')
+  return wanted === undefined ? undefined : wanted === 'Writes'
 }
 
 /** Throws for options that RavenDB's client accepts in silence, and then ignores or refuses at the first save. */

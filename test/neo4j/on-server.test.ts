@@ -31,9 +31,11 @@ t.test('on a real Neo4j', async (t) => {
   await clean()
   t.teardown(clean)
 
+  const only = new RegExp(process.env['ONLY'] ?? '')
   for (const part of [lifecycle, transactions, tenants, parallel, calls, errors, interrupt, notAwaited, parameters, neogma, bookmarks, health, mix]) {
-    await t.test(part.name, (t) => part(t, server.url, observer))
+    if (only.test(part.name)) await t.test(part.name, (t) => part(t, server.url, observer))
   }
+  if (!only.test('restart')) return
   await t.test('restart', async (t) => {
     if (server instanceof OwnServer) await restart(t, server, observer)
     else t.pass('needs a server of its own', { skip: 'NEO4J_URL names one that is not for killing' })

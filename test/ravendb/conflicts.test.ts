@@ -21,6 +21,10 @@ t.test('conflicts', async (t) => {
   ]
   for (const mode of modes) {
     const name = Object.values(mode).join(', ')
+    if (mode.optimisticConcurrencyMode === 'WritesAndReads' && !('optimisticConcurrencyMode' in store.conventions)) {
+      t.throws(() => ravenSessions(store, mode), { code: 'FST_SESSION_OPTION' }, 'a client before 7.2 would ignore it')
+      continue
+    }
     await t.test(`two requests on one document: ${name}`, async (t) => {
       const id = `note of ${name}`
       const first = store.openSession({ transactionMode: mode.transactionMode })

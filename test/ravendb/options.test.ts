@@ -1,6 +1,6 @@
 import t from 'tap'
 import Fastify, { type FastifyRequest } from 'fastify'
-import { DocumentStore } from 'ravendb'
+import { DocumentStore, type OptimisticConcurrencyMode } from 'ravendb'
 import requestSession, { getSession, ravenSessions, type RavenCallOptions, type RavenSessionOptions } from '../../lib/index.js'
 import { documentsApp } from '../support/ravendb/app.js'
 
@@ -154,7 +154,11 @@ t.test('the request\'s options go over the plugin\'s, and the route\'s over both
 t.test('a client without optimisticConcurrencyMode, before 7.2', async (t) => {
   const old = new DocumentStore('http://127.0.0.1:9', 'nobody').initialize()
   t.teardown(() => old.dispose())
-  const conventions = new Proxy(old.conventions, { has: (target, name) => name !== 'optimisticConcurrencyMode' && name in target })
+  const added: { optimisticConcurrencyMode?: OptimisticConcurrencyMode } = {}
+  const conventions = new Proxy(old.conventions, {
+    getPrototypeOf: () => Object.prototype,
+    get: (target, name) => Reflect.get(name === 'optimisticConcurrencyMode' ? added : target, name),
+  })
   Object.defineProperty(old, 'conventions', { value: conventions })
 
   const wrong: RavenSessionOptions<DocumentStore> = { optimisticConcurrencyMode: 'WritesAndReads' }
@@ -171,6 +175,11 @@ t.test('a client without optimisticConcurrencyMode, before 7.2', async (t) => {
   t.equal(await using({ optimisticConcurrencyMode: 'Writes' }), true)
   t.equal(await using({ optimisticConcurrencyMode: 'None' }), false)
   t.equal(await using({ transactionMode: 'ClusterWide' }), false)
+
+  added.optimisticConcurrencyMode = 'Writes'
+  t.equal(await app.getDocuments(null, ({ advanced }) => advanced.useOptimisticConcurrency, { noCaching: true }), true, 'a convention that it does not know')
+  added.optimisticConcurrencyMode = 'WritesAndReads'
+  t.throws(() => ravenSessions(old), refusal(needs, 'ravenSessions\\(\\)'))
 })
 
 function show (options: unknown): string {

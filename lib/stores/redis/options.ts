@@ -1,5 +1,6 @@
 import { OptionError } from '../../errors.js'
 import type { RedisClient } from './commands.js'
+import { findTransformed } from './pipelines.js'
 import { checkOptions, rules, wholeNumber, withMethods, type Rule } from '../../util/option-rules.js'
 
 /**
@@ -47,7 +48,19 @@ export function redisStoreOptions (client: RedisClient, options: RedisStoreOptio
   if (!clientRule.test(client)) throw new OptionError('redisStore()', `the first argument must be ${clientRule.allowed}`)
   const checked = { ...defaults, ...checkOptions<RedisStoreOptions>('redisStore()', options, optionRules) }
   if ('nodes' in client) checkCluster(client.options, checked.prefix)
+  refuseTransformers(client)
   return checked
+}
+
+/**
+ * Refuses a client that changes the commands of the store, or their replies: sessions would not be found, or be damaged.
+ * @throws OptionError (`FST_SESSION_OPTION`)
+ */
+export function refuseTransformers (client: RedisClient): void {
+  const { name, changes } = findTransformed(client, String(client.options?.keyPrefix ?? '')) ?? {}
+  if (name === undefined) return
+  const method = changes === 'reply' ? 'setReplyTransformer' : 'setArgumentTransformer'
+  throw new OptionError('redisStore()', `the client changes the ${changes} of ${name}, which the store sends: take back Command.${method}('${name}', …), which holds for all clients of this process`)
 }
 
 interface ClusterSettings { readonly scaleReads?: unknown, readonly keyPrefix?: unknown, readonly enableOfflineQueue?: unknown }

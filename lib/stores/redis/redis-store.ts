@@ -4,12 +4,12 @@ import type { CommitResult, CompleteStore, SessionChange, SessionRecord, Session
 import { slotOf } from '../contract-helpers.js'
 import { ChangeFeed } from './change-feed.js'
 import { causeCode, RedisCommands, type RedisClient } from './commands.js'
-import { redisStoreOptions, type RedisStoreOptions } from './options.js'
+import { redisStoreOptions, refuseTransformers, type RedisStoreOptions } from './options.js'
 import { encodeText, entryTagOf, feedOf, lacksData, newNonce, parseDescription, parseHash, parseTimeLeft, subjectIn, type IndexEntry } from './record-format.js'
 import { commitScript } from './commit-script.js'
 import { createScript, describeScript, endScript, regenerateScript, replaceScript, watchScript } from './scripts.js'
 import type { Int, Script } from './script.js'
-import { describeServers, refuseTooOld, type ServerInfo } from './servers.js'
+import { describeServers, describeUntold, refuseTooOld, type ServerInfo } from './servers.js'
 import { SubjectIndex, type Member } from './subject-index.js'
 
 /**
@@ -165,10 +165,13 @@ class RedisStore implements CompleteStore {
   }
 
   async checkAtBoot (log: Pick<Console, 'info' | 'warn' | 'error'>): Promise<void> {
+    refuseTransformers(this.#commands.client)
     try {
       const servers = await Promise.all(await this.#info())
       refuseTooOld(servers)
       log.info(describeServers(servers))
+      const untold = describeUntold(servers)
+      if (untold !== undefined) log.warn(untold)
       if (servers.some(({ evicts }) => evicts)) log.warn(evictionWarning)
     } catch (error) {
       if (error instanceof StoreUnsupportedError) throw error
@@ -237,10 +240,10 @@ class RedisStore implements CompleteStore {
     return (await this.#commands.allServers(this.#prefix)).map((server) => this.#commands.info(server))
   }
 
-  /** True where the index of a subject may have been evicted, also where the server may not tell. One that is away is left out. */
+  /** True where the index of a subject may have been evicted, also where the server does not tell. One that is away is left out. */
   async #mayLackEntries (): Promise<boolean> {
     const answers = await Promise.allSettled(await this.#info())
-    return answers.some((answer) => answer.status === 'fulfilled' ? answer.value.evicts : causeCode(answer.reason) === 'NOPERM')
+    return answers.some((answer) => answer.status === 'fulfilled' ? answer.value.evicts !== false : causeCode(answer.reason) === 'NOPERM')
   }
 
   #description (id: string): Promise<string | null> {

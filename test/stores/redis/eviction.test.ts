@@ -1,7 +1,7 @@
-import Fastify from 'fastify'
 import { Cluster, Redis } from 'ioredis'
 import t, { type Test } from 'tap'
-import requestSession, { redisStore, tokenSessions, type CompleteStore, type CompleteTokenManager, type SessionData } from '../../../lib/index.js'
+import { redisStore, tokenSessions, type CompleteTokenManager, type SessionData } from '../../../lib/index.js'
+import { bootedApp } from '../../support/booted-app.js'
 import { startRedis } from '../../support/servers/redis.js'
 import { startRedisCluster } from '../../support/servers/redis-cluster.js'
 import { withServer } from '../../support/servers/require.js'
@@ -13,22 +13,6 @@ async function sessionsOn (t: Test, policy: string, options: { deleteSession?: b
   const client = new Redis(server.url)
   t.teardown(() => { client.disconnect() })
   return { client, users: tokenSessions({ store: redisStore(client, { timeout: 30_000 }), secret: 'x'.repeat(32), ...options }) }
-}
-
-/** Registers the plugin, and returns the messages of the log, of which more may come. */
-async function bootLog (t: Test, store: CompleteStore): Promise<{ messages: string[], next: (pattern: RegExp) => Promise<void> }> {
-  const messages: string[] = []
-  let heard = (_message: string): void => {}
-  const write = (line: string): void => {
-    const { msg } = JSON.parse(line) as { msg: string }
-    messages.push(msg)
-    heard(msg)
-  }
-  const app = Fastify({ logger: { level: 'info', stream: { write } } })
-  t.teardown(() => app.close())
-  await app.register(requestSession, { provider: tokenSessions({ store }) })
-  await app.ready()
-  return { messages, next: (pattern) => new Promise((resolve) => { heard = (message) => { if (pattern.test(message)) resolve() } }) }
 }
 
 t.test('the sessions of a subject are found and ended when their index is evicted', async (t) => {
@@ -81,7 +65,7 @@ for (const [policy, warned] of [['noeviction', false], ['volatile-lru', true]] a
   t.test(`the log tells of the server when the plugin is registered: ${policy}`, async (t) => {
     const { client } = await sessionsOn(t, policy) ?? {}
     if (!client) return
-    const { messages } = await bootLog(t, redisStore(client))
+    const { messages } = await bootedApp(t, redisStore(client))
     t.match(messages[0], new RegExp(`^sessions are kept in (Redis|Valkey) \\d+\\.\\d+\\.\\d+, maxmemory-policy ${policy}$`))
     t.match(messages.slice(1), warned ? [/may lose sessions: its server evicts keys/] : [])
   })
@@ -97,7 +81,7 @@ t.test('a cluster is looked at by a user who may read the keys of the store alon
   }
   const client = new Cluster([...cluster.startupNodes], { lazyConnect: true, redisOptions: { username: 'app', password: 'secret' } })
   t.teardown(() => { client.disconnect() })
-  const { messages } = await bootLog(t, redisStore(client, { prefix: 'shop:', timeout: 30_000 }))
+  const { messages } = await bootedApp(t, redisStore(client, { prefix: 'shop:', timeout: 30_000 }))
   t.match(messages, [/^sessions are kept in (Redis|Valkey) [\d.]+, a cluster of 3 masters, maxmemory-policy noeviction$/])
 })
 
@@ -108,7 +92,7 @@ t.test('a server that is away at boot does not stop it, and is looked at once it
   const client = new Redis(server.url, { retryStrategy: () => 20 })
   client.on('error', () => {})
   t.teardown(() => { client.disconnect() })
-  const { messages, next } = await bootLog(t, redisStore(client, { timeout: 200 }))
+  const { messages, next } = await bootedApp(t, redisStore(client, { timeout: 200 }))
   t.match(messages, [/^the server of the session store does not tell about itself: /])
   const told = next(/^sessions are kept in /)
   await server.restart()

@@ -13,9 +13,9 @@ let keys = 0
  * Plays every row of the lifecycle with one kind of session, one after the other: each is a test of its own below `t`.
  * In each the session must end closed, exactly once, with the row's outcome, and nothing may stay open.
  *
- * @param only the rows whose names match, for work on one of them
+ * @param only the rows whose names match: those of the environment's ONLY
  */
-export async function runLifecycle (t: Test, harness: Harness, only = /(?:)/): Promise<void> {
+export async function runLifecycle (t: Test, harness: Harness, only = new RegExp(process.env['ONLY'] ?? '')): Promise<void> {
   for (const row of rows.filter(({ name }) => only.test(name))) {
     await t.test(row.name, async (t) => { await playRow(t, harness, row) })
   }

@@ -1,6 +1,7 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { findProgram } from './find-program.js'
+import { cacheFolder } from './cache-folder.js'
+import { findProgram, isExecutable } from './find-program.js'
 import { MissingServer } from './missing-server.js'
 import { OwnServer, type Server } from './own-server.js'
 
@@ -9,11 +10,28 @@ export interface RedisOptions {
   args?: readonly string[] | undefined
   /** Whether each write is on the disk before it is answered, so that it survives `kill`. @default false */
   persistent?: boolean | undefined
+  /** The server's program. @default the redis-server of the PATH */
+  program?: string | undefined
+}
+
+/** Servers of other versions than Debian's: the variable that names the program, and where `fetch-redis.sh` puts it in the cache folder. */
+const otherVersions = {
+  'Redis 6.2': ['REDIS_6_SERVER', 'redis-server-6.2'],
+  'Redis 8': ['REDIS_8_SERVER', 'redis-8/redis-server'],
+  'Valkey 9': ['VALKEY_9_SERVER', 'valkey-server-9.1'],
+} as const
+
+/** The program of a server of another version than Debian's. */
+export function redisProgram (version: keyof typeof otherVersions): string {
+  const [variable, name] = otherVersions[version]
+  const program = process.env[variable] || cacheFolder(name)
+  if (!isExecutable(program)) throw new MissingServer(version, `run test/support/servers/fetch-redis.sh, or set ${variable} to its program`)
+  return program
 }
 
 /** A real redis-server of one's own on a free loopback port. */
-export async function startRedis ({ args = [], persistent = false }: RedisOptions = {}): Promise<OwnServer> {
-  const file = findProgram('redis-server')
+export async function startRedis ({ args = [], persistent = false, program }: RedisOptions = {}): Promise<OwnServer> {
+  const file = program ?? findProgram('redis-server')
   if (file === undefined) throw new MissingServer('redis-server', 'apt-get install redis-server, or set REDIS_URL')
   return OwnServer.start({
     name: 'redis-server',

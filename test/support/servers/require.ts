@@ -21,10 +21,15 @@ export async function withServer<S extends { stop (): Promise<void> }> (
     return server
   } catch (error) {
     if (!(error instanceof MissingServer)) throw error
-    if (process.env['CI'] === 'true') t.fail(error.message, { stack: '' })
-    else t.pass('needs what this machine lacks', { skip: error.message })
+    lacks(t, error)
     return undefined
   }
+}
+
+/** A skip that says how to get what is missing; on CI (`CI=true`) a failure. */
+export function lacks (t: Test, { message }: MissingServer): void {
+  if (process.env['CI'] === 'true') t.fail(message, { stack: '' })
+  else t.pass('needs what this machine lacks', { skip: message })
 }
 
 /** The Redis of `REDIS_URL`, else one of the test's own. */
