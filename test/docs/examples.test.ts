@@ -30,7 +30,6 @@ t.test('the examples are sound in strict TypeScript', async (t) => {
 })
 
 t.test('the examples run', async (t) => {
-  examples.compile()
   const urls: Record<string, string> = {}
   for (const [variable, open] of Object.entries(servers)) {
     if (!all.some(({ code }) => code.includes(variable))) continue
@@ -38,19 +37,21 @@ t.test('the examples run', async (t) => {
     if (server) urls[variable] = server.url
   }
   if (urls['RAVENDB_URL'] !== undefined) await createDatabases(t, urls['RAVENDB_URL'])
-  const queue = [...all]
-  const worker = async (): Promise<void> => {
-    for (let example = queue.shift(); example !== undefined; example = queue.shift()) await run(t, example, urls)
-  }
-  await Promise.all([worker(), worker()])
+  examples.compile(urls)
+  for (const example of all) await run(t, example, urls)
+  t.match(await examples.close(), { ok: true }, 'and leave no error behind')
 })
 
 t.test('a wrong example is found', async (t) => {
   const wrong = (code: string): Example => ({ name: 'wrong', code })
   t.match(examples.typeErrors([wrong("const ttl: number = '600'")]), [/^wrong\.ts:1 Type 'string'/])
   t.match(examples.typeErrors([wrong("import { tokenSessions } from 'fastify-request-session'\ntokenSessions({ lifetime: 600 })")]), [/^wrong\.ts:2 /])
-  t.match(await examples.run(wrong("await Promise.reject(new Error('out of pizza'))")), { ok: false, output: /out of pizza/ })
-  t.match(await examples.run(wrong("import { errors } from 'fastify-request-session'\nconsole.log(typeof errors.OptionError)")), { ok: true, output: 'function\n' })
+  const runs = async (code: string) => [await examples.run(wrong(code)), await examples.close()]
+  t.match(await runs("await Promise.reject(new Error('out of pizza'))"), [{ ok: false, output: /out of pizza/ }, { ok: true }])
+  t.match(await runs("import { errors } from 'fastify-request-session'\nif (typeof errors.OptionError !== 'function') throw new Error('no error')"), [{ ok: true }, { ok: true }])
+  t.match((await runs("setImmediate(() => { throw new Error('too late') })")).filter(({ ok }) => !ok), [{ output: /too late/ }], 'also after its last line')
+  t.match((await runs("import test from 'node:test'\ntest('a', () => { throw new Error('no test') })"))[0], { ok: false, output: /no test/ })
+  t.match((await runs('process.exit()'))[0], { ok: false }, 'one that ends its process')
 })
 
 /** Runs an example, or skips it where its server is missing. */
@@ -60,7 +61,7 @@ async function run (t: Test, { name, code }: Example, urls: Record<string, strin
     t.pass(name, { skip: `needs a server: ${missing.join(', ')}` })
     return
   }
-  const { ok, output } = await examples.run({ name, code }, urls)
+  const { ok, output } = await examples.run({ name, code })
   t.ok(ok, `${name}${ok ? '' : `: ${output}`}`)
 }
 

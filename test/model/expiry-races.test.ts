@@ -7,7 +7,7 @@ import { inEachPlace } from '../support/places.js'
 import { change, recordOf } from '../support/records.js'
 import { scaled } from '../support/scale.js'
 
-const count = scaled(2500, 10_000)
+const count = scaled(500, 10_000)
 const ttl = 100
 
 /** What a writer was told. */

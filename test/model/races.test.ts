@@ -4,7 +4,7 @@ import { inEachPlace } from '../support/places.js'
 import { scaled } from '../support/scale.js'
 
 const secret = 'the secret of an app that delivers pizza'
-const races = scaled(2500, 10_000)
+const races = scaled(500, 10_000)
 const atOnce = 500
 
 /** Runs many races, some at once. */

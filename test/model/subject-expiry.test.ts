@@ -7,7 +7,7 @@ import { expire, expiring, races, timesLeft, type Data } from '../support/expiri
 import { inEachPlace } from '../support/places.js'
 import { scaled } from '../support/scale.js'
 
-const batches = scaled(8, 20)
+const batches = scaled(4, 20)
 const perBatch = 500
 const ttl = 100
 

@@ -1,5 +1,6 @@
 import t from 'tap'
 import { driverForTest, query } from '../support/neo4j/driver.js'
+import { isLong } from '../support/scale.js'
 import { OwnServer } from '../support/servers/own-server.js'
 import { neo4jForTest } from '../support/servers/require.js'
 import { bookmarks } from './on-server/bookmarks.js'
@@ -20,6 +21,9 @@ import { transactions } from './on-server/transactions.js'
 // Milliseconds. The tests take about a minute on an idle machine, and many times that on a busy one.
 t.setTimeout(600_000)
 
+// `npm run test:long` repeats what has more requests there.
+const parts = isLong ? [mix] : [lifecycle, transactions, tenants, parallel, calls, errors, interrupt, notAwaited, parameters, neogma, bookmarks, health, mix]
+
 // All tests that need a real server share one, since a JVM takes its time and its memory. They run one after the other,
 // since they count the server's transactions.
 t.test('on a real Neo4j', async (t) => {
@@ -32,10 +36,10 @@ t.test('on a real Neo4j', async (t) => {
   t.teardown(clean)
 
   const only = new RegExp(process.env['ONLY'] ?? '')
-  for (const part of [lifecycle, transactions, tenants, parallel, calls, errors, interrupt, notAwaited, parameters, neogma, bookmarks, health, mix]) {
+  for (const part of parts) {
     if (only.test(part.name)) await t.test(part.name, (t) => part(t, server.url, observer))
   }
-  if (!only.test('restart')) return
+  if (isLong || !only.test('restart')) return
   await t.test('restart', async (t) => {
     if (server instanceof OwnServer) await restart(t, server, observer)
     else t.pass('needs a server of its own', { skip: 'NEO4J_URL names one that is not for killing' })

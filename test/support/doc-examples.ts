@@ -1,4 +1,5 @@
-import { execFile } from 'node:child_process'
+import { fork, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -32,14 +33,30 @@ export interface Example {
 /** Result of an example's run. */
 export interface ExampleRun {
   readonly ok: boolean
+  /** Output of the process up to then, with the error. */
   readonly output: string
 }
+
+/** Source of the process that runs examples: one at a message, and it ends a while after the last one, in which errors may still come. */
+const runner = `
+process.on('message', async (file) => {
+  if (file === 'end') {
+    process.disconnect()
+    setTimeout(() => process.exit(), ${linger}).unref()
+    return
+  }
+  await import(file)
+  process.send('done')
+})
+`
 
 /** Type-checks and runs examples in a folder, in which the package resolves to `lib/`. The folder must lie in the checkout. */
 export class DocExamples {
   readonly #folder: string
   readonly #options: ts.CompilerOptions
   readonly #sources = new Map<string, ts.SourceFile | undefined>()
+  #env: Record<string, string> = {}
+  #process: ExampleProcess | undefined
 
   constructor (folder: string) {
     this.#folder = folder
@@ -61,39 +78,48 @@ export class DocExamples {
     })
   }
 
-  /** Type-checks the examples and returns the errors. Examples that augment a module are checked alone: they would contradict each other. */
+  /** Type-checks the examples and returns the errors. Examples that add the same member to a module are checked apart: they would contradict each other. */
   typeErrors (examples: readonly Example[]): string[] {
-    const files = examples.map((example) => this.#write(example))
-    const augmenting = files.filter((_, i) => /^declare module /m.test((examples[i] as Example).code))
-    const others = files.filter((file) => !augmenting.includes(file))
-    return [others, ...augmenting.map((file) => [file])].flatMap((group) => {
-      const program = this.#program(group)
-      return group.flatMap((file) => {
+    return compatible(examples).flatMap((group) => {
+      const files = group.map((example) => this.#write(example))
+      const program = this.#program(files)
+      return files.flatMap((file) => {
         const source = program.getSourceFile(file) as ts.SourceFile
         return [...program.getSyntacticDiagnostics(source), ...program.getSemanticDiagnostics(source)].map(formatDiagnostic)
       })
     })
   }
 
-  /** Compiles the package for `run`. */
-  compile (): void {
+  /**
+   * Compiles the package for `run`.
+   * @param env variables that the examples see
+   */
+  compile (env: Record<string, string>): void {
+    this.#env = env
     this.#program(Object.values(entryPoints), { ...this.#options, noCheck: true }).emit()
     const exports = Object.fromEntries(Object.entries(entryPoints).map(([name, file]) =>
       [name.replace('fastify-request-session', '.'), `./package/${relative(root, file).replace(/\.ts$/, '.js')}`]))
     writeFileSync(join(this.#folder, 'package.json'), JSON.stringify({ name: 'fastify-request-session', type: 'module', exports }))
-    // An example may leave a client open: its process ends a while after its last line.
-    writeFileSync(join(this.#folder, 'run.js'), `await import(process.argv[2])\nsetTimeout(() => process.exit(), ${linger}).unref()\n`)
+    writeFileSync(join(this.#folder, 'run.js'), runner)
   }
 
-  /** Runs an example in a process of its own. Call `compile` first. */
-  run (example: Example, env: Record<string, string> = {}): Promise<ExampleRun> {
+  /** Runs an example. Call `compile` first, and `close` at the end. */
+  async run (example: Example): Promise<ExampleRun> {
     const file = this.#write(example).replace(/\.ts$/, '.js')
     writeFileSync(file, ts.transpileModule(example.code, { compilerOptions: { ...this.#options, module: ts.ModuleKind.ESNext } }).outputText)
-    return new Promise((resolve) => {
-      execFile(process.execPath, [join(this.#folder, 'run.js'), file], { env: { ...process.env, ...env }, timeout, killSignal: 'SIGKILL' }, (error, stdout, stderr) => {
-        resolve({ ok: error === null, output: `${stdout}${stderr}` })
-      })
-    })
+    // The test runner of Node is one of the whole process.
+    if (example.code.includes("'node:test'")) return new ExampleProcess(this.#folder, this.#env).runLast(file)
+    this.#process ??= new ExampleProcess(this.#folder, this.#env)
+    const result = await this.#process.run(file)
+    if (!result.ok) this.#process = undefined
+    return result
+  }
+
+  /** Waits for what the examples have left behind. */
+  async close (): Promise<ExampleRun> {
+    const result = await this.#process?.close() ?? { ok: true, output: '' }
+    this.#process = undefined
+    return result
   }
 
   #write ({ name, code }: Example): string {
@@ -114,6 +140,63 @@ export class DocExamples {
     }
     return ts.createProgram(files, options, host)
   }
+}
+
+/** A process that runs compiled examples, one after the other, until one fails. */
+class ExampleProcess {
+  readonly #child: ChildProcess
+  readonly #over: Promise<ExampleRun>
+
+  constructor (folder: string, env: Record<string, string>) {
+    const child = fork(join(folder, 'run.js'), { env: { ...process.env, ...env }, execArgv: [], stdio: ['ignore', 'pipe', 'pipe', 'ipc'] })
+    let output = ''
+    for (const stream of [child.stdout, child.stderr]) stream?.setEncoding('utf8').on('data', (text: string) => { output += text })
+    this.#child = child
+    this.#over = once(child, 'close').then(([code]) => ({ ok: code === 0, output }))
+  }
+
+  /** Runs an example to its last line. */
+  run (file: string): Promise<ExampleRun> {
+    this.#child.send(file)
+    const done = once(this.#child, 'message').then(() => ({ ok: true, output: '' }))
+    // The end of the process while an example runs is a failure, with whatever code.
+    return this.#limited(Promise.race([done, this.#over.then((result) => ({ ...result, ok: false }))]))
+  }
+
+  /** Waits until the process ends, which it does by itself. */
+  close (): Promise<ExampleRun> {
+    // A child that its parent disconnects emits no 'close'.
+    if (this.#child.connected) this.#child.send('end')
+    return this.#limited(this.#over)
+  }
+
+  /** Runs an example and waits for the end of its process. */
+  async runLast (file: string): Promise<ExampleRun> {
+    const result = await this.run(file)
+    return result.ok ? this.close() : result
+  }
+
+  async #limited (result: Promise<ExampleRun>): Promise<ExampleRun> {
+    const timer = setTimeout(() => { this.#child.kill('SIGKILL') }, timeout)
+    try {
+      return await result
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+}
+
+/** Groups examples: those that add nothing to a module, and others so that in none two add the same member. */
+function compatible (examples: readonly Example[]): Example[][] {
+  const groups: Array<{ members: Set<string>, examples: Example[] }> = []
+  for (const example of examples) {
+    const members = [...example.code.matchAll(/^declare module .*/gm)].flatMap(([line]) => [...line.matchAll(/(\w+)\??(?: \(\))?:/g)].map(([, name]) => name as string))
+    let group = groups.find(({ members: taken }) => (taken.size > 0) === (members.length > 0) && !members.some((name) => taken.has(name)))
+    if (group === undefined) groups.push(group = { members: new Set(), examples: [] })
+    for (const name of members) group.members.add(name)
+    group.examples.push(example)
+  }
+  return groups.map(({ examples }) => examples)
 }
 
 function documented (symbol: ts.Symbol, checker: ts.TypeChecker): DocumentedExport {

@@ -8,15 +8,16 @@ import { barrier, type Barrier } from '../../support/barrier.js'
 import { graphApp, scopeOf, transactionOf } from '../../support/neo4j/app.js'
 import { assertNothingOpen, driverForTest, query } from '../../support/neo4j/driver.js'
 import { exchange } from '../../support/lifecycle/client.js'
+import { scaled } from '../../support/scale.js'
 
-const requests = 10_000
+const requests = scaled(1000, 10_000)
 const concurrency = 64
 
 /** The frequency of each kind of request, in parts. */
 const kinds = { ok: 30, throw: 10, refuse: 10, stream: 15, hijack: 8, timeout: 2, leaveBefore: 8, leaveDuring: 5, leaveAfter: 12 }
 type Kind = keyof typeof kinds
 
-/** 10,000 requests that end in all ways, on a pool of 10: nothing stays open, and exactly the work is kept whose reply says so. */
+/** Requests that end in all ways, on a pool of 10: nothing stays open, and exactly the work is kept whose reply says so. */
 export async function mix (t: Test, url: string, observer: Driver): Promise<void> {
   const driver = driverForTest(t, url, { maxConnectionPoolSize: 10, connectionAcquisitionTimeout: 120_000 })
   const { app, stats, allClosed } = await graphApp(t, neo4jTransactions(driver), { warnAfter: 0 }, { requestTimeout: 0 })

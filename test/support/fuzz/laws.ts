@@ -3,7 +3,7 @@ import { Random } from '../random.js'
 import { scaled } from '../scale.js'
 
 /** Inputs of each kind: `npm run test:long` tries them all. */
-export const inputCount = scaled(3000, 100_000)
+export const inputCount = scaled(1000, 100_000)
 
 /** What would be in an error if it printed what it was given. */
 export const secret = 'hunter2-do-not-print'
