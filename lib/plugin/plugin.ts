@@ -1,26 +1,25 @@
-import type { FastifyInstance, FastifyReply, FastifyRequest, HookHandlerDoneFunction, RouteOptions } from 'fastify'
+import type { FastifyInstance, FastifyRequest, RouteOptions } from 'fastify'
 import fp from 'fastify-plugin'
 import { sessionCaller, transactionCaller, type AnyTransactionProvider } from '../core/get-session.js'
 import type { SessionStats } from '../core/open-sessions.js'
 import { checksAtBoot, claimsOf, hasTransactions, isClosing } from '../core/provider.js'
 import { OptionError } from '../errors.js'
 import { tokenSessions } from '../token/token-sessions.js'
+import { keepLast } from './last-hooks.js'
 import { pluginOptions, type RequestSessionOptions } from './options.js'
 import { Registration } from './registration.js'
-import { close, closeNotFound, drain, keepLast, linkReply, markFailed, scopeOf, sessionGetter, settle, settleNotFound } from './settle-request.js'
+import { closeNotFound, drain, firstHook, lastHooks, markFailed, scopeOf, sessionGetter, settleNotFound } from './settle-request.js'
 import { keepTickShapes } from '../util/keep-tick-shapes.js'
 
-/** The registrations of an instance and its children. */
-const kRegistrations = Symbol('fastify-request-session.registrations')
+/** Set on the instance that has the hooks which all registrations share, and so on its children. */
+const kHasLifecycle = Symbol('fastify-request-session.hasLifecycle')
 
-interface Registered { [kRegistrations]?: Registration[] }
-
-async function requestSession (app: FastifyInstance & Registered, options: RequestSessionOptions): Promise<void> {
+async function requestSession (app: FastifyInstance, options: RequestSessionOptions): Promise<void> {
   keepTickShapes()
-  const registrations = app[kRegistrations] ?? addLifecycle(app)
+  if (!app.hasDecorator(kHasLifecycle)) addLifecycle(app)
+  const { registrations } = contentsOf(app)
   const registration = new Registration(pluginOptions(options, tokenSessions), registrations.length, app.log)
   registrations.push(registration)
-  contentsOf(app).registrations.push(registration)
   const { name, sessions, options: { provider } } = registration
 
   app.decorateRequest(name, { getter: sessionGetter(registration) })
@@ -34,13 +33,10 @@ async function requestSession (app: FastifyInstance & Registered, options: Reque
   refuseSharedClaims(app, registration)
   if (checksAtBoot(provider)) await provider.checkAtBoot(app.log)
 
-  const early = earlyLoader(registration)
+  app.addHook('onRequest', firstHook(registration))
   app.addHook('onRoute', function configureRoute (route: RouteOptions) {
-    const settings = registration.configure(route)
-    route.config = { ...route.config, [registration.key]: settings }
-    if (settings.opener?.early && !registration.defaults.opener?.early) route.onRequest = [early, ...[route.onRequest ?? []].flat()]
+    route.config = { ...route.config, [registration.key]: registration.configure(route) } as object
   })
-  if (registration.defaults.opener?.early) app.addHook('onRequest', early)
   app.addHook('onClose', async function drainAndClose () {
     await drain(registration)
     if (isClosing(provider)) await provider.close()
@@ -95,28 +91,13 @@ function statsOf (app: FastifyInstance): Record<string, SessionStats> {
 }
 
 /** Adds the hooks that all registrations of one instance share, in the order of a request's life. */
-function addLifecycle (app: FastifyInstance & Registered): Registration[] {
-  const registrations: Registration[] = []
-  app.decorate<Registration[]>(kRegistrations, registrations)
+function addLifecycle (app: FastifyInstance): void {
+  app.decorate(kHasLifecycle, true)
   app.decorate('sessionStats', () => statsOf(app))
-  app.addHook('onRequest', linkReply)
   app.addHook('onError', markFailed)
   app.addHook('onSend', settleNotFound)
   app.addHook('onResponse', closeNotFound)
-  app.addHook('onRoute', function settleLast (route: RouteOptions) {
-    keepLast(route, 'onSend', settle)
-    keepLast(route, 'onResponse', close)
-  })
-  return registrations
-}
-
-/** Opens and awaits the session before the handler, where the route or the provider says `load: 'onRequest'`. */
-function earlyLoader (registration: Registration) {
-  return function loadEarly (request: FastifyRequest, _reply: FastifyReply, done: HookHandlerDoneFunction): void {
-    const scope = scopeOf(request, registration)
-    if (scope.settings.opener?.early) scope.load().then(() => done(), done)
-    else done()
-  }
+  app.addHook('onRoute', function settleLast (route: RouteOptions) { keepLast(route, lastHooks) })
 }
 
 /**

@@ -1,4 +1,4 @@
-import type { FastifyBaseLogger, RouteOptions } from 'fastify'
+import type { FastifyBaseLogger, FastifyRequest, RouteOptions } from 'fastify'
 import { OpenSessions } from '../core/open-sessions.js'
 import type { CommitOptions } from '../core/provider.js'
 import { Scope, type ScopeSettings } from '../core/scope.js'
@@ -29,7 +29,7 @@ export class Registration {
   get name (): string { return this.options.name }
 
   /** Checks a route's config under this registration's name. */
-  configure (route: RouteOptions): ScopeSettings {
+  configure (route: Pick<RouteOptions, 'url' | 'method' | 'config'> | FastifyRequest['routeOptions']): ScopeSettings {
     const method = Array.isArray(route.method) ? route.method.join('|') : route.method
     return this.settings((route.config as Record<string, unknown> | undefined)?.[this.name], `${method} ${route.url}`)
   }
