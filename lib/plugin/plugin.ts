@@ -114,7 +114,7 @@ function addLifecycle (app: FastifyInstance): void {
  * declare module 'fastify' { interface FastifyRequest { session: SessionOf<typeof users> } }
  *
  * const app = Fastify()
- * await app.register(requestSession, { provider: users })
+ * app.register(requestSession, { provider: users })
  * app.get('/', async (request) => ({ visits: (await request.session).increment('visits') }))
  * ```
  */
