@@ -18,13 +18,15 @@ async function requestSession (app: FastifyInstance, options: RequestSessionOpti
   keepTickShapes()
   if (!app.hasDecorator(kHasLifecycle)) addLifecycle(app)
   const { registrations } = contentsOf(app)
-  const registration = new Registration(pluginOptions(options, tokenSessions), registrations.length, app.log)
+  const registration = new Registration(pluginOptions(options, tokenSessions), registrations.length, app)
+  refuseSameName(registration)
   registrations.push(registration)
   const { name, sessions, options: { provider } } = registration
 
   app.decorateRequest(name, { getter: sessionGetter(registration) })
   app.decorateRequest(`${name}Scope`, { getter (this: FastifyRequest) { return scopeOf(this, registration) } })
   const getName = `get${name[0]?.toUpperCase()}${name.slice(1)}`
+  app.decorate(`${name}Provider`, { getter: () => provider })
   app.decorate(getName, sessionCaller(provider, () => sessions, `app.${getName}()`))
   if (hasTransactions(provider)) {
     app.decorate(`${getName}Transaction`, transactionCaller(provider as AnyTransactionProvider, () => sessions, `app.${getName}Transaction()`))
@@ -37,10 +39,19 @@ async function requestSession (app: FastifyInstance, options: RequestSessionOpti
   app.addHook('onRoute', function configureRoute (route: RouteOptions) {
     route.config = { ...route.config, [registration.key]: registration.configure(route) } as object
   })
+  uses.set(provider, usesOf(provider) + 1)
   app.addHook('onClose', async function drainAndClose () {
     await drain(registration)
-    if (isClosing(provider)) await provider.close()
+    uses.set(provider, usesOf(provider) - 1)
+    if (usesOf(provider) === 0 && isClosing(provider)) await provider.close()
   })
+}
+
+/** The registrations of each provider in all apps: the last one that ends closes it. */
+const uses = new WeakMap<object, number>()
+
+function usesOf (provider: object): number {
+  return uses.get(provider) ?? 0
 }
 
 /** The registrations in all contexts of an app, and the claims of their providers. */
@@ -56,6 +67,13 @@ function contentsOf ({ server }: FastifyInstance): AppContents {
   const contents = apps.get(server) ?? { registrations: [], claims: new Map<string, Registration>() }
   apps.set(server, contents)
   return contents
+}
+
+/** Refuses a second registration of one name in one instance. */
+function refuseSameName ({ app, name, options: { provider } }: Registration): void {
+  const other = contentsOf(app).registrations.find((other) => other.app === app && other.name === name)
+  if (other === undefined) return
+  throw new OptionError('requestSession', `two registrations are named '${name}', of ${other.options.provider.kind} and of ${provider.kind} sessions: give one another name with the option name`)
 }
 
 /**
