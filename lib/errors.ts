@@ -49,10 +49,10 @@ export class SessionClosedError extends errorWith<[name: string, route: string]>
 export class SessionRefusedError extends errorWith<[name: string, route: string]>()(
   'FST_SESSION_REFUSED', '%s must not be used by %s: its route config says false.') {}
 
-/** A hook or route that was defined before the plugin was loaded used the session: no hook would settle it. */
+/** A route was defined before the plugin was loaded, in a version of Fastify that lets no plugin add hooks to it then: no hook would settle the session. */
 export class TooEarlyError extends errorWith<[name: string, route: string]>()(
   'FST_SESSION_TOO_EARLY',
-  '%s was used by %s, in a hook or route that was defined before the plugin was loaded. Write `await app.register(requestSession)` first, or define them in a plugin registered after it.') {}
+  '%s has no hooks in %s: the route was defined before the plugin was loaded, and this version of Fastify does not let them be added. Write `await app.register(requestSession)` first, or define it in a plugin registered after it.') {}
 
 /** A token session was used synchronously before it was loaded. */
 export class SessionNotLoadedError extends errorWith<[method: string]>()(

@@ -9,8 +9,8 @@ import type { CompleteTokenProvider } from './token/token-sessions.js'
 
 /**
  * The providers of an app by the names that they are registered under. One line for each registration, in the app's code,
- * types `request.<name>`, `request.<name>Scope`, `app.get<Name>()`, `app.get<Name>Transaction()`, a route's `config.<name>`
- * and `app.sessionStats()`. An app that writes none has the plugin's defaults: a token session named `session`.
+ * types `request.<name>`, `request.<name>Scope`, `app.get<Name>()`, `app.get<Name>Transaction()`, `app.<name>Provider`,
+ * a route's `config.<name>` and `app.sessionStats()`. An app that writes none has the plugin's defaults: a token session named `session`.
  *
  * @example
  * ```ts
@@ -45,10 +45,12 @@ type TransactionCalls = {
   Providers[N] extends AnyTransactionProvider ? GetTransactionOf<Providers[N]> : never
 }
 
+type NamedProviders = { readonly [N in Name as `${N}Provider`]: Providers[N] }
+
 declare module 'fastify' {
   interface FastifyRequest extends RequestSessions, RequestScopes {}
   interface FastifyContextConfig extends RouteConfigs {}
-  interface FastifyInstance extends SessionCalls, TransactionCalls {
+  interface FastifyInstance extends SessionCalls, TransactionCalls, NamedProviders {
     /** The counts of all registrations, by name; of two of one name the second is `<name>#2`. */
     sessionStats (): AllStats
     /** Asks all providers if sessions can be used now, for readiness probes. Rejects with an OptionError alone. */

@@ -1,5 +1,6 @@
 import { types } from 'node:util'
 import type { AnyProvider, CommitOptions } from '../core/provider.js'
+import { providerRules } from '../token/options.js'
 import { checkOptions, oneOf, wholeNumber, withMethods, type Rule } from '../util/option-rules.js'
 
 /**
@@ -16,7 +17,7 @@ import { checkOptions, oneOf, wholeNumber, withMethods, type Rule } from '../uti
  */
 export interface RequestSessionOptions<P extends AnyProvider = AnyProvider> extends CommitOptions {
   /**
-   * Names everything that this registration adds: `request.<name>`, `app.get<Name>`, route config `<name>`.
+   * Names everything that this registration adds: `request.<name>`, `app.get<Name>`, `app.<name>Provider`, route config `<name>`.
    * @default 'session'
    */
   name?: string | undefined
@@ -66,6 +67,11 @@ const defaults = Object.freeze({ name: 'session', commit: 'onSend', commitWhen: 
 export function pluginOptions (options: RequestSessionOptions | undefined, defaultProvider: () => AnyProvider): PluginOptions {
   // `register` takes a function that makes the options too, and passes on whatever it returns.
   const { prefix, logLevel, logSerializers, ...own } = (options ?? {}) as RequestSessionOptions & Record<string, unknown>
-  const checked = checkOptions<RequestSessionOptions>('requestSession', own, pluginRules)
+  const checked = checkOptions<RequestSessionOptions>('requestSession', own, pluginRules, providerHint)
   return Object.freeze({ ...defaults, ...checked, provider: checked.provider ?? defaultProvider() }) as PluginOptions
+}
+
+/** Tells the options of the default provider from mere mistakes. */
+function providerHint (name: string): string {
+  return Object.hasOwn(providerRules, name) ? `. It belongs to tokenSessions(): write provider: tokenSessions({ ${name}: … })` : ''
 }

@@ -1,4 +1,4 @@
-import type { FastifyInstance, FastifyReply, FastifyRequest, HookHandlerDoneFunction, RouteOptions } from 'fastify'
+import type { FastifyInstance, FastifyRequest, RouteOptions } from 'fastify'
 import fp from 'fastify-plugin'
 import { sessionCaller, transactionCaller, type AnyTransactionProvider } from '../core/get-session.js'
 import { canPing, checkPingOptions, type PingOptions, type PingResult, type SessionHealth } from '../core/health.js'
@@ -6,27 +6,28 @@ import type { SessionStats } from '../core/open-sessions.js'
 import { checksAtBoot, claimsOf, countsOf, hasTransactions, isClosing } from '../core/provider.js'
 import { OptionError } from '../errors.js'
 import { tokenSessions } from '../token/token-sessions.js'
+import { keepLast } from './last-hooks.js'
 import { pluginOptions, type RequestSessionOptions } from './options.js'
 import { Registration } from './registration.js'
-import { close, closeNotFound, drain, keepLast, linkReply, markFailed, scopeOf, sessionGetter, settle, settleNotFound } from './settle-request.js'
+import { closeNotFound, drain, firstHook, lastHooks, markFailed, scopeOf, sessionGetter, settleNotFound } from './settle-request.js'
 import { keepTickShapes } from '../util/keep-tick-shapes.js'
 
-/** The registrations of an instance and its children. */
-const kRegistrations = Symbol('fastify-request-session.registrations')
+/** Set on the instance that has the hooks which all registrations share, and so on its children. */
+const kHasLifecycle = Symbol('fastify-request-session.hasLifecycle')
 
-interface Registered { [kRegistrations]?: Registration[] }
-
-async function requestSession (app: FastifyInstance & Registered, options: RequestSessionOptions): Promise<void> {
+async function requestSession (app: FastifyInstance, options: RequestSessionOptions): Promise<void> {
   keepTickShapes()
-  const registrations = app[kRegistrations] ?? addLifecycle(app)
-  const registration = new Registration(pluginOptions(options, tokenSessions), registrations.length, app.log)
+  if (!app.hasDecorator(kHasLifecycle)) addLifecycle(app)
+  const { registrations } = contentsOf(app)
+  const registration = new Registration(pluginOptions(options, tokenSessions), registrations.length, app)
+  refuseSameName(registration)
   registrations.push(registration)
-  contentsOf(app).registrations.push(registration)
   const { name, sessions, options: { provider } } = registration
 
   app.decorateRequest(name, { getter: sessionGetter(registration) })
   app.decorateRequest(`${name}Scope`, { getter (this: FastifyRequest) { return scopeOf(this, registration) } })
   const getName = `get${name[0]?.toUpperCase()}${name.slice(1)}`
+  app.decorate(`${name}Provider`, { getter: () => provider })
   app.decorate(getName, sessionCaller(provider, () => sessions, `app.${getName}()`))
   if (hasTransactions(provider)) {
     app.decorate(`${getName}Transaction`, transactionCaller(provider as AnyTransactionProvider, () => sessions, `app.${getName}Transaction()`))
@@ -35,17 +36,23 @@ async function requestSession (app: FastifyInstance & Registered, options: Reque
   refuseSharedClaims(app, registration)
   if (checksAtBoot(provider)) await provider.checkAtBoot(app.log)
 
-  const early = earlyLoader(registration)
+  app.addHook('onRequest', firstHook(registration))
   app.addHook('onRoute', function configureRoute (route: RouteOptions) {
-    const settings = registration.configure(route)
-    route.config = { ...route.config, [registration.key]: settings }
-    if (settings.opener?.early && !registration.defaults.opener?.early) route.onRequest = [early, ...[route.onRequest ?? []].flat()]
+    route.config = { ...route.config, [registration.key]: registration.configure(route) } as object
   })
-  if (registration.defaults.opener?.early) app.addHook('onRequest', early)
+  uses.set(provider, usesOf(provider) + 1)
   app.addHook('onClose', async function drainAndClose () {
     await drain(registration)
-    if (isClosing(provider)) await provider.close()
+    uses.set(provider, usesOf(provider) - 1)
+    if (usesOf(provider) === 0 && isClosing(provider)) await provider.close()
   })
+}
+
+/** The registrations of each provider in all apps: the last one that ends closes it. */
+const uses = new WeakMap<object, number>()
+
+function usesOf (provider: object): number {
+  return uses.get(provider) ?? 0
 }
 
 /** The registrations in all contexts of an app, and the claims of their providers. */
@@ -61,6 +68,13 @@ function contentsOf ({ server }: FastifyInstance): AppContents {
   const contents = apps.get(server) ?? { registrations: [], claims: new Map<string, Registration>() }
   apps.set(server, contents)
   return contents
+}
+
+/** Refuses a second registration of one name in one instance. */
+function refuseSameName ({ app, name, options: { provider } }: Registration): void {
+  const other = contentsOf(app).registrations.find((other) => other.app === app && other.name === name)
+  if (other === undefined) return
+  throw new OptionError('requestSession', `two registrations are named '${name}', of ${other.options.provider.kind} and of ${provider.kind} sessions: give one another name with the option name`)
 }
 
 /**
@@ -109,29 +123,14 @@ async function healthOf (app: FastifyInstance, options: PingOptions | undefined)
 }
 
 /** Adds the hooks that all registrations of one instance share, in the order of a request's life. */
-function addLifecycle (app: FastifyInstance & Registered): Registration[] {
-  const registrations: Registration[] = []
-  app.decorate<Registration[]>(kRegistrations, registrations)
+function addLifecycle (app: FastifyInstance): void {
+  app.decorate(kHasLifecycle, true)
   app.decorate('sessionStats', () => statsOf(app) as ReturnType<FastifyInstance['sessionStats']>)
   app.decorate('sessionHealth', (options?: PingOptions) => healthOf(app, options))
-  app.addHook('onRequest', linkReply)
   app.addHook('onError', markFailed)
   app.addHook('onSend', settleNotFound)
   app.addHook('onResponse', closeNotFound)
-  app.addHook('onRoute', function settleLast (route: RouteOptions) {
-    keepLast(route, 'onSend', settle)
-    keepLast(route, 'onResponse', close)
-  })
-  return registrations
-}
-
-/** Opens and awaits the session before the handler, where the route or the provider says `load: 'onRequest'`. */
-function earlyLoader (registration: Registration) {
-  return function loadEarly (request: FastifyRequest, _reply: FastifyReply, done: HookHandlerDoneFunction): void {
-    const scope = scopeOf(request, registration)
-    if (scope.settings.opener?.early) scope.load().then(() => done(), done)
-    else done()
-  }
+  app.addHook('onRoute', function settleLast (route: RouteOptions) { keepLast(route, lastHooks) })
 }
 
 /**
@@ -148,7 +147,7 @@ function earlyLoader (registration: Registration) {
  * declare module 'fastify-request-session' { interface Registered { session: typeof users } }
  *
  * const app = Fastify()
- * await app.register(requestSession, { provider: users })
+ * app.register(requestSession, { provider: users })
  * app.get('/', async (request) => ({ visits: (await request.session).increment('visits') }))
  * ```
  */

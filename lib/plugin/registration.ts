@@ -1,4 +1,4 @@
-import type { FastifyBaseLogger, RouteOptions } from 'fastify'
+import type { FastifyInstance, FastifyRequest, RouteOptions } from 'fastify'
 import { OpenSessions } from '../core/open-sessions.js'
 import type { CommitOptions } from '../core/provider.js'
 import { Scope, type ScopeSettings } from '../core/scope.js'
@@ -11,17 +11,20 @@ export class Registration {
   /** The key of this registration's settings in a route's config. */
   readonly key: symbol
   readonly options: PluginOptions
+  /** The instance that it was registered on. */
+  readonly app: FastifyInstance
   /** The place in the order of registration: the sessions of a request settle from the highest to the lowest. */
   readonly order: number
   readonly sessions: OpenSessions<Scope>
   /** The settings of a route without options of its own, and of the not-found handler. */
   readonly defaults: ScopeSettings
 
-  constructor (options: PluginOptions, order: number, log: FastifyBaseLogger) {
+  constructor (options: PluginOptions, order: number, app: FastifyInstance) {
     this.key = Symbol(`fastify-request-session.${options.name}`)
     this.options = options
+    this.app = app
     this.order = order
-    this.sessions = new OpenSessions<Scope>(options.name, options.provider.kind, log)
+    this.sessions = new OpenSessions<Scope>(options.name, options.provider.kind, app.log)
     this.sessions.start(options.warnAfter, Scope.pulseOf(this.sessions))
     this.defaults = this.settings(undefined, 'the not-found handler')
   }
@@ -29,7 +32,7 @@ export class Registration {
   get name (): string { return this.options.name }
 
   /** Checks a route's config under this registration's name. */
-  configure (route: RouteOptions): ScopeSettings {
+  configure (route: Pick<RouteOptions, 'url' | 'method' | 'config'> | FastifyRequest['routeOptions']): ScopeSettings {
     const method = Array.isArray(route.method) ? route.method.join('|') : route.method
     return this.settings((route.config as Record<string, unknown> | undefined)?.[this.name], `${method} ${route.url}`)
   }

@@ -1,9 +1,10 @@
-import type { FastifyReply, FastifyRequest, HookHandlerDoneFunction, RouteOptions } from 'fastify'
+import type { FastifyReply, FastifyRequest, HookHandlerDoneFunction } from 'fastify'
 import { Scope, type ScopeOwner, type ScopeSettings } from '../core/scope.js'
 import { OptionError, TooEarlyError } from '../errors.js'
 import type { LinkedList } from '../util/linked-list.js'
 import { isPromise, nothing } from '../util/maybe-promise.js'
 import { report } from '../core/events.js'
+import { addLast, contextOf, isExtended, kContext, type LastHooks, type Routed } from './last-hooks.js'
 import type { Registration } from './registration.js'
 import { dropPayload, forgetPayloadHeaders, ignoreErrorsOf, takeStatusOf, isOver, isWhole, watchDeparture, type Departing } from './reply-state.js'
 
@@ -11,16 +12,41 @@ const kReply = Symbol('fastify-request-session.reply')
 const kSessions = Symbol('fastify-request-session.sessions')
 
 /** The properties that the plugin adds to a request: its reply, to which Fastify has no reference, and its sessions from their first use on. */
-interface Linked {
+interface Linked extends Routed {
   /** `null` once the reply and its onResponse hooks are over: no session is opened any more. */
   [kReply]?: FastifyReply | null
   [kSessions]?: RequestSessions
 }
 
-/** The first hook of a request. An untouched request pays for this, and for hooks that find nothing to do. */
-export function linkReply (request: FastifyRequest & Linked, reply: FastifyReply, done: HookHandlerDoneFunction): void {
-  request[kReply] = reply
-  done()
+/**
+ * Makes the first hook of a request, one of each registration. An untouched request pays for this, and for hooks that find
+ * nothing to do. Where the route or the provider says `load: 'onRequest'` it opens and awaits the session.
+ */
+export function firstHook (registration: Registration) {
+  return function begin (request: FastifyRequest & Linked, reply: FastifyReply, done: HookHandlerDoneFunction): void {
+    request[kReply] = reply
+    const { config } = request[kContext] ?? contextOf(request)
+    const settings = (config && Reflect.get(config, registration.key) as ScopeSettings | undefined) ?? missingSettings(request, registration)
+    if (settings.opener?.early) scopeOf(request, registration).load().then(() => done(), done)
+    else done()
+  }
+}
+
+/**
+ * The settings of a request whose route has none: the not-found handler's, or those of a route that was defined before the
+ * plugin was loaded. Such a route is checked and gets its hooks here, at its first request.
+ *
+ * @throws OptionError (`FST_SESSION_OPTION`) that names the route
+ * @throws TooEarlyError (`FST_SESSION_TOO_EARLY`) where this Fastify keeps the route's hooks out of reach
+ */
+function missingSettings (request: FastifyRequest & Linked, registration: Registration): ScopeSettings {
+  const hasLast = addLast(request[kContext] ?? contextOf(request), lastHooks)
+  if (request.is404) return registration.defaults
+  const route = request.routeOptions
+  const settings = registration.configure(route)
+  if (!hasLast) throw new TooEarlyError(`request.${registration.name}`, settings.route)
+  Reflect.set(route.config, registration.key, settings)
+  return settings
 }
 
 /** The scope of one registration in a request; made on first use, with its session unopened. */
@@ -42,50 +68,30 @@ export function markFailed (request: FastifyRequest & Linked, reply: FastifyRepl
 }
 
 /** The last onSend hook of each route: the headers leave next. */
-export function settle (request: FastifyRequest & Linked, reply: FastifyReply, payload: unknown, done: HookHandlerDoneFunction): void {
+function settle (request: FastifyRequest & Linked, reply: FastifyReply, payload: unknown, done: HookHandlerDoneFunction): void {
   const sessions = request[kSessions]
   if (sessions === undefined) done()
   else sessions.leave(reply, payload, done)
 }
 
 /** The last onResponse hook of each route: the reply is out, and the app's own hooks are done. */
-export function close (request: FastifyRequest & Linked, _reply: FastifyReply, done: HookHandlerDoneFunction): void {
+function close (request: FastifyRequest & Linked, _reply: FastifyReply, done: HookHandlerDoneFunction): void {
   request[kReply] = null
   request[kSessions]?.finish()
   done()
 }
 
-/** The same for the not-found handler, which is no route and takes only the instance's hooks. */
-export function settleNotFound (request: FastifyRequest, reply: FastifyReply, payload: unknown, done: HookHandlerDoneFunction): void {
-  if (request.is404) settle(request, reply, payload, done)
+export const lastHooks: LastHooks = { onSend: settle, onResponse: close }
+
+/** The same for a not-found handler that has only the instance's hooks. */
+export function settleNotFound (request: FastifyRequest & Linked, reply: FastifyReply, payload: unknown, done: HookHandlerDoneFunction): void {
+  if (request.is404 && !isExtended(request[kContext]?.onSend)) settle(request, reply, payload, done)
   else done()
 }
 
-export function closeNotFound (request: FastifyRequest, reply: FastifyReply, done: HookHandlerDoneFunction): void {
-  if (request.is404) close(request, reply, done)
+export function closeNotFound (request: FastifyRequest & Linked, reply: FastifyReply, done: HookHandlerDoneFunction): void {
+  if (request.is404 && !isExtended(request[kContext]?.onResponse)) close(request, reply, done)
   else done()
-}
-
-/**
- * Keeps a hook the last one of a route, also when plugins that were registered later add theirs: Fastify reads the list
- * when all plugins are loaded.
- */
-export function keepLast (route: RouteOptions, name: 'onSend' | 'onResponse', hook: (...args: never[]) => void): void {
-  let hooks = without(route[name], hook)
-  Object.defineProperty(route, name, {
-    configurable: true,
-    enumerable: true,
-    get: () => {
-      hooks = without(hooks, hook)
-      hooks.push(hook)
-      return hooks
-    },
-    set: (list: unknown) => { hooks = without(list, hook) },
-  })
-}
-
-function without (hooks: unknown, hook: unknown): unknown[] {
-  return (hooks === undefined ? [] : [hooks].flat()).filter((other) => other !== hook)
 }
 
 /** Settles and closes all sessions of a registration that are still open, when the app closes. */
@@ -105,7 +111,7 @@ export async function drain ({ sessions }: Registration): Promise<void> {
 class RequestSessions implements ScopeOwner, Departing {
   older: Departing | undefined
   newer: Departing | undefined
-  readonly request: FastifyRequest
+  readonly request: FastifyRequest & Linked
   reply: FastifyReply | undefined
   over: boolean
   /** True while the reply waits for its commit or rollback. */
@@ -137,7 +143,6 @@ class RequestSessions implements ScopeOwner, Departing {
     return !reply.raw.headersSent && (this.waiting || !reply.sent)
   }
 
-  /** @throws TooEarlyError (`FST_SESSION_TOO_EARLY`) in a route that was defined before the plugin was loaded */
   scopeOf (registration: Registration): Scope {
     const { sessions, order, key } = registration
     let after: Scope | undefined
@@ -147,10 +152,9 @@ class RequestSessions implements ScopeOwner, Departing {
       after = before
       before = before.before
     }
-    const { config, url } = this.request.routeOptions
-    const own = config && Reflect.get(config, key) as ScopeSettings | undefined
-    const settings = own ?? (this.request.is404 ? registration.defaults : undefined)
-    if (settings === undefined) throw new TooEarlyError(`request.${registration.name}`, `${this.request.method} ${url ?? this.request.url}`)
+    const { request } = this
+    const { config } = request[kContext] ?? contextOf(request)
+    const settings = (config && Reflect.get(config, key) as ScopeSettings | undefined) ?? missingSettings(request, registration)
     const scope = new Scope(sessions, settings, this, order)
     scope.before = before
     if (after === undefined) this.last = scope

@@ -1,7 +1,8 @@
 import Fastify, { type FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import t from 'tap'
-import requestSession, { assertNoOpenSessions, cookieTransport, headerTransport, memoryStore, tokenSessions, type TokenSessionOptions } from '../../lib/index.js'
+import requestSession, { assertNoOpenSessions, cookieTransport, getSession, headerTransport, memoryStore, tokenSessions, type TokenSessionOptions } from '../../lib/index.js'
+import { fakeProvider } from '../support/fake-provider.js'
 import { registerFake, fakeApp, type FakeSessions } from '../support/fake-app.js'
 
 t.test('encapsulated registrations of one name work side by side, each for its own routes', async (t) => {
@@ -92,12 +93,57 @@ t.test('two apps in one process never see each other', async (t) => {
   t.strictSame(apps.map(({ app, first }) => [app.sessionStats()['first']?.committed, first.kept.size]), [[1, 1], [0, 0]])
 })
 
-t.test('one name twice in one context does not boot', async (t) => {
+t.test('one name twice in one instance does not boot, and the error says how to name them', async (t) => {
+  for (const name of [undefined, 'first']) {
+    const app = Fastify()
+    t.teardown(() => app.close())
+    app.register(requestSession, { name })
+    app.register(requestSession, { name, provider: fakeProvider() })
+    const message = `requestSession: two registrations are named '${name ?? 'session'}', of token and of graph sessions: give one another name with the option name`
+    await t.rejects(async () => app.ready(), { code: 'FST_SESSION_OPTION', message })
+  }
+})
+
+t.test("app.<name>Provider is the provider, in children too, each context's own", async (t) => {
   const app = Fastify()
   t.teardown(() => app.close())
-  app.register(requestSession, { name: 'first' })
-  app.register(requestSession, { name: 'first' })
-  await t.rejects(async () => app.ready(), { code: 'FST_ERR_DEC_ALREADY_PRESENT' })
+  const [users, others] = [tokenSessions(), fakeProvider()]
+  const providerOf = (app: FastifyInstance): unknown => Reflect.get(app, 'sessionProvider')
+  app.register(async (child) => {
+    await child.register(requestSession, { provider: others })
+    t.equal(providerOf(child), others)
+  })
+  app.register(requestSession, { provider: users })
+  app.register(async (child) => { t.equal(providerOf(child), users) })
+  await app.ready()
+  t.equal(providerOf(app), users)
+})
+
+t.test('a provider of several apps is closed with the last of them', async (t) => {
+  const users = tokenSessions<{ n: number }>()
+  const { token } = await users.create()
+  const told: unknown[] = []
+  const apps = await Promise.all([1, 2].map(async () => {
+    const app = Fastify()
+    app.register(requestSession, { provider: users })
+    app.register(requestSession, { name: 'again', provider: users })
+    await app.ready()
+    return app
+  }))
+  const next = (): Promise<unknown> => new Promise((resolve) => { heard = resolve })
+  let heard = (_type: unknown): void => {}
+  await users.subscribe({ token }, async (update) => { told.push(update); heard(update) })
+  const change = async (): Promise<void> => {
+    await getSession(users, null, (session) => session.increment('n'), { token })
+  }
+  await apps[0]?.close()
+  const update = next()
+  await change()
+  await update
+  t.equal(told.length, 1, 'the subscription is still there')
+  await apps[1]?.close()
+  await change()
+  t.equal(told.length, 1, 'and has ended')
 })
 
 t.test('routes of all kinds settle before their headers: GET and its HEAD, several methods, a prefix, hooks of their own', async (t) => {

@@ -107,7 +107,11 @@ t.test('the plugin: a wrong option stops the app from booting', async (t) => {
   await byFunction.close()
   const app = Fastify()
   app.register(requestSession, { ttl: 5 } as never)
-  await t.rejects(async () => app.ready(), says('requestSession', "unknown option 'ttl';", 'allowed: '))
+  await t.rejects(async () => app.ready(), says(
+    'requestSession', "unknown option 'ttl'; allowed: commit, ", '. It belongs to tokenSessions(): write provider: tokenSessions({ ttl: … })'))
+  const mistaken = Fastify()
+  mistaken.register(requestSession, { tll: 5 } as never)
+  await t.rejects(async () => mistaken.ready(), { message: /unknown option 'tll'; allowed: [a-zA-Z, ]+$/ })
 })
 
 t.test('the stores', async (t) => {
