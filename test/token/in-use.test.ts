@@ -27,7 +27,7 @@ t.test('a session that was used in time does not expire under its request', asyn
       entered = barrier()
       goOn = barrier()
       const { token } = await users.create({ data: { user: 'ada' } })
-      await advance(25_000)
+      await advance(20_000)
       const reply = app.inject({ url, headers: { cookie: `session=${token}` } })
       await entered.opened
       for (let i = 0; i < 80; i++) {
@@ -37,10 +37,10 @@ t.test('a session that was used in time does not expire under its request', asyn
       goOn.open()
       t.match([(await reply).statusCode, (await reply).body], [200, 'ada'], url)
       t.match(setCookies(await reply), [new RegExp(`Max-Age=${ttl};`)], 'the cookie lives as long as the session')
-      await advance(25_000)
+      await advance(20_000)
       t.equal((await users.load(token))?.get('uploads'), url === '/upload' ? 1 : undefined)
       t.ok(await users.load(token))
-      await advance(6000)
+      await advance(11_000)
       t.equal(await users.load(token), undefined)
     }
   }, { timers: true })
