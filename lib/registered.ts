@@ -32,7 +32,7 @@ type Providers = [keyof Registered] extends [never] ? { session: CompleteTokenPr
 type Name = keyof Providers & string
 
 /** The counts of all contexts of an app. */
-export type AllStats = { readonly [N in Name]: SessionStats } & Readonly<Record<string, SessionStats>>
+type AllStats = { readonly [N in Name]: SessionStats } & Readonly<Record<string, SessionStats>>
 
 type ScopeOf<P> = P extends AnyProvider & { readonly kind: 'graph' } ? Neo4jScope<P> : SessionScope
 

@@ -9,7 +9,7 @@
  * import { DocumentStore } from 'ravendb'
  * import { ravenSessions, type RavenStore } from 'fastify-request-session'
  *
- * const documentsOf = <S extends RavenStore>(store: S) => ravenSessions(store, { commitTimeout: 5000 })
+ * const documentsOf = <S extends RavenStore>(store: S) => ravenSessions(store, 'shop')
  * const store = new DocumentStore(process.env.RAVENDB_URL ?? 'http://localhost:8080', 'shop').initialize()
  * console.log(documentsOf(store).kind)
  * store.dispose()
