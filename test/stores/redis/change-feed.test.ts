@@ -5,6 +5,7 @@ import { Redis } from 'ioredis'
 import t from 'tap'
 import { redisStore, tokenSessions, type CompleteTokenProvider, type SessionData, type SessionUpdate, type StoreEvent } from '../../../lib/index.js'
 import { ChangeFeed } from '../../../lib/stores/redis/change-feed.js'
+import { ioredisConnection } from '../../../lib/stores/redis/clients/ioredis.js'
 import { RedisCommands } from '../../../lib/stores/redis/commands.js'
 import { barrier } from '../../support/barrier.js'
 import { record } from '../../support/records.js'
@@ -159,7 +160,7 @@ if (server) {
 
   await t.test('more channels than a call takes arguments are subscribed to again after a lost connection', async (t) => {
     const count = 130_000
-    const feed = new ChangeFeed(new RedisCommands(client, 60_000))
+    const feed = new ChangeFeed(new RedisCommands(ioredisConnection(client), 60_000))
     t.teardown(() => feed.close())
     let interrupted = 0
     const all = barrier()
