@@ -3,9 +3,14 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { nothing } from '../../../util/maybe-promise.js'
 import { problemOfPrefix, type CommandArgs, type CommandName, type Pipeline, type RedisConnection, type RedisServer, type RedisSubscriber, type Replies } from './connection.js'
 
+/**
+ * The types of replies, whatever the application has chosen for its own: strings and numbers, and a map of protocol 3 as the list
+ * that protocol 2 has instead. An object would lack the key `__proto__`.
+ */
+const typeMapping = { 37: Array } as const
+
 interface SendOptions {
-  /** Replies come as strings and numbers, whatever the application has chosen for its own. */
-  readonly typeMapping: Record<never, never>
+  readonly typeMapping: typeof typeMapping
   /** Milliseconds after which a command that was not sent yet never is. */
   readonly timeout: number
 }
@@ -15,7 +20,7 @@ type MessageListener = (message: string, channel: string) => void
 interface SharedClient {
   readonly isOpen: boolean
   /** node-redis has it from version 5 on. */
-  withTypeMapping (typeMapping: Record<never, never>): unknown
+  withTypeMapping (typeMapping: object): unknown
 }
 
 /** A single server: what node-redis's `createClient()` returns. */
@@ -63,7 +68,7 @@ const retryAfter = 100
  * @param timeout milliseconds after which a command that waits for a connection is not sent any more
  */
 export function nodeRedisConnection (client: NodeRedisClient, timeout: number): RedisConnection {
-  const options: SendOptions = { typeMapping: {}, timeout }
+  const options: SendOptions = { typeMapping, timeout }
   const cluster = 'nodeClient' in client ? client : undefined
   const { keyPrefix, address } = cluster === undefined ? settingsOf(client as NodeRedisServer) : settingsOfCluster(cluster)
   const send: Send = async (firstKey, args) => {
@@ -150,7 +155,7 @@ async function sendCommand (send: Send, keyPrefix: string, name: CommandName, ar
   } catch (cause) {
     throw named(cause as Error)
   }
-  return name === 'hgetall' && Array.isArray(reply) ? hashOf(reply as string[]) : reply
+  return name === 'hgetall' ? hashOf(reply as string[]) : reply
 }
 
 /** Some errors of the client have no text. */
@@ -158,7 +163,7 @@ function named (error: Error): Error {
   return error.message === '' ? new Error(`the client gave the command up: ${(error as { code?: string }).code ?? error.constructor.name}`, { cause: error }) : error
 }
 
-/** Makes an object of keys and values in turn, as `HGETALL` replies with protocol 2; with protocol 3 it is one already. */
+/** Makes an object of keys and values in turn. */
 function hashOf (list: readonly string[]): Record<string, string> {
   const hash = Object.create(null) as Record<string, string>
   for (let i = 0; i < list.length; i += 2) hash[list[i] as string] = list[i + 1] as string
