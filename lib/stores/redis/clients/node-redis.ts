@@ -93,7 +93,10 @@ export function nodeRedisConnection (client: NodeRedisClient, timeout: number): 
       if (cluster === undefined) (client as NodeRedisServer).once('ready', listener)
       else cluster.once('connect', listener)
     },
-    problem: (prefix) => cluster === undefined ? undefined : problemOfPrefix(keyPrefix + prefix),
+    problem (prefix) {
+      if ('getMasterNode' in client) return 'node-redis has no way to listen through Sentinel that tells of a lost connection: use a Redis of ioredis with Sentinel'
+      return cluster === undefined ? undefined : problemOfPrefix(keyPrefix + prefix)
+    },
   }
 }
 
