@@ -13,14 +13,14 @@ import { describeServers, refuseTooOld, type ServerInfo } from './servers.js'
 import { SubjectIndex, type Member } from './subject-index.js'
 
 /**
- * Keeps sessions in Redis 7 or newer (a single server, Sentinel or Cluster), or Valkey, through an ioredis client: one
+ * Keeps sessions in Redis 7 or newer (a single server, Sentinel or Cluster), or Valkey, through a client of ioredis or node-redis: one
  * `HGETALL` to read, one script to write, expiry by Redis itself. The client stays the app's own: it is not closed.
  * While sessions are watched there is one more connection, made by the client's `duplicate()`.
  *
  * Commands of one turn of the event loop are sent together, and a write whose reply was lost is sent again and applied once,
  * whatever options the client has.
  *
- * @param client an ioredis `Redis` or `Cluster`
+ * @param client an ioredis `Redis` or `Cluster`, or what `createClient()` or `createCluster()` of node-redis returns
  * @throws OptionError (`FST_SESSION_OPTION`)
  * @example
  * ```ts
