@@ -28,8 +28,7 @@ export type { Neo4jDriver } from './neo4j/driver-types.js'
 export { memoryStore } from './stores/memory/memory-store.js'
 export type { MemoryStoreOptions } from './stores/memory/memory-store.js'
 export { redisStore } from './stores/redis/redis-store.js'
-export type { RedisStoreOptions } from './stores/redis/options.js'
-export type { RedisClient } from './stores/redis/commands.js'
+export type { RedisClient, RedisStoreOptions } from './stores/redis/options.js'
 export { slotOf } from './stores/contract-helpers.js'
 export type {
   CommitResult, SessionChange, SessionRecord, SessionStore, Successor, CompleteStore, ListingStore, RestorableStore, SessionSummary, StoreEvent, StoreWatch, SubjectStore, WatchableStore,

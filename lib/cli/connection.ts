@@ -2,6 +2,7 @@ import type { Command } from 'commander'
 import type * as ioredis from 'ioredis'
 import { DriverMissingError, StoreUnavailableError } from '../errors.js'
 import { allSlots } from '../stores/contract-helpers.js'
+import { ioredisConnection } from '../stores/redis/clients/ioredis.js'
 import { causeCode, RedisCommands } from '../stores/redis/commands.js'
 import { redisStore } from '../stores/redis/redis-store.js'
 import type { SessionData } from '../token/options.js'
@@ -34,7 +35,7 @@ export async function withSessions (
   const { client, lastError, close } = await connect(address, options)
   try {
     const users = tokenSessions({ store: redisStore(client, { prefix, timeout }), token: tokenKind, secret })
-    const commands = new RedisCommands(client, timeout)
+    const commands = new RedisCommands(ioredisConnection(client), timeout)
     if (!('nodes' in client)) await prepare(client, commands, address.database, prefix)
     const code = await work({ users, commands, servers: () => 'nodes' in client ? client.nodes('master') : [client] })
     commands.close()

@@ -1,5 +1,6 @@
 import type { Command } from 'commander'
 import { StoreUnsupportedError } from '../errors.js'
+import { ioredisServer } from '../stores/redis/clients/ioredis.js'
 import { causeCode } from '../stores/redis/commands.js'
 import { countByPrefix } from '../stores/redis/redis-store.js'
 import { script } from '../stores/redis/script.js'
@@ -42,7 +43,7 @@ async function * examine ({ commands, servers }: Sessions, { prefix, cluster }: 
   yield { check: 'cluster', ok: true, detail: cluster ? `${servers().length} masters` : 'no' }
   for (const server of servers()) {
     yield * await unlessDenied('info', ['server', 'memory'], async () => {
-      const info = await commands.info(server)
+      const info = await commands.info(ioredisServer(server))
       return [versionOf(server, info), memoryOf(info)]
     })
     yield * await unlessDenied('time', ['clock'], async () => {

@@ -9,7 +9,7 @@ function mayImport (from, ...to) {
   }
 }
 
-const drivers = '(^|/)node_modules/(ioredis|neo4j-driver|ravendb)/'
+const drivers = '(^|/)node_modules/(ioredis|redis|@redis|neo4j-driver|ravendb)/'
 
 export default {
   forbidden: [

@@ -1,7 +1,9 @@
 import { Redis } from 'ioredis'
 import t from 'tap'
 import { redisStore } from '../../lib/index.js'
+import { nodeRedis } from '../support/node-redis.js'
 import { raceLaws } from '../support/race-laws.js'
+import { scaled } from '../support/scale.js'
 import { startRedis } from '../support/servers/redis.js'
 import { withServer } from '../support/servers/require.js'
 
@@ -9,5 +11,8 @@ const server = await withServer(t, startRedis)
 if (server) {
   const client = new Redis(server.url, { enableAutoPipelining: true })
   t.teardown(() => { client.disconnect() })
-  await raceLaws(t, redisStore(client, { timeout: 30_000 }))
+  await t.test('ioredis', async (t) => { await raceLaws(t, redisStore(client, { timeout: 30_000 })) })
+  await t.test('node-redis', async (t) => {
+    await raceLaws(t, redisStore(await nodeRedis(t, server.url), { timeout: 30_000, prefix: 'node-redis:' }), scaled(250, 10_000))
+  })
 }

@@ -1,6 +1,6 @@
 import type { Test } from 'tap'
 import type { Redis } from 'ioredis'
-import { redisStore } from '../../lib/index.js'
+import { redisStore, type RedisClient } from '../../lib/index.js'
 import { storeConformance, type ConformanceOptions } from '../../lib/conformance/index.js'
 import { passTime } from './redis-time.js'
 
@@ -17,9 +17,9 @@ export async function conforms (t: Test, options: ConformanceOptions): Promise<v
 /**
  * Runs the whole conformance suite on a Redis.
  * @param tick moves the fake clock by milliseconds
- * @param admin a client that may do everything
+ * @param admin an ioredis client that may do everything
  */
-export async function conformsOnRedis (t: Test, client: Redis, prefix: string, tick: (ms: number) => void, admin = client): Promise<void> {
+export async function conformsOnRedis (t: Test, client: RedisClient, prefix: string, tick: (ms: number) => void, admin: Redis = client as Redis): Promise<void> {
   await conforms(t, {
     abilities: ['list', 'subjects', 'restore', 'watch'],
     create: () => redisStore(client, { prefix, timeout: 30_000 }),

@@ -1,5 +1,6 @@
 import type { StoreEvent } from '../store.js'
-import type { RedisCommands, RedisSubscriber } from './commands.js'
+import type { RedisSubscriber } from './clients/connection.js'
+import type { RedisCommands } from './commands.js'
 import { nothing } from '../../util/maybe-promise.js'
 
 type Listener = (event: StoreEvent) => void
@@ -31,7 +32,7 @@ export class ChangeFeed {
    * @returns a function that stops it
    */
   async listen (name: string, listener: Listener): Promise<() => void> {
-    const channel = this.#commands.keyPrefix + name
+    const channel = this.#commands.connection.keyPrefix + name
     const listeners = this.#channels.get(channel)
     if (listeners === undefined) this.#channels.set(channel, new Set([listener]))
     else listeners.add(listener)
@@ -67,10 +68,10 @@ export class ChangeFeed {
   }
 
   #connect (): RedisSubscriber {
-    const { servers } = this.#commands
+    const { servers } = this.#commands.connection
     const server = servers[Math.floor(Math.random() * servers.length)]
     if (server === undefined) throw new Error('the cluster has no servers')
-    const subscriber = server.duplicate({ autoResubscribe: false, lazyConnect: false, maxRetriesPerRequest: null })
+    const subscriber = server.subscriber()
     let wasReady = false
     subscriber.on('message', (channel, message) => this.#notify(channel, readMessage(message)))
     subscriber.on('ready', () => {

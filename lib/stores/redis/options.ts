@@ -1,7 +1,25 @@
 import { OptionError } from '../../errors.js'
-import type { RedisClient } from './commands.js'
-import { findTransformed } from './pipelines.js'
+import type { RedisConnection } from './clients/connection.js'
+import { ioredisConnection, type IoredisClient } from './clients/ioredis.js'
+import { nodeRedisConnection, type NodeRedisClient } from './clients/node-redis.js'
 import { checkOptions, rules, wholeNumber, withMethods, type Rule } from '../../util/option-rules.js'
+
+/**
+ * The part of a client that `redisStore()` uses: an ioredis `Redis` or `Cluster` has it, and a client that node-redis makes by
+ * `createClient()` or `createCluster()`.
+ *
+ * @example
+ * ```ts
+ * import { Redis } from 'ioredis'
+ * import { redisStore, type CompleteStore, type RedisClient } from 'fastify-request-session'
+ *
+ * const storeOn = (client: RedisClient): CompleteStore => redisStore(client, { prefix: 'shop:' })
+ * const client = new Redis(process.env['REDIS_URL'] ?? '', { lazyConnect: true })
+ * await storeOn(client).close()
+ * client.disconnect()
+ * ```
+ */
+export type RedisClient = IoredisClient | NodeRedisClient
 
 /**
  * Options of the Redis store.
@@ -31,7 +49,8 @@ export interface RedisStoreOptions {
   timeout?: number | undefined
 }
 
-const clientRule = withMethods('an ioredis client', 'pipeline', 'duplicate')
+const ioredisRule = withMethods('an ioredis client', 'pipeline', 'duplicate')
+const nodeRedisRule = withMethods('a client of node-redis 5 or newer', 'sendCommand', 'duplicate', 'withTypeMapping')
 
 const optionRules: Record<keyof RedisStoreOptions, Rule> = {
   prefix: rules.text,
@@ -44,38 +63,21 @@ const defaults = Object.freeze({ prefix: 'session:', timeout: 1000 })
  * Checks the arguments of `redisStore()`.
  * @throws OptionError (`FST_SESSION_OPTION`)
  */
-export function redisStoreOptions (client: RedisClient, options: RedisStoreOptions | undefined): { prefix: string, timeout: number } {
-  if (!clientRule.test(client)) throw new OptionError('redisStore()', `the first argument must be ${clientRule.allowed}`)
-  const checked = { ...defaults, ...checkOptions<RedisStoreOptions>('redisStore()', options, optionRules) }
-  if ('nodes' in client) checkCluster(client.options, checked.prefix)
-  refuseTransformers(client)
-  return checked
+export function redisStoreOptions (client: RedisClient, options: RedisStoreOptions | undefined): { connection: RedisConnection, prefix: string, timeout: number } {
+  const { prefix, timeout } = { ...defaults, ...checkOptions<RedisStoreOptions>('redisStore()', options, optionRules) }
+  const connection = connectionOf(client, timeout)
+  refuseUnusable(connection, prefix)
+  return { connection, prefix, timeout }
 }
 
-/**
- * Refuses a client that changes the commands of the store, or their replies: sessions would not be found, or be damaged.
- * @throws OptionError (`FST_SESSION_OPTION`)
- */
-export function refuseTransformers (client: RedisClient): void {
-  const { name, changes } = findTransformed(client, String(client.options?.keyPrefix ?? '')) ?? {}
-  if (name === undefined) return
-  const method = changes === 'reply' ? 'setReplyTransformer' : 'setArgumentTransformer'
-  throw new OptionError('redisStore()', `the client changes the ${changes} of ${name}, which the store sends: take back Command.${method}('${name}', …), which holds for all clients of this process`)
+/** @throws OptionError (`FST_SESSION_OPTION`) if the client, as it is now, cannot be used */
+export function refuseUnusable (connection: RedisConnection, prefix: string): void {
+  const problem = connection.problem(prefix)
+  if (problem !== undefined) throw new OptionError('redisStore()', problem)
 }
 
-interface ClusterSettings { readonly scaleReads?: unknown, readonly keyPrefix?: unknown, readonly enableOfflineQueue?: unknown }
-
-function checkCluster ({ scaleReads = 'master', keyPrefix = '', enableOfflineQueue = true }: ClusterSettings = {}, prefix: string): void {
-  // Only the first brace counts: what is between it and the next closing one is the hash tag.
-  const [, afterBrace] = /\{(.*)/s.exec(`${String(keyPrefix)}${prefix}`) ?? []
-  if (afterBrace !== undefined && !/^[^}]+\}/.test(afterBrace)) {
-    throw new OptionError('redisStore()', "with a Cluster, a '{' in the prefix, or in the client's keyPrefix, must begin a hash tag: some text and a '}'")
-  }
-  // ioredis, cluster/index.js, sendCommand: of a pipeline for a node that is gone it may send some commands to another node, and the rest
-  // nowhere; that node's replies go to the wrong commands from then on.
-  if (enableOfflineQueue !== true) {
-    throw new OptionError('redisStore()', 'the Cluster must have enableOfflineQueue: true (the default): without it ioredis may give a command the reply of another one once it has lost a node')
-  }
-  if (scaleReads === 'master') return
-  throw new OptionError('redisStore()', "the Cluster must have scaleReads: 'master' (the default): replicas are behind, so that ended sessions would be let in and new ones not found")
+function connectionOf (client: RedisClient, timeout: number): RedisConnection {
+  if (ioredisRule.test(client)) return ioredisConnection(client as IoredisClient)
+  if (nodeRedisRule.test(client)) return nodeRedisConnection(client as NodeRedisClient, timeout)
+  throw new OptionError('redisStore()', `the first argument must be ${ioredisRule.allowed}, or ${nodeRedisRule.allowed}`)
 }

@@ -3,8 +3,8 @@ import { RecordError, StoreUnsupportedError } from '../../errors.js'
 import type { CommitResult, CompleteStore, SessionChange, SessionRecord, SessionSummary, StoreEvent, StoreWatch, Successor } from '../store.js'
 import { slotOf } from '../contract-helpers.js'
 import { ChangeFeed } from './change-feed.js'
-import { causeCode, RedisCommands, type RedisClient } from './commands.js'
-import { redisStoreOptions, refuseTransformers, type RedisStoreOptions } from './options.js'
+import { causeCode, RedisCommands } from './commands.js'
+import { redisStoreOptions, refuseUnusable, type RedisClient, type RedisStoreOptions } from './options.js'
 import { encodeText, entryTagOf, feedOf, lacksData, newNonce, parseDescription, parseHash, parseTimeLeft, subjectIn, type IndexEntry } from './record-format.js'
 import { commitScript } from './commit-script.js'
 import { createScript, describeScript, endScript, regenerateScript, replaceScript, watchScript } from './scripts.js'
@@ -13,14 +13,14 @@ import { describeServers, describeUntold, refuseTooOld, type ServerInfo } from '
 import { SubjectIndex, type Member } from './subject-index.js'
 
 /**
- * Keeps sessions in Redis 7 or newer (a single server, Sentinel or Cluster), or Valkey, through an ioredis client: one
+ * Keeps sessions in Redis 7 or newer (a single server, Sentinel or Cluster), or Valkey, through a client of ioredis or node-redis: one
  * `HGETALL` to read, one script to write, expiry by Redis itself. The client stays the app's own: it is not closed.
  * While sessions are watched there is one more connection, made by the client's `duplicate()`.
  *
  * Commands of one turn of the event loop are sent together, and a write whose reply was lost is sent again and applied once,
  * whatever options the client has.
  *
- * @param client an ioredis `Redis` or `Cluster`
+ * @param client an ioredis `Redis` or `Cluster`, or what `createClient()` or `createCluster()` of node-redis returns
  * @throws OptionError (`FST_SESSION_OPTION`)
  * @example
  * ```ts
@@ -35,8 +35,8 @@ import { SubjectIndex, type Member } from './subject-index.js'
  * ```
  */
 export function redisStore (client: RedisClient, options?: RedisStoreOptions): CompleteStore {
-  const { prefix, timeout } = redisStoreOptions(client, options)
-  return new RedisStore(new RedisCommands(client, timeout), prefix)
+  const { connection, prefix, timeout } = redisStoreOptions(client, options)
+  return new RedisStore(new RedisCommands(connection, timeout), prefix)
 }
 
 const evictionWarning = 'the session store may lose sessions: its server evicts keys when its memory is full (maxmemory-policy). ' +
@@ -59,7 +59,7 @@ class RedisStore implements CompleteStore {
     this.#prefix = prefix
     this.#subjects = new SubjectIndex(commands, prefix)
     this.#feed = new ChangeFeed(commands)
-    this.keyspace = `keys ${commands.keyPrefix}${prefix} of ${commands.address}`
+    this.keyspace = `keys ${commands.connection.keyPrefix}${prefix} of ${commands.connection.address}`
   }
 
   async load (id: string): Promise<SessionRecord | Successor | undefined> {
@@ -165,7 +165,7 @@ class RedisStore implements CompleteStore {
   }
 
   async checkAtBoot (log: Pick<Console, 'info' | 'warn' | 'error'>): Promise<void> {
-    refuseTransformers(this.#commands.client)
+    refuseUnusable(this.#commands.connection, this.#prefix)
     try {
       const servers = await Promise.all(await this.#info())
       refuseTooOld(servers)
@@ -177,7 +177,7 @@ class RedisStore implements CompleteStore {
       if (error instanceof StoreUnsupportedError) throw error
       log.warn(`the server of the session store does not tell about itself: ${((error as Error).cause as Error).message}`)
       if (causeCode(error) === 'NOPERM') return
-      this.#commands.client.once('ready', () => { this.checkAtBoot(log).catch((error: unknown) => { log.error(error, 'the session store cannot be used') }) })
+      this.#commands.connection.onceReady(() => { this.checkAtBoot(log).catch((error: unknown) => { log.error(error, 'the session store cannot be used') }) })
     }
   }
 
@@ -278,7 +278,7 @@ async function * scanKeys (commands: RedisCommands, prefix: string, pattern: str
 
 /** Lists the ids of all sessions, on all servers, in pages; each once. */
 async function * listIds (commands: RedisCommands, prefix: string): AsyncGenerator<string[], undefined> {
-  const keyStart = commands.keyPrefix + prefix
+  const keyStart = commands.connection.keyPrefix + prefix
   const pattern = `${keyStart.replace(/[*?[\]\\]/g, '\\$&')}{??}*`
   const seen = new SeenIds()
   for await (const keys of scanKeys(commands, prefix, pattern)) {

@@ -2,12 +2,15 @@ import { mock } from 'node:test'
 import { PassThrough, Readable } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { Redis } from 'ioredis'
-import t from 'tap'
-import { redisStore, tokenSessions, type CompleteTokenProvider, type SessionData, type SessionUpdate, type StoreEvent } from '../../../lib/index.js'
+import t, { type Test } from 'tap'
+import { redisStore, tokenSessions, type CompleteTokenProvider, type RedisClient, type SessionData, type SessionUpdate, type StoreEvent } from '../../../lib/index.js'
 import { ChangeFeed } from '../../../lib/stores/redis/change-feed.js'
 import { RedisCommands } from '../../../lib/stores/redis/commands.js'
+import { redisStoreOptions } from '../../../lib/stores/redis/options.js'
 import { barrier } from '../../support/barrier.js'
+import { nodeRedis } from '../../support/node-redis.js'
 import { record } from '../../support/records.js'
+import { scaled } from '../../support/scale.js'
 import { startRedis } from '../../support/servers/redis.js'
 import { withServer } from '../../support/servers/require.js'
 
@@ -17,18 +20,35 @@ const secret = 'the secret of an app that delivers pizza'
 const alive = setInterval(() => {}, 1000)
 t.teardown(() => clearInterval(alive))
 
+/** More than a call takes arguments. */
+const manyChannels = 130_000
+
 /** What any client may publish on the channel of a session. */
 const garbage = [
   '', 'garbage', '5', 'null', '[]', '{}', '[1,2,3]', '["changed","never","a"]', '["changed"]', '["changed","-",5]', '["changed","-1"]', '["changed","1e9"]', '["later"]', '{"0":"ended"}',
   '["ended', '"ended"', '[["ended"]]', '['.repeat(100_000), '\ud800', '["__proto__"]',
 ]
 
-const server = await withServer(t, startRedis)
-if (server) {
-  const client = new Redis(server.url)
-  t.teardown(() => { client.disconnect() })
+const clients: Record<string, (t: Test, url: string, database?: number) => RedisClient | Promise<RedisClient>> = {
+  ioredis (t, url, db = 0) {
+    const client = new Redis(url, { db })
+    t.teardown(() => { client.disconnect() })
+    return client
+  },
+  'node-redis, protocol 2': (t, url, database = 0) => nodeRedis(t, url, { database, RESP: 2 }),
+  'node-redis, protocol 3': (t, url, database = 0) => nodeRedis(t, url, { database, RESP: 3 }),
+}
 
-  const channels = async (): Promise<string[]> => await client.pubsub('CHANNELS') as string[]
+for (const [name, connect] of Object.entries(clients)) await t.test(name, (t) => holdsWith(t, connect, name === 'ioredis' ? manyChannels : scaled(2500, manyChannels)))
+
+async function holdsWith (t: Test, connect: (typeof clients)[string], count: number): Promise<void> {
+  const server = await withServer(t, startRedis)
+  if (!server) return
+  const client = await connect(t, server.url)
+  const admin = new Redis(server.url)
+  t.teardown(() => { admin.disconnect() })
+
+  const channels = async (): Promise<string[]> => await admin.pubsub('CHANNELS') as string[]
 
   /** Subscribes, and counts the updates. `until` waits for one. */
   async function follow (users: CompleteTokenProvider<SessionData>, name: string) {
@@ -53,8 +73,8 @@ if (server) {
     await store.watch('abc', (event) => { events.push(event); if (event.type === 'ended') over.open() })
     const [channel = ''] = await channels()
     t.match(channel, /^session:\{a2\}abc:/, 'it begins with the prefix, as an access list demands')
-    for (const text of garbage) t.equal(await client.publish(channel, text), 1)
-    t.equal(await client.publish(channel, `["changed","-","${'x'.repeat(2 ** 21)}"]`), 1)
+    for (const text of garbage) t.equal(await admin.publish(channel, text), 1)
+    t.equal(await admin.publish(channel, `["changed","-","${'x'.repeat(2 ** 21)}"]`), 1)
     await store.end('abc')
     await over.opened
     t.strictSame(events, [{ type: 'interrupted' }, { type: 'ended', renewed: false }], 'a message that is too long has the session looked at')
@@ -66,8 +86,8 @@ if (server) {
     const order = await users.create({ name: 'forged', shared: true })
     const { subscription, updates, until } = await follow(users, 'forged')
     const [channel = ''] = await channels()
-    for (let i = 0; i < 100; i++) for (const text of ['["ended"]', '["renewed"]']) await client.publish(channel, text)
-    await client.publish(channel, JSON.stringify(['changed', '=', ...Array.from({ length: 1001 }, (_, n) => `k${n}`)]))
+    for (let i = 0; i < 100; i++) for (const text of ['["ended"]', '["renewed"]']) await admin.publish(channel, text)
+    await admin.publish(channel, JSON.stringify(['changed', '=', ...Array.from({ length: 1001 }, (_, n) => `k${n}`)]))
     await until(({ type }) => type === 'changed')
     t.strictSame(updates, [{ type: 'changed', keys: undefined }])
     order.set('state', 'baking')
@@ -80,9 +100,10 @@ if (server) {
   })
 
   await t.test('databases of one server: nothing of a session is told to followers of its namesake in another', async (t) => {
-    const others = [new Redis(server.url, { db: 1 }), new Redis(server.url)] as const
-    t.teardown(() => { for (const other of others) other.disconnect() })
-    await others[1].select(2)
+    const selected = new Redis(server.url)
+    t.teardown(() => { selected.disconnect() })
+    await selected.select(2)
+    const others = [await connect(t, server.url, 1), selected]
     const here = tokenSessions({ store: redisStore(client), secret })
     t.teardown(() => here.close())
     const mine = await here.create({ name: 'order 17', shared: true, data: { state: 'baking' } })
@@ -122,7 +143,7 @@ if (server) {
     await one.until((update) => update.type === 'changed')
     await users.restore(Readable.from([Buffer.from(saved)]), { onConflict: 'replace' })
     await one.until((update) => update.type === 'changed' && update.keys?.includes('a') === true && update.keys.includes('b'))
-    await client.call('CLIENT', 'KILL', 'TYPE', 'pubsub')
+    await admin.call('CLIENT', 'KILL', 'TYPE', 'pubsub')
     await users.restore(Readable.from([Buffer.from(saved)]), { onConflict: 'replace' })
     await users.end(anew.token)
     await users.create({ name: 'anew', shared: true })
@@ -147,29 +168,28 @@ if (server) {
       t.teardown(() => mock.timers.reset())
       t.equal((await users.info({ name: 'brief' }))?.timeLeft, 1)
       const { updates, until } = await follow(users, 'brief')
-      await client.config('RESETSTAT')
+      await admin.config('RESETSTAT')
       await until(({ type }) => type === 'expired')
       const late = performance.now() - began - 1000
       t.ok(late >= 0 && late < 2000, `${late} milliseconds late`)
       t.strictSame(updates, [{ type: 'expired' }])
-      const looks = Number(/cmdstat_evalsha:calls=(\d+)/.exec(await client.info('commandstats'))?.[1])
+      const looks = Number(/cmdstat_evalsha:calls=(\d+)/.exec(await admin.info('commandstats'))?.[1])
       t.ok(looks >= 1 && looks <= 4, `${looks} looks`)
     })
   }
 
-  await t.test('more channels than a call takes arguments are subscribed to again after a lost connection', async (t) => {
-    const count = 130_000
-    const feed = new ChangeFeed(new RedisCommands(client, 60_000))
+  await t.test(`${count} channels are subscribed to again after a lost connection`, async (t) => {
+    const feed = new ChangeFeed(new RedisCommands(redisStoreOptions(client, undefined).connection, 60_000))
     t.teardown(() => feed.close())
     let interrupted = 0
     const all = barrier()
     const stops: Array<() => void> = []
-    for (let from = 0; from < count; from += 10_000) {
-      stops.push(...await Promise.all(Array.from({ length: 10_000 }, (_, n) => feed.listen(`many:${from + n}`, ({ type }) => {
+    for (let from = 0; from < count; from += 2500) {
+      stops.push(...await Promise.all(Array.from({ length: 2500 }, (_, n) => feed.listen(`many:${from + n}`, ({ type }) => {
         if (type === 'interrupted' && ++interrupted === count) all.open()
       }))))
     }
-    await client.call('CLIENT', 'KILL', 'TYPE', 'pubsub')
+    await admin.call('CLIENT', 'KILL', 'TYPE', 'pubsub')
     await all.opened
     t.equal((await channels()).length, count)
     for (const stop of stops) stop()

@@ -1,33 +1,47 @@
-import { Redis, type RedisOptions } from 'ioredis'
+import { Redis } from 'ioredis'
 import t, { type Test } from 'tap'
-import { redisStore, tokenSessions, type CompleteTokenProvider, type SessionData, type TokenSession } from '../../../lib/index.js'
+import { redisStore, tokenSessions, type CompleteTokenProvider, type SessionData, type RedisClient, type TokenSession } from '../../../lib/index.js'
 import { cuttingProxy } from '../../support/cutting-proxy.js'
 import { emitted } from '../../support/emitted.js'
+import { nodeRedis } from '../../support/node-redis.js'
 import { startRedis } from '../../support/servers/redis.js'
 import { withServer } from '../../support/servers/require.js'
 
 type Users = CompleteTokenProvider<SessionData>
 interface Stage { readonly users: Users, readonly truth: Users, cutNext (): void }
 
-const optionSets: Array<Pick<RedisOptions, 'autoResendUnfulfilledCommands' | 'enableAutoPipelining'>> = [
-  {}, { autoResendUnfulfilledCommands: false }, { autoResendUnfulfilledCommands: false, enableAutoPipelining: true },
-]
+type Connect = (t: Test, url: string) => Promise<RedisClient>
+
+const ioredis = (options: object): Connect => async (t, url) => {
+  const client = new Redis(url, { retryStrategy: () => 10, ...options })
+  client.on('error', () => {})
+  t.teardown(() => { client.disconnect() })
+  await emitted(client, 'ready')
+  return client
+}
+const clients: Record<string, Connect> = {
+  ioredis: ioredis({}),
+  'ioredis that forgets': ioredis({ autoResendUnfulfilledCommands: false }),
+  'ioredis that forgets, with auto-pipelining': ioredis({ autoResendUnfulfilledCommands: false, enableAutoPipelining: true }),
+  'node-redis': nodeRedis,
+  'node-redis without an offline queue': (t, url) => nodeRedis(t, url, { disableOfflineQueue: true, RESP: 2 }),
+}
+/** Those that do not send again by themselves. */
+const forgetful = ['ioredis that forgets', 'node-redis'] as const
 
 /** Sessions that are used through a connection that can lose a reply, and the same ones over a sound connection. */
-async function stage (t: Test, options: typeof optionSets[number], timeout = 20_000): Promise<Stage | undefined> {
+async function stage (t: Test, connect: Connect, timeout = 20_000): Promise<Stage | undefined> {
   const server = await withServer(t, startRedis)
   if (!server) return undefined
   const proxy = await cuttingProxy(t, server.port)
-  const [client, direct] = [new Redis(proxy.url, { retryStrategy: () => 10, ...options }), new Redis(server.url)]
-  client.on('error', () => {})
-  t.teardown(() => { client.disconnect(); direct.disconnect() })
-  await Promise.all([emitted(client, 'ready'), emitted(direct, 'ready')])
+  const client = await connect(t, proxy.url)
+  const direct = await ioredis({})(t, server.url)
   return { users: tokenSessions({ store: redisStore(client, { timeout }) }), truth: tokenSessions({ store: redisStore(direct) }), cutNext: proxy.cutNext }
 }
 
-for (const options of optionSets) {
-  await t.test(`${JSON.stringify(options)}: a commit whose reply is lost is asked for again, and applied once`, async (t) => {
-    const set = await stage(t, options)
+for (const [client, connect] of Object.entries(clients)) {
+  await t.test(`${client}: a commit whose reply is lost is asked for again, and applied once`, async (t) => {
+    const set = await stage(t, connect)
     if (!set) return
     const { users, truth, cutNext } = set
     const works: Record<string, [work: (session: TokenSession) => unknown, expected: object]> = {
@@ -69,39 +83,41 @@ for (const options of optionSets) {
   })
 }
 
-t.test('connections that are lost again and again, under load: nothing that was acknowledged is lost, nothing is applied twice', async (t) => {
-  const set = await stage(t, { autoResendUnfulfilledCommands: false }, 60_000)
-  if (!set) return
-  const { users, truth, cutNext } = set
-  const { token } = await users.create({ data: { n: 0, sum: 0, list: [] } })
-  const clients = 20
-  const rounds = 15
-  await Promise.all(Array.from({ length: clients }, async (_, client) => {
-    const own = await users.create({ data: { n: 0 } })
-    for (let round = 0; round < rounds; round++) {
-      if ((client + round * 7) % 11 === 0) cutNext()
-      const session = await users.load(token) as TokenSession
-      session.increment('n')
-      if (round % 3 === 0) session.append('list', `${client}/${round}`)
-      else session.update('sum', (sum) => Number(sum) + 1)
-      own.increment('n')
-      if (round % 4 === 0) own.renew()
-      await Promise.all([session.commit(), own.commit()])
-    }
-    t.equal((await truth.load(own.token))?.get('n'), rounds)
-  }))
-  const { n, sum, list } = (await truth.load(token))?.data() as { n: number, sum: number, list: string[] }
-  t.strictSame([n, sum + list.length, new Set(list).size], [clients * rounds, clients * rounds, list.length])
-})
+for (const client of forgetful) {
+  t.test(`${client}: connections that are lost again and again, under load: nothing that was acknowledged is lost, nothing is applied twice`, async (t) => {
+    const set = await stage(t, clients[client] as Connect, 60_000)
+    if (!set) return
+    const { users, truth, cutNext } = set
+    const { token } = await users.create({ data: { n: 0, sum: 0, list: [] } })
+    const visitors = 20
+    const rounds = 15
+    await Promise.all(Array.from({ length: visitors }, async (_, visitor) => {
+      const own = await users.create({ data: { n: 0 } })
+      for (let round = 0; round < rounds; round++) {
+        if ((visitor + round * 7) % 11 === 0) cutNext()
+        const session = await users.load(token) as TokenSession
+        session.increment('n')
+        if (round % 3 === 0) session.append('list', `${visitor}/${round}`)
+        else session.update('sum', (sum) => Number(sum) + 1)
+        own.increment('n')
+        if (round % 4 === 0) own.renew()
+        await Promise.all([session.commit(), own.commit()])
+      }
+      t.equal((await truth.load(own.token))?.get('n'), rounds)
+    }))
+    const { n, sum, list } = (await truth.load(token))?.data() as { n: number, sum: number, list: string[] }
+    t.strictSame([n, sum + list.length, new Set(list).size], [visitors * rounds, visitors * rounds, list.length])
+  })
+}
 
-t.test('a server that is away for longer than a call may take: the outcome is unknown', async (t) => {
-  const server = await withServer(t, startRedis)
-  if (!server) return
-  const client = new Redis(server.url, { retryStrategy: () => 10 })
-  client.on('error', () => {})
-  t.teardown(() => { client.disconnect() })
-  const session = await tokenSessions({ store: redisStore(client, { timeout: 200 }) }).create({ data: { n: 1 } })
-  await server.stop()
-  session.increment('n')
-  await t.rejects(session.commit(), { code: 'FST_SESSION_OUTCOME_UNKNOWN' })
-})
+for (const client of forgetful) {
+  t.test(`${client}: a server that is away for longer than a call may take: the outcome is unknown`, async (t) => {
+    const server = await withServer(t, startRedis)
+    if (!server) return
+    const store = redisStore(await (clients[client] as Connect)(t, server.url), { timeout: 200 })
+    const session = await tokenSessions({ store }).create({ data: { n: 1 } })
+    await server.stop()
+    session.increment('n')
+    await t.rejects(session.commit(), { code: 'FST_SESSION_OUTCOME_UNKNOWN' })
+  })
+}

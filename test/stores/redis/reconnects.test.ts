@@ -66,11 +66,12 @@ t.test('in a cluster commands are sent in batches, to the node that has the key'
   if (!cluster) return
   const client = new Cluster([...cluster.startupNodes], { keyPrefix: 'app:' })
   t.teardown(() => { client.disconnect() })
-  const users = tokenSessions({ store: redisStore(client, { timeout: 30_000 }) })
-  const sessions = await Promise.all(Array.from({ length: 200 }, (_, n) => users.create({ data: { n }, subject: `of ${n % 7}` })))
   let pipelines = 0
   const make = client.pipeline.bind(client)
   client.pipeline = (...args: Parameters<typeof make>) => { pipelines++; return make(...args) }
+  const users = tokenSessions({ store: redisStore(client, { timeout: 30_000 }) })
+  const sessions = await Promise.all(Array.from({ length: 200 }, (_, n) => users.create({ data: { n }, subject: `of ${n % 7}` })))
+  pipelines = 0
   const loaded = await Promise.all(sessions.map(({ token }) => users.load(token)))
   t.strictSame(loaded.map((session) => session?.get('n')), sessions.map((_, n) => n))
   t.equal(pipelines, 3, 'one for each master')
