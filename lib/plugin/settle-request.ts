@@ -1,4 +1,6 @@
 import type { FastifyReply, FastifyRequest, HookHandlerDoneFunction, RouteOptions } from 'fastify'
+import { drainFollowUps } from '../core/follow-ups.js'
+import { openSessionsOf } from '../core/get-session.js'
 import { Scope, type ScopeOwner, type ScopeSettings } from '../core/scope.js'
 import { OptionError, TooEarlyError } from '../errors.js'
 import type { LinkedList } from '../util/linked-list.js'
@@ -88,14 +90,16 @@ function without (hooks: unknown, hook: unknown): unknown[] {
   return (hooks === undefined ? [] : [hooks].flat()).filter((other) => other !== hook)
 }
 
-/** Settles and closes all sessions of a registration that are still open, when the app closes. */
-export async function drain ({ sessions }: Registration): Promise<void> {
+/** Settles and closes all sessions of a registration that are still open, when the app closes, and waits for the follow-ups of its commits. */
+export async function drain ({ sessions, options: { provider } }: Registration): Promise<void> {
   sessions.stop()
   await Promise.all([...sessions].map(async (scope) => {
     const request: FastifyRequest & Linked | undefined = scope.request
     if (request === undefined) await scope.finish(scope.settings.commits === 'always' && !scope.isRollbackOnly)
     else await request[kSessions]?.finish()
   }))
+  await drainFollowUps(sessions)
+  openSessionsOf(provider).delete(sessions)
 }
 
 /**
@@ -214,7 +218,7 @@ class RequestSessions implements ScopeOwner, Departing {
     }
     let failed = false
     for (let scope = this.last; scope !== undefined; scope = scope.before) {
-      const commit: boolean = !failed && scope.state === 'open' && this.commitsAtEnd(scope)
+      const commit: boolean = !failed && (scope.state === 'open' || (scope.state === 'unopened' && scope.followUps !== undefined)) && this.commitsAtEnd(scope)
       const finished = scope.finish(commit)
       if (finished !== undefined) return scope.before === undefined ? finished : this.finishAfter(finished, scope, failed, commit)
       failed ||= commit && scope.hasLostWork
@@ -263,7 +267,7 @@ class RequestSessions implements ScopeOwner, Departing {
     await finished
     failed ||= commit && first.hasLostWork
     for (let scope = first.before; scope !== undefined; scope = scope.before) {
-      const commits: boolean = !failed && scope.state === 'open' && this.commitsAtEnd(scope)
+      const commits: boolean = !failed && (scope.state === 'open' || (scope.state === 'unopened' && scope.followUps !== undefined)) && this.commitsAtEnd(scope)
       await scope.finish(commits)
       failed ||= commits && scope.hasLostWork
     }
