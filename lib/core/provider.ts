@@ -93,10 +93,7 @@ export interface SessionScope {
    * ```
    */
   afterCommit (fn: () => unknown): void
-  /**
-   * Runs a function if the answer of the commit was lost (`FST_SESSION_OUTCOME_UNKNOWN`), else as `afterCommit()`. Where another
-   * outcome has come already it does nothing.
-   */
+  /** As `afterCommit()`, but runs if the answer of the commit was lost (`FST_SESSION_OUTCOME_UNKNOWN`). Does nothing where another outcome has come. */
   afterUnknown (fn: () => unknown): void
 }
 
@@ -118,6 +115,8 @@ export interface SessionOpener<Exposed> {
   readonly early: boolean
   /** The most sessions of one request, where `request.<name>Scope.open()` gives further ones. */
   readonly maxSessions?: number
+  /** Throws to keep a request out by its session, before its body is read. */
+  admit? (context: OpenContext, session: Awaited<Exposed>): void
   /** Opens a session. `request.<name>` throws its error, and nothing is left open then. */
   open (context: OpenContext): OpenSession<Exposed>
   /**

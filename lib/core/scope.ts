@@ -178,8 +178,8 @@ export class Scope implements SessionScope, OpenContext, OpenEntry<Scope>, Follo
   }
 
   /** Opens the session and waits for it, so that from then on `session` is no promise. */
-  async load (): Promise<void> {
-    this.loadedSession = await this.session
+  async load (): Promise<unknown> {
+    return (this.loadedSession = await this.session)
   }
 
   /** The reply that fits an error of the session's driver; `undefined` for any other error. */

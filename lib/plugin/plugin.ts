@@ -3,7 +3,8 @@ import fp from 'fastify-plugin'
 import { sessionCaller, transactionCaller, type AnyTransactionProvider } from '../core/get-session.js'
 import { canPing, checkPingOptions, type PingOptions, type PingResult, type SessionHealth } from '../core/health.js'
 import type { SessionStats } from '../core/open-sessions.js'
-import { checksAtBoot, claimsOf, countsOf, hasTransactions, isClosing } from '../core/provider.js'
+import { checksAtBoot, claimsOf, countsOf, hasTransactions, isClosing, type SessionOpener } from '../core/provider.js'
+import type { Scope } from '../core/scope.js'
 import { OptionError } from '../errors.js'
 import { tokenSessions } from '../token/token-sessions.js'
 import { pluginOptions, type RequestSessionOptions } from './options.js'
@@ -39,7 +40,7 @@ async function requestSession (app: FastifyInstance & Registered, options: Reque
   app.addHook('onRoute', function configureRoute (route: RouteOptions) {
     const settings = registration.configure(route)
     route.config = { ...route.config, [registration.key]: settings }
-    if (settings.opener?.early && !registration.defaults.opener?.early) route.onRequest = [early, ...[route.onRequest ?? []].flat()]
+    if ((settings.opener?.early || settings.opener?.admit) && !registration.defaults.opener?.early) route.onRequest = [early, ...[route.onRequest ?? []].flat()]
   })
   if (registration.defaults.opener?.early) app.addHook('onRequest', early)
   app.addHook('onClose', async function drainAndClose () {
@@ -125,13 +126,20 @@ function addLifecycle (app: FastifyInstance & Registered): Registration[] {
   return registrations
 }
 
-/** Opens and awaits the session before the handler, where the route or the provider says `load: 'onRequest'`. */
+/** Opens and awaits the session before the handler, where the route or the provider says `load: 'onRequest'`, or admits requests by their session. */
 function earlyLoader (registration: Registration) {
   return function loadEarly (request: FastifyRequest, _reply: FastifyReply, done: HookHandlerDoneFunction): void {
     const scope = scopeOf(request, registration)
-    if (scope.settings.opener?.early) scope.load().then(() => done(), done)
+    const { opener } = scope.settings
+    if (opener?.early) scope.load().then((session) => opener.admit?.(scope, session)).then(() => done(), done)
+    else if (opener?.admit) admitTo(scope, opener).then(() => done(), done)
     else done()
   }
+}
+
+/** `request.<name>` stays what it is on other routes, a promise. */
+async function admitTo (scope: Scope, { admit }: SessionOpener<unknown>): Promise<void> {
+  admit?.(scope, await scope.session)
 }
 
 /**

@@ -1,20 +1,11 @@
 import { inspect } from 'node:util'
 import { OptionError, PropertyError } from '../errors.js'
 import { describeType, rules, show } from '../util/option-rules.js'
-import type { SessionData } from './options.js'
+import type { Element, Key, ListKey, NumberKey, SessionData, Value } from './options.js'
 import { claim, reload, save } from './persistence.js'
 import type { SessionState } from './session-state.js'
 
 const kState = Symbol('fastify-request-session.state')
-
-type Key<Data> = keyof Data & string
-type Value<Data, K extends keyof Data> = Exclude<Data[K], undefined>
-/** The keys whose values can be incremented. */
-type NumberKey<Data> = { [K in Key<Data>]: unknown extends Data[K] ? K : Value<Data, K> extends number ? K : never }[Key<Data>]
-
-/** The keys whose values are lists. */
-type ListKey<Data> = { [K in Key<Data>]: unknown extends Data[K] ? K : Value<Data, K> extends readonly unknown[] ? K : never }[Key<Data>]
-type Element<Data, K extends keyof Data> = unknown extends Data[K] ? unknown : Value<Data, K> extends ReadonlyArray<infer E> ? E : never
 
 /** Refuses an assigned property, with an error that names `set()`. As the last prototype it only sees members that a session lacks. */
 const refuseProperties = new Proxy(Object.prototype, {
@@ -58,9 +49,9 @@ export class TokenSession<Data extends object = SessionData> {
     this[kState] = state
   }
 
-  /** @internal The ids that the store has the session under, before and after its next commit. */
-  static idsOf (session: TokenSession): string[] {
-    return session[kState].ids
+  /** @internal */
+  static stateOf (session: TokenSession): SessionState {
+    return session[kState]
   }
 
   /** The client's token. A new session has one from the start; it is valid once the session is saved. */
@@ -106,6 +97,14 @@ export class TokenSession<Data extends object = SessionData> {
   /** When the session was saved first; now, for a new one. */
   get createdAt (): Date {
     return new Date(this[kState].record?.createdAt ?? Date.now())
+  }
+
+  /**
+   * When its user has logged in: the session was made then, by `regenerate()` for example. `undefined` without a `subject`. A session that was
+   * made before it had its subject counts from its creation on; `renew()` changes nothing.
+   */
+  get freshAt (): Date | undefined {
+    return this.subject === undefined ? undefined : this.createdAt
   }
 
   /** When the session expires unless it is used before; `null`: never. For a new one, when it would. */
