@@ -1,16 +1,12 @@
 import { inspect } from 'node:util'
-import { OptionError, PropertyError } from '../errors.js'
-import { describeType, rules, show } from '../util/option-rules.js'
+import { OptionError } from '../errors.js'
+import { describeType } from '../util/option-rules.js'
 import type { Element, Key, ListKey, NumberKey, SessionData, Value } from './options.js'
 import { claim, reload, save } from './persistence.js'
 import type { SessionState } from './session-state.js'
+import { refuseProperties } from './values.js'
 
 const kState = Symbol('fastify-request-session.state')
-
-/** Refuses an assigned property, with an error that names `set()`. As the last prototype it only sees members that a session lacks. */
-const refuseProperties = new Proxy(Object.prototype, {
-  set (_target, name): never { throw new PropertyError(show(String(name))) },
-})
 
 /**
  * A user's session: a map of keys to JSON values, with a token. It is read and changed in memory; the changes are saved
@@ -99,10 +95,7 @@ export class TokenSession<Data extends object = SessionData> {
     return new Date(this[kState].record?.createdAt ?? Date.now())
   }
 
-  /**
-   * When its user has logged in: the session was made then, by `regenerate()` for example. `undefined` without a `subject`. A session that was
-   * made before it had its subject counts from its creation on; `renew()` changes nothing.
-   */
+  /** The login: when a session with a `subject` was made, by `regenerate()` for example. `renew()` does not move it. `undefined` without a subject. */
   get freshAt (): Date | undefined {
     return this.subject === undefined ? undefined : this.createdAt
   }
@@ -185,7 +178,7 @@ export class TokenSession<Data extends object = SessionData> {
    */
   increment (key: NumberKey<Data>, by = 1): number {
     this[kState].refuseWrites()
-    return this.#attempt((draft) => draft.increment(key, by))
+    return this[kState].attempt((draft) => draft.increment(key, by))
   }
 
   /**
@@ -195,7 +188,7 @@ export class TokenSession<Data extends object = SessionData> {
    */
   update<K extends Key<Data>> (key: K, fn: (value: Value<Data, K> | undefined) => Value<Data, K> | undefined): Value<Data, K> | undefined {
     this[kState].refuseWrites()
-    return this.#attempt((draft) => draft.update(key, fn as (value: unknown) => unknown)) as Value<Data, K> | undefined
+    return this[kState].attempt((draft) => draft.update(key, fn as (value: unknown) => unknown)) as Value<Data, K> | undefined
   }
 
   /**
@@ -204,7 +197,7 @@ export class TokenSession<Data extends object = SessionData> {
    */
   append<K extends ListKey<Data>> (key: K, ...values: Array<Element<Data, K>>): void {
     this[kState].refuseWrites()
-    this.#attempt((draft) => draft.append(key, values))
+    this[kState].attempt((draft) => draft.append(key, values))
   }
 
   /** The entries that fulfil a condition. */
@@ -248,8 +241,26 @@ export class TokenSession<Data extends object = SessionData> {
    */
   expire (ttl: number | null): void {
     this[kState].refuseWrites()
-    if (!rules.seconds.test(ttl)) throw new OptionError('expire()', `ttl must be ${rules.seconds.allowed}; got ${show(ttl)}`)
     this[kState].expire(ttl)
+  }
+
+  /**
+   * Says whether the client keeps its token when the browser ends ("remember me"), at this login and until the next `regenerate()`. It
+   * changes the cookie alone: the session ends by its `ttl` as ever. Without it `cookieTransport({ persistent })` counts.
+   * @throws OptionError (`FST_SESSION_OPTION`) unless it is true or false
+   * @example
+   * ```ts
+   * import type { TokenSession } from 'fastify-request-session'
+   *
+   * export function logIn (session: TokenSession, remember: boolean): void {
+   *   session.regenerate()
+   *   session.persist(remember)
+   * }
+   * ```
+   */
+  persist (persistent: boolean): void {
+    this[kState].refuseWrites()
+    this[kState].persist(persistent)
   }
 
   /** Slides the expiry at commit, however little time has passed; use alone slides it at most once per tenth of the ttl. */
@@ -335,15 +346,5 @@ export class TokenSession<Data extends object = SessionData> {
   [inspect.custom] (_depth: number, options: object): string {
     const { isNew, ended, subject, ttl } = this
     return `TokenSession ${inspect({ isNew, ended, subject, ttl, keys: [...this.keys()] }, options)}`
-  }
-
-  /** Runs a change, again without the stored data if that is damaged and visitors may be anonymous. */
-  #attempt<R> (change: (draft: SessionState['draft']) => R): R {
-    try {
-      return change(this[kState].draft)
-    } catch (error) {
-      this[kState].degradeIfDamaged(error)
-      return change(this[kState].draft)
-    }
   }
 }
