@@ -1,6 +1,6 @@
-import { isIPv4 } from 'node:net'
 import { parseCookie, stringifySetCookie, type SetCookie } from 'cookie'
 import type { FastifyReply, FastifyRequest } from 'fastify'
+import { domainAllowed, domainOfReplies, isCookieDomain, type CookieDomain } from './cookie-domain.js'
 import { keepPrivate } from './private-replies.js'
 import { checkOptions, oneOf, rules, type Rule } from '../util/option-rules.js'
 import { OptionError } from '../errors.js'
@@ -61,8 +61,12 @@ export interface CookieTransport extends PlacedTransport {
 export interface CookieOptions {
   /** @default '__Host-session' where `secure`, `path` and `domain` allow it, '__Secure-session' where only `secure` does, else 'session' */
   name?: string | undefined
-  /** The domain whose hosts all get the cookie, without a leading dot: `example.com`. @default none: this host only */
-  domain?: string | undefined
+  /**
+   * The domain whose hosts all get the cookie, without a leading dot: `example.com`. A function gives that of each request, or `undefined` for
+   * its host alone: tenants on domains of their own. The log is warned of a domain that the request's host is not in, which browsers drop.
+   * @default none: this host only
+   */
+  domain?: string | ((request: FastifyRequest) => string | undefined) | undefined
   /** The cookie is sent to this path and those below it. @default '/' */
   path?: string | undefined
   /**
@@ -106,8 +110,8 @@ const cookieRules: Record<keyof CookieOptions, Rule> = {
     harmless: true,
   },
   domain: {
-    allowed: 'a domain such as example.com, without a leading dot; leave it out for a cookie of this host alone. Browsers take no cookie for a top-level domain',
-    test: isCookieDomain,
+    allowed: `${domainAllowed}. Or a function of the request that returns one`,
+    test: (value) => typeof value === 'function' || isCookieDomain(value),
     harmless: true,
   },
   path: {
@@ -138,7 +142,8 @@ const cookieRules: Record<keyof CookieOptions, Rule> = {
  * ```
  */
 export function cookieTransport (options?: CookieOptions): CookieTransport {
-  const { name, attributes, isAuto, isPersistent } = cookieOf('cookieTransport()', checkOptions<CookieOptions>('cookieTransport()', options, cookieRules))
+  const { name, attributes, isAuto, isPersistent, domain } = cookieOf('cookieTransport()', checkOptions<CookieOptions>('cookieTransport()', options, cookieRules))
+  const domainOf = domainOfReplies(domain, name)
   let warned = false
 
   function warnOnce (reply: FastifyReply): void {
@@ -170,9 +175,10 @@ export function cookieTransport (options?: CookieOptions): CookieTransport {
       const life = expiresAt === null ? maxCookieAge : Math.ceil((expiresAt - Date.now()) / 1000)
       const maxAge = token === undefined ? 0 : Math.min(life, maxCookieAge)
       const mark = persistent === isPersistent ? '' : persistent ? outlivingMark : endingMark
+      const domain = domainOf(reply)
       takeBack(reply, name)
       reply.header('set-cookie', stringifySetCookie({
-        ...attributes, secure, value: token === undefined ? '' : token + mark, ...(token === undefined || persistent) && { maxAge },
+        ...attributes, secure, ...domain !== undefined && { domain }, value: token === undefined ? '' : token + mark, ...(token === undefined || persistent) && { maxAge },
       }))
       keepPrivate(reply, 'cookie')
     },
@@ -189,6 +195,7 @@ interface Cookie {
   readonly isAuto: boolean
   /** True if the cookie outlives the browser, unless its session says otherwise. */
   readonly isPersistent: boolean
+  readonly domain: CookieDomain
 }
 
 /** @throws OptionError (`FST_SESSION_OPTION`) */
@@ -196,7 +203,7 @@ function cookieOf (where: string, { name: ownName, domain, path = '/', secure: o
   const isAuto = ownSecure === 'auto'
   const secure = ownSecure === 'auto' ? process.env['NODE_ENV'] === 'production' : ownSecure
   const name = ownName ?? (!secure ? 'session' : domain === undefined && path === '/' ? '__Host-session' : '__Secure-session')
-  const attributes = { name, value: '', path, httpOnly, secure, sameSite, partitioned, ...domain !== undefined && { domain } }
+  const attributes = { name, value: '', path, httpOnly, secure, sameSite, partitioned, ...typeof domain === 'string' && { domain } }
   const refuse = (problem: string): never => { throw new OptionError(where, `browsers would drop this cookie: ${problem}`) }
   const isHost = /^__host-/i.test(name)
   if (/^__(?:secure|http)-/i.test(name) && !secure) refuse(`the name ${name} needs secure: true`)
@@ -209,20 +216,11 @@ function cookieOf (where: string, { name: ownName, domain, path = '/', secure: o
   } catch (error) {
     throw new OptionError(where, (error as Error).message) // whatever the rules above let through must not fail at the first login
   }
-  return { name, attributes, isAuto, isPersistent }
+  return { name, attributes, isAuto, isPersistent, domain }
 }
 
 function isToken (value: unknown): value is string {
   return typeof value === 'string' && /^[\w!#$%&'*+.^`|~-]+$/.test(value)
-}
-
-/** One label is a top-level domain (but for `localhost`), and a last label that is a number makes an IP address. */
-function isCookieDomain (value: unknown): boolean {
-  if (typeof value !== 'string' || value.length > 253) return false
-  const labels = value.split('.')
-  if (!labels.every((label) => /^[a-z\d](?:[a-z\d-]{0,61}[a-z\d])?$/i.test(label))) return false
-  if (labels.length === 1) return value.toLowerCase() === 'localhost'
-  return !/^(?:\d+|0x[\da-f]*)$/i.test(labels.at(-1) as string) || isIPv4(value)
 }
 
 /**
