@@ -63,6 +63,14 @@ export class SessionNotLoadedError extends errorWith<[method: string]>()(
 export class SessionEndedError extends errorWith<[]>()(
   'FST_SESSION_ENDED', 'The session was ended by end() and can be used no more in this request.') {}
 
+/** The route requires a session that has a `subject`, and the request has none: its user is to log in. */
+export const SessionRequiredError = errorWith<[route: string]>()(
+  'FST_SESSION_REQUIRED', '%s needs a session that belongs to a user. Log in first.', 401)
+
+/** The route requires a login that is not long ago: its user is to log in again. */
+export const SessionNotFreshError = errorWith<[route: string, seconds: number]>()(
+  'FST_SESSION_NOT_FRESH', '%s needs a login within the last %d seconds. Log in again.', 401)
+
 /** The session was missing from the store at commit: ended by another request, or expired. Nothing was written. */
 export class SessionGoneError extends errorWith<[route: string]>()(
   'FST_SESSION_GONE',

@@ -1,5 +1,7 @@
+import { OptionError } from '../errors.js'
+import { finishFollowUps } from './follow-ups.js'
 import { OpenSessions } from './open-sessions.js'
-import type { AnyProvider, SessionOpener, SessionProvider, TransactionProvider } from './provider.js'
+import type { AnyProvider, SessionOpener, SessionProvider, SessionScope, TransactionProvider } from './provider.js'
 import { noRequest, Scope } from './scope.js'
 
 /**
@@ -22,14 +24,14 @@ export type CallOptionsOf<P extends AnyProvider> = P extends SessionProvider<unk
 /** Takes a session to join, or nothing to open one. */
 type SessionCall<P extends AnyProvider> = <R>(
   existing: OpenedSession<P> | null | undefined,
-  callback: (session: OpenedSession<P>) => R | Promise<R>,
+  callback: (session: OpenedSession<P>, scope: SessionScope) => R | Promise<R>,
   options?: CallOptionsOf<P>,
 ) => Promise<R>
 
 /** Takes a transaction to join too, where the callback is happy with either. */
 type PlaceCall<P extends AnyTransactionProvider> = <R>(
   existing: TransactionPlace<P>,
-  callback: (place: NonNullable<TransactionPlace<P>>) => R | Promise<R>,
+  callback: (place: NonNullable<TransactionPlace<P>>, scope: SessionScope) => R | Promise<R>,
   options?: CallOptionsOf<P>,
 ) => Promise<R>
 
@@ -82,7 +84,7 @@ export type TransactionOptionsOf<P extends AnyTransactionProvider> = P extends T
 /** The type of `app.get<Name>Transaction` under a provider. */
 export type GetTransactionOf<P extends AnyTransactionProvider> = <R>(
   existing: TransactionPlace<P>,
-  callback: (transaction: TransactionOf<P>) => R | Promise<R>,
+  callback: (transaction: TransactionOf<P>, scope: SessionScope) => R | Promise<R>,
   options?: TransactionOptionsOf<P>,
 ) => Promise<R>
 
@@ -93,6 +95,9 @@ export type GetTransactionOf<P extends AnyTransactionProvider> = <R>(
  * one (`null`, `undefined`) a new session is opened, and committed and closed when the callback resolves, or rolled
  * back and closed when it rejects. The callback's own error is always the one that is thrown; a failure of the
  * clean-up is reported, and attached to it as `suppressed`.
+ *
+ * The callback's second argument is the scope of the session, for `afterCommit()`: of a session that is joined, the scope that
+ * it was opened in. Outside of Fastify the call waits for such work.
  *
  * @throws the callback's error, or that of the commit
  *
@@ -105,14 +110,14 @@ export type GetTransactionOf<P extends AnyTransactionProvider> = <R>(
  * ```
  */
 export function getSession<P extends AnyProvider, R> (
-  provider: P, existing: OpenedSession<P> | null | undefined, callback: (session: OpenedSession<P>) => R | Promise<R>, options?: CallOptionsOf<P>
+  provider: P, existing: OpenedSession<P> | null | undefined, callback: (session: OpenedSession<P>, scope: SessionScope) => R | Promise<R>, options?: CallOptionsOf<P>
 ): Promise<R>
 /** The same where the callback takes a session or a transaction, and so may be given either to join. */
 export function getSession<P extends AnyTransactionProvider, R> (
-  provider: P, existing: TransactionPlace<P>, callback: (place: NonNullable<TransactionPlace<P>>) => R | Promise<R>, options?: CallOptionsOf<P>
+  provider: P, existing: TransactionPlace<P>, callback: (place: NonNullable<TransactionPlace<P>>, scope: SessionScope) => R | Promise<R>, options?: CallOptionsOf<P>
 ): Promise<R>
 export async function getSession<P extends AnyProvider, R> (
-  provider: P, existing: any, callback: (place: any) => R | Promise<R>, options?: CallOptionsOf<P>
+  provider: P, existing: any, callback: (place: any, scope: SessionScope) => R | Promise<R>, options?: CallOptionsOf<P>
 ): Promise<R> {
   return withSessions('getSession()', provider, (sessions) => sessionCaller(provider, () => sessions, 'getSession()')(existing, callback, options))
 }
@@ -140,7 +145,7 @@ export async function getSession<P extends AnyProvider, R> (
 export async function getTransaction<P extends AnyTransactionProvider, R> (
   provider: P,
   existing: TransactionPlace<P>,
-  callback: (transaction: TransactionOf<P>) => R | Promise<R>,
+  callback: (transaction: TransactionOf<P>, scope: SessionScope) => R | Promise<R>,
   options?: TransactionOptionsOf<P>
 ): Promise<R> {
   return withSessions('getTransaction()', provider, (sessions) => transactionCaller(provider, () => sessions, 'getTransaction()')(existing, callback, options))
@@ -154,25 +159,72 @@ export async function getTransaction<P extends AnyTransactionProvider, R> (
  */
 export function sessionCaller<P extends AnyProvider> (provider: P, sessions: () => OpenSessions<Scope>, call: string): SessionCall<P> {
   return async (existing, callback, options) => existing != null
-    ? callback(existing)
+    ? callback(existing, new JoinedScope(provider, existing, call))
     : run(sessions(), provider, provider.forCall(options, call), callback, call)
 }
 
 /** The function behind `getTransaction()` and `app.get<Name>Transaction()`, as `sessionCaller()`. */
 export function transactionCaller<P extends AnyTransactionProvider> (provider: P, sessions: () => OpenSessions<Scope>, call: string): GetTransactionOf<P> {
   return async (existing, callback, options) => existing != null && provider.isTransaction(existing, call)
-    ? callback(existing as TransactionOf<P>)
+    ? callback(existing as TransactionOf<P>, new JoinedScope(provider, existing, call))
     : run(sessions(), provider, provider.forTransaction(existing ?? undefined, options, call), callback, call)
 }
 
 /** Runs a call outside of Fastify, which has a count of its own. */
-async function withSessions<R> (call: string, { kind }: AnyProvider, run: (sessions: OpenSessions<Scope>) => Promise<R>): Promise<R> {
-  const sessions = new OpenSessions<Scope>(call, kind)
+async function withSessions<R> (call: string, provider: AnyProvider, run: (sessions: OpenSessions<Scope>) => Promise<R>): Promise<R> {
+  const sessions = new OpenSessions<Scope>(call, provider.kind)
   sessions.start(0, Scope.pulseOf(sessions))
+  const all = openSessionsOf(provider).add(sessions)
   try {
     return await run(sessions)
   } finally {
+    await finishFollowUps(sessions)
+    all.delete(sessions)
     sessions.stop()
+  }
+}
+
+/** The open sessions of each provider: of its registrations, and of its calls outside of Fastify that are under way. */
+const byProvider = new WeakMap<AnyProvider, Set<OpenSessions<Scope>>>()
+
+export function openSessionsOf (provider: AnyProvider): Set<OpenSessions<Scope>> {
+  const all = byProvider.get(provider) ?? new Set()
+  byProvider.set(provider, all)
+  return all
+}
+
+/** The scope of a session that a call joins. It is looked up at its first use: most calls need none. */
+class JoinedScope implements SessionScope {
+  readonly #provider: AnyProvider
+  readonly #existing: unknown
+  readonly #call: string
+  #found: Scope | undefined
+
+  constructor (provider: AnyProvider, existing: unknown, call: string) {
+    this.#provider = provider
+    this.#existing = existing
+    this.#call = call
+  }
+
+  get state (): Scope['state'] { return this.#scope().state }
+  get outcome (): Scope['outcome'] { return this.#scope().outcome }
+  rollbackOnly (): void { this.#scope().rollbackOnly() }
+  async commit (): Promise<void> { return this.#scope().commit() }
+  afterCommit (fn: () => unknown): void { this.#scope().afterCommit(fn) }
+  afterUnknown (fn: () => unknown): void { this.#scope().afterUnknown(fn) }
+
+  /** @throws OptionError (`FST_SESSION_OPTION`) for a session that the app has opened itself: nothing here hears of its commit */
+  #scope (): Scope {
+    this.#found ??= this.#find()
+    if (this.#found === undefined) throw new OptionError(this.#call, 'the session that was passed on has no scope here: it was not opened by this provider, or is closed')
+    return this.#found
+  }
+
+  #find (): Scope | undefined {
+    for (const sessions of openSessionsOf(this.#provider)) {
+      for (const scope of sessions) if (scope.gave(this.#existing)) return scope
+    }
+    return undefined
   }
 }
 
@@ -181,14 +233,14 @@ async function run<R> (
   sessions: OpenSessions<Scope>,
   provider: AnyProvider,
   opener: SessionOpener<unknown>,
-  callback: (session: never) => R | Promise<R>,
+  callback: (session: never, scope: SessionScope) => R | Promise<R>,
   route: string
 ): Promise<R> {
   const { commits } = provider
   const scope = new Scope(sessions, { route, opener, commit: 'onSend', commitWhen: undefined, commits, trace: sessions.traceOf(route) }, noRequest)
   try {
     await scope.load()
-    const result = await callback(scope.session as never)
+    const result = await callback(scope.session as never, scope)
     await scope.commit()
     return result
   } catch (error) {

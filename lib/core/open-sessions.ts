@@ -34,6 +34,8 @@ export interface SessionStats {
   readonly unknown: number
   /** Uses of a session after its end. */
   readonly lateAccesses: number
+  /** Functions of `afterCommit()` and `afterUnknown()` that have failed. */
+  readonly failedFollowUps: number
   /**
    * The own counts of the store since it was made, by name, where it has some. `memoryStore()` counts `evicted`: sessions that had
    * not expired, and made room for new ones.
@@ -76,6 +78,9 @@ export class OpenSessions<S extends OpenEntry<S>> extends LinkedList<S> {
   anonymous = 0
   unknown = 0
   lateAccesses = 0
+  failedFollowUps = 0
+  /** The follow-ups of commits that are at work, by scope. */
+  readonly followUps = new Set<Promise<void>>()
   /** A coarse clock: reading a real one for each request would cost more than all other counting. */
   tick = 0
   readonly #traces = new Map<string, OpeningTrace>()
@@ -116,8 +121,8 @@ export class OpenSessions<S extends OpenEntry<S>> extends LinkedList<S> {
 
   /** @param store the counts of the provider's store */
   stats (store: SessionStats['store'] | undefined): SessionStats {
-    const { kind, size: open, added: opened, committed, readOnly, rolledBack, failed, anonymous, unknown, lateAccesses } = this
-    return { kind, open, opened, committed, readOnly, rolledBack, failed, anonymous, unknown, lateAccesses, ...store !== undefined && { store } }
+    const { kind, size: open, added: opened, committed, readOnly, rolledBack, failed, anonymous, unknown, lateAccesses, failedFollowUps } = this
+    return { kind, open, opened, committed, readOnly, rolledBack, failed, anonymous, unknown, lateAccesses, failedFollowUps, ...store !== undefined && { store } }
   }
 
   #look (): void {

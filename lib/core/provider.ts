@@ -66,6 +66,33 @@ export interface SessionScope {
    * which the session could not be read, or with `SessionClosedError` (`FST_SESSION_CLOSED`) if the work was rolled back already.
    */
   commit (): Promise<void>
+  /**
+   * Runs a function once the commit is certain: for mail, events and jobs. It does not run after a rollback, a commit that failed, or
+   * one whose answer was lost. A commit that has nothing to write counts; a session that was never opened counts as one, when the
+   * reply is over and would have committed it. After the commit the function runs at once.
+   *
+   * Several run one after the other. The reply does not wait for them, but `app.close()` does, up to ten seconds, and `getSession()`
+   * outside of Fastify too. An error is logged and counted (`failedFollowUps`).
+   * @throws SessionClosedError (`FST_SESSION_CLOSED`) where no commit can come any more; SessionRefusedError (`FST_SESSION_REFUSED`)
+   * @example
+   * ```ts
+   * import Fastify from 'fastify'
+   * import requestSession, { tokenSessions, type SessionOf, type SessionScope } from 'fastify-request-session'
+   *
+   * const users = tokenSessions<{ orders: number }>()
+   * declare module 'fastify' { interface FastifyRequest { session: SessionOf<typeof users>, sessionScope: SessionScope } }
+   *
+   * const app = Fastify()
+   * await app.register(requestSession, { provider: users })
+   * app.post('/order', async (request) => {
+   *   request.sessionScope.afterCommit(() => console.log('send the mail now'))
+   *   return (await request.session).increment('orders')
+   * })
+   * ```
+   */
+  afterCommit (fn: () => unknown): void
+  /** As `afterCommit()`, but runs if the answer of the commit was lost (`FST_SESSION_OUTCOME_UNKNOWN`). Does nothing where another outcome has come. */
+  afterUnknown (fn: () => unknown): void
 }
 
 /**
@@ -86,6 +113,8 @@ export interface SessionOpener<Exposed> {
   readonly early: boolean
   /** The most sessions of one request, where `request.<name>Scope.open()` gives further ones. */
   readonly maxSessions?: number
+  /** Throws to keep a request out by its session, before its body is read. */
+  admit? (context: OpenContext, session: Awaited<Exposed>): void
   /** Opens a session. `request.<name>` throws its error, and nothing is left open then. */
   open (context: OpenContext): OpenSession<Exposed>
   /**
@@ -146,6 +175,8 @@ export interface OpenContext {
 export interface OpenSession<Exposed> {
   /** The value of `request.<name>`. */
   readonly session: Exposed
+  /** The session that awaiting `session` has given, where that is another object. */
+  readonly loaded?: unknown
   /** True where the session may still be read after its end, and itself refuses all else. */
   readonly readableAfterEnd?: boolean
   /** The bookmarks of its transactions, for a database that has them. */

@@ -1,6 +1,7 @@
 import type { FastifyBaseLogger, FastifyReply, FastifyRequest } from 'fastify'
 import { OptionError, SessionClosedError, SessionLimitError, SessionRefusedError } from '../errors.js'
 import { nothing } from '../util/maybe-promise.js'
+import { FollowUps, type Followed } from './follow-ups.js'
 import { report, channels, type Outcome, type ScopeState, type SessionEvent } from './events.js'
 import type { OpenEntry, OpeningTrace, OpenSessions } from './open-sessions.js'
 import type { CommitOptions, ErrorReplies, ErrorReply, OpenContext, OpenSession, SessionOpener, SessionScope } from './provider.js'
@@ -40,7 +41,7 @@ const none: readonly unknown[] = Object.freeze([])
  * back or unknown, closed. It only moves forward, each step at most once; only this class moves it. No member is
  * `#private`: V8 would run an initializer for each request.
  */
-export class Scope implements SessionScope, OpenContext, OpenEntry<Scope> {
+export class Scope implements SessionScope, OpenContext, OpenEntry<Scope>, Followed {
   state: ScopeState
   outcome: Outcome
   /** Milliseconds on the clock of `performance.now()`; 0 while no channel has a subscriber. */
@@ -56,6 +57,8 @@ export class Scope implements SessionScope, OpenContext, OpenEntry<Scope> {
   /** The scope that was registered before this one, in the same request. Those that `open()` has made come first. */
   before: Scope | undefined
   isRollbackOnly: boolean
+  /** `undefined` until the first one is added. */
+  followUps: FollowUps | undefined
   readonly sessions: OpenSessions<Scope>
   readonly settings: ScopeSettings
   readonly owner: ScopeOwner
@@ -79,14 +82,18 @@ export class Scope implements SessionScope, OpenContext, OpenEntry<Scope> {
     this.owner = owner
     this.request = owner.request
     this.order = order
-    this.openedBy = this.older = this.newer = this.main = this.before = this.opened = this.loadedSession = this.settling = this.closing = undefined
+    this.openedBy = this.older = this.newer = this.main = this.before = this.opened = this.loadedSession = this.settling = this.closing = this.followUps = undefined
   }
 
   get reply (): FastifyReply | undefined { return this.owner.reply }
   get route (): string { return this.settings.route }
   get canSendHeaders (): boolean { return this.owner.canSendHeaders }
+  get isRefused (): boolean { return this.settings.opener === undefined }
+  get isNeverOpened (): boolean { return this.opened === undefined && (this.state === 'closed' || this.owner.over) }
   get isConditional (): boolean { return this.settings.commitWhen !== undefined }
   get name (): string { return this.sessions.name }
+  /** True while the end of the reply may still commit it: one that is not opened has follow-ups alone. */
+  get mayCommit (): boolean { return this.state === 'open' || (this.state === 'unopened' && this.followUps !== undefined) }
   /** True while it may hold a connection or a transaction: until it is settled, and while its close is under way. */
   get isHeld (): boolean {
     const { state } = this
@@ -96,7 +103,7 @@ export class Scope implements SessionScope, OpenContext, OpenEntry<Scope> {
 
   /** True where its work was to be kept, and was not. A session that could not be read had none: its user knows. */
   get hasLostWork (): boolean {
-    return this.outcome !== 'committed' && this.outcome !== 'anonymous' && this.opened?.failedBy === undefined
+    return this.opened !== undefined && this.outcome !== 'committed' && this.outcome !== 'anonymous' && this.opened.failedBy === undefined
   }
 
   get openingTrace (): OpeningTrace | undefined { return this.settings.trace }
@@ -122,6 +129,9 @@ export class Scope implements SessionScope, OpenContext, OpenEntry<Scope> {
     this.isRollbackOnly = true
   }
 
+  afterCommit (fn: () => unknown): void { (this.followUps ??= new FollowUps(this)).add('committed', fn) }
+  afterUnknown (fn: () => unknown): void { (this.followUps ??= new FollowUps(this)).add('unknown', fn) }
+
   /** Opens a further session of the request, with a scope of its own: it is settled and closed with the request, as this one is. */
   open (): unknown {
     const { settings: { opener, route }, sessions, owner, order, called } = this
@@ -132,6 +142,12 @@ export class Scope implements SessionScope, OpenContext, OpenEntry<Scope> {
     further.before = this.before
     this.before = further
     return further.session
+  }
+
+  /** True for a session that this scope has given its user. */
+  gave (session: unknown): boolean {
+    const { opened, loadedSession } = this
+    return opened !== undefined && [opened.session, opened.loaded, loadedSession].includes(session)
   }
 
   /** The bookmarks of this session, and of all that belong to it. */
@@ -164,8 +180,8 @@ export class Scope implements SessionScope, OpenContext, OpenEntry<Scope> {
   }
 
   /** Opens the session and waits for it, so that from then on `session` is no promise. */
-  async load (): Promise<void> {
-    this.loadedSession = await this.session
+  async load (): Promise<unknown> {
+    return (this.loadedSession = await this.session)
   }
 
   /** The reply that fits an error of the session's driver; `undefined` for any other error. */
@@ -195,6 +211,7 @@ export class Scope implements SessionScope, OpenContext, OpenEntry<Scope> {
   finish (commit: boolean): Promise<void> | undefined {
     if (this.closing !== undefined || this.state === 'closed') return this.closing
     let settled: Promise<void> | undefined
+    if (commit && this.opened === undefined) this.followUps?.start('committed') // there was nothing to write
     try {
       settled = this.settle(commit)
     } catch (error) {
@@ -245,6 +262,7 @@ export class Scope implements SessionScope, OpenContext, OpenEntry<Scope> {
       this.sessions.committed++
       if (isReadOnly === true) this.sessions.readOnly++
     } else this.countUnkept(error)
+    this.followUps?.start(error === undefined && failedBy === undefined ? 'committed' : this.outcome)
     if (channels.commit.hasSubscribers) channels.commit.publish(this.event(failure))
     if (error !== undefined) throw error
   }
@@ -300,7 +318,7 @@ export class Scope implements SessionScope, OpenContext, OpenEntry<Scope> {
     if (channels.close.hasSubscribers) channels.close.publish(this.event(error))
   }
 
-  private refuseLateAccess (): never {
+  refuseLateAccess (): never {
     this.sessions.lateAccesses++
     if (channels.lateAccess.hasSubscribers) channels.lateAccess.publish(this.event())
     throw new SessionClosedError(this.called, this.route)
@@ -311,11 +329,11 @@ export class Scope implements SessionScope, OpenContext, OpenEntry<Scope> {
     this.reportError(error, `${step} ${this.called} of ${this.route} failed`)
   }
 
-  private reportError (err: unknown, message: string): void {
+  reportError (err: unknown, message: string): void {
     report(this.log, 'error', { err, session: this.name, route: this.route }, message)
   }
 
-  private get called (): string {
+  get called (): string {
     return this.request === undefined ? 'the session' : `request.${this.name}`
   }
 

@@ -136,6 +136,7 @@ export class ScopedSession implements OpenSession<Neo4jSession>, ErrorReplies {
  */
 export class AwaitedSession<S> implements OpenSession<Promise<Awaited<S>>>, ErrorReplies {
   readonly session: Promise<Awaited<S>>
+  loaded: Awaited<S> | undefined
   #opened: OpenSession<S> & Partial<ErrorReplies> | undefined
   #isEnded = false
 
@@ -171,7 +172,8 @@ export class AwaitedSession<S> implements OpenSession<Promise<Awaited<S>>>, Erro
     const checked = await config
     if (this.#isEnded) throw new SessionClosedError(`request.${context.name}`, context.route)
     this.#opened = open(checked, context)
-    return await this.#opened.session
+    this.loaded = await this.#opened.session
+    return this.loaded
   }
 }
 

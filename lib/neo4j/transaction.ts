@@ -26,6 +26,7 @@ const rollbackTimeout = 1000
  */
 export class ScopedTransaction implements OpenSession<Neo4jTransactionPromise>, ErrorReplies, TransactionObserver {
   readonly session: Neo4jTransactionPromise
+  loaded: Neo4jTransaction | undefined
   readonly #start: TransactionStart
   readonly #route: string
   #context: OpenContext | undefined
@@ -96,7 +97,7 @@ export class ScopedTransaction implements OpenSession<Neo4jTransactionPromise>, 
   /** The driver's `Transaction`; rejects with an error that says why none could begin. */
   onAwait (begin: () => Promise<Neo4jTransaction>): Promise<Neo4jTransaction> {
     this.#begun ??= begin().then(
-      (transaction) => observeBegun(transaction, this),
+      (transaction) => (this.loaded = observeBegun(transaction, this)),
       (error: unknown) => { throw this.#beginError(error) })
     return this.#begun
   }

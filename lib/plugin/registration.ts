@@ -1,4 +1,5 @@
 import type { FastifyInstance, FastifyRequest, RouteOptions } from 'fastify'
+import { openSessionsOf } from '../core/get-session.js'
 import { OpenSessions } from '../core/open-sessions.js'
 import type { CommitOptions } from '../core/provider.js'
 import { Scope, type ScopeSettings } from '../core/scope.js'
@@ -25,6 +26,7 @@ export class Registration {
     this.app = app
     this.order = order
     this.sessions = new OpenSessions<Scope>(options.name, options.provider.kind, app.log)
+    openSessionsOf(options.provider).add(this.sessions)
     this.sessions.start(options.warnAfter, Scope.pulseOf(this.sessions))
     this.defaults = this.settings(undefined, 'the not-found handler')
   }

@@ -1,4 +1,6 @@
 import type { FastifyReply, FastifyRequest, HookHandlerDoneFunction } from 'fastify'
+import { drainFollowUps } from '../core/follow-ups.js'
+import { openSessionsOf } from '../core/get-session.js'
 import { Scope, type ScopeOwner, type ScopeSettings } from '../core/scope.js'
 import { OptionError, TooEarlyError } from '../errors.js'
 import type { LinkedList } from '../util/linked-list.js'
@@ -20,16 +22,23 @@ interface Linked extends Routed {
 
 /**
  * Makes the first hook of a request, one of each registration. An untouched request pays for this, and for hooks that find
- * nothing to do. Where the route or the provider says `load: 'onRequest'` it opens and awaits the session.
+ * nothing to do. It opens and awaits the session where it is loaded early, or where requests are admitted by it.
  */
 export function firstHook (registration: Registration) {
   return function begin (request: FastifyRequest & Linked, reply: FastifyReply, done: HookHandlerDoneFunction): void {
     request[kReply] = reply
     const { config } = request[kContext] ?? contextOf(request)
     const settings = (config && Reflect.get(config, registration.key) as ScopeSettings | undefined) ?? missingSettings(request, registration)
-    if (settings.opener?.early) scopeOf(request, registration).load().then(() => done(), done)
+    if (settings.opener?.early || settings.opener?.admit) admit(scopeOf(request, registration)).then(() => done(), done)
     else done()
   }
+}
+
+/** Without `early`, `request.<name>` stays a promise. */
+async function admit (scope: Scope): Promise<void> {
+  const { opener } = scope.settings
+  const session = await (opener?.early ? scope.load() : scope.session)
+  opener?.admit?.(scope, session)
 }
 
 /**
@@ -94,14 +103,16 @@ export function closeNotFound (request: FastifyRequest & Linked, reply: FastifyR
   else done()
 }
 
-/** Settles and closes all sessions of a registration that are still open, when the app closes. */
-export async function drain ({ sessions }: Registration): Promise<void> {
+/** Settles and closes all sessions of a registration that are still open, when the app closes, and waits for the follow-ups of its commits. */
+export async function drain ({ sessions, options: { provider } }: Registration): Promise<void> {
   sessions.stop()
   await Promise.all([...sessions].map(async (scope) => {
     const request: FastifyRequest & Linked | undefined = scope.request
     if (request === undefined) await scope.finish(scope.settings.commits === 'always' && !scope.isRollbackOnly)
     else await request[kSessions]?.finish()
   }))
+  await drainFollowUps(sessions)
+  openSessionsOf(provider).delete(sessions)
 }
 
 /**
@@ -218,7 +229,7 @@ class RequestSessions implements ScopeOwner, Departing {
     }
     let failed = false
     for (let scope = this.last; scope !== undefined; scope = scope.before) {
-      const commit: boolean = !failed && scope.state === 'open' && this.commitsAtEnd(scope)
+      const commit: boolean = !failed && scope.mayCommit && this.commitsAtEnd(scope)
       const finished = scope.finish(commit)
       if (finished !== undefined) return scope.before === undefined ? finished : this.finishAfter(finished, scope, failed, commit)
       failed ||= commit && scope.hasLostWork
@@ -267,7 +278,7 @@ class RequestSessions implements ScopeOwner, Departing {
     await finished
     failed ||= commit && first.hasLostWork
     for (let scope = first.before; scope !== undefined; scope = scope.before) {
-      const commits: boolean = !failed && scope.state === 'open' && this.commitsAtEnd(scope)
+      const commits: boolean = !failed && scope.mayCommit && this.commitsAtEnd(scope)
       await scope.finish(commits)
       failed ||= commits && scope.hasLostWork
     }

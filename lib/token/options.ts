@@ -1,5 +1,5 @@
 import type { CompleteStore, SessionStore } from '../stores/store.js'
-import { oneOf, rules, wholeNumber, withMethods, type Checked, type Rule } from '../util/option-rules.js'
+import { maxSeconds, oneOf, rules, wholeNumber, withMethods, type Checked, type Rule } from '../util/option-rules.js'
 import { tokenKinds, type Secret } from './tokens.js'
 import type { TokenTransport } from './transport.js'
 import { isStorableObject } from './values.js'
@@ -49,6 +49,18 @@ export interface TokenRouteOptions {
    * @default 'fail'
    */
   onStoreError?: 'fail' | 'anonymous' | undefined
+  /**
+   * `true`: only a request whose session has a `subject` is let in, before its body is read. Others are answered 401
+   * `FST_SESSION_REQUIRED`, and 503 while the store cannot be read, whatever `onStoreError` says.
+   * @default false
+   */
+  required?: boolean | undefined
+  /**
+   * Seconds since the login (`session.freshAt`) within which a request is let in, before its body is read: for changes of a password or
+   * an address. Others are answered 401 `FST_SESSION_NOT_FRESH`, those without a `subject` too unless the session is `required`.
+   * @default any
+   */
+  fresh?: number | undefined
 }
 
 /**
@@ -79,7 +91,7 @@ export interface TokenCallOptions extends Pick<TokenRouteOptions, 'ttl' | 'maxAg
  * const users = tokenSessions<{ user: string }>(options)
  * ```
  */
-export interface TokenSessionOptions extends TokenRouteOptions {
+export interface TokenSessionOptions extends Omit<TokenRouteOptions, 'required' | 'fresh'> {
   /** @default memoryStore() */
   store?: SessionStore | undefined
   /** `false`: when a session expires its data is deleted, and the session itself stays, empty, its token valid. @default true */
@@ -152,17 +164,19 @@ const minSecret = 32
 const isSecret = (value: unknown): boolean =>
   typeof value === 'string' ? Buffer.byteLength(value) >= minSecret : value instanceof Uint8Array && value.length >= minSecret
 
-export const routeRules = {
+const sharedRules = {
   ttl: rules.seconds,
   maxAge: rules.seconds,
   load: oneOf('lazy', 'onRequest'),
   onStoreError: oneOf('fail', 'anonymous'),
-} satisfies Record<keyof TokenRouteOptions, Rule>
+}
+
+export const routeRules: Record<keyof TokenRouteOptions, Rule> = { ...sharedRules, required: rules.boolean, fresh: wholeNumber('seconds', 1, maxSeconds) }
 
 const bytes = wholeNumber('bytes', 1)
 
 export const providerRules: Record<keyof TokenSessionOptions, Rule> = {
-  ...routeRules,
+  ...sharedRules,
   store: withMethods('a session store such as memoryStore()', 'load', 'create', 'commit', 'renew', 'regenerate', 'end', 'close'),
   deleteSession: rules.boolean,
   maxSize: { ...bytes, allowed: `${bytes.allowed}, or null for no limit`, test: (value) => value === null || bytes.test(value) },
@@ -195,6 +209,16 @@ export const defaults: Defaults = Object.freeze({ ttl: 1800, maxAge: null, load:
 
 /** The options of `tokenSessions()`, checked, with their defaults. */
 export type CheckedTokenOptions = Defaults & Checked<TokenSessionOptions>
+
+/** The keys of a session's data, and their values. */
+export type Key<Data> = keyof Data & string
+export type Value<Data, K extends keyof Data> = Exclude<Data[K], undefined>
+/** The keys whose values can be incremented. */
+export type NumberKey<Data> = { [K in Key<Data>]: unknown extends Data[K] ? K : Value<Data, K> extends number ? K : never }[Key<Data>]
+
+/** The keys whose values are lists. */
+export type ListKey<Data> = { [K in Key<Data>]: unknown extends Data[K] ? K : Value<Data, K> extends readonly unknown[] ? K : never }[Key<Data>]
+export type Element<Data, K extends keyof Data> = unknown extends Data[K] ? unknown : Value<Data, K> extends ReadonlyArray<infer E> ? E : never
 
 /** In place of a type whose values a session cannot hold: the compiler shows it. */
 type NotJson = 'JSON does not keep values of this type: store a string, a number or a plain object instead'

@@ -318,11 +318,11 @@ function ended (state: SessionState): void {
   state.clearToken()
 }
 
-/** Returns all operations of the commit to the waiting ones. Throws unless they are hints: the request's own work is not lost with those. */
+/** Returns all operations of the commit to the waiting ones. Throws unless they are hints: the request's own work is not lost with those. None is left where it was saved. */
 function failSave (state: SessionState, sent: Sent | undefined, error: unknown): undefined {
   if (sent === undefined) throw error
   state.draft.notSent(sent)
-  if (state.isDirty || sent.change.clear || sent.slots.some(([, slot]) => slot.operations.some(isWork))) throw error
+  if (state.isDirty || sent.change.clear || sent.slots.some(([, { operations }]) => operations.length === 0 || operations.some(isWork))) throw error
   state.context.log?.info({ err: error, route: state.context.route }, 'a hint for later requests could not be kept in the session')
 }
 

@@ -3,24 +3,44 @@ import type { FastifyRequest } from 'fastify'
 import { channels, report, type SessionEvent } from '../core/events.js'
 import { pulseInterval } from '../core/open-sessions.js'
 import type { OpenContext, OpenSession, SessionOpener } from '../core/provider.js'
-import { RecordError, SessionNotLoadedError } from '../errors.js'
+import { RecordError, SessionNotFreshError, SessionNotLoadedError, SessionRenewedError, SessionRequiredError } from '../errors.js'
 import type { SessionRecord, SessionStore, Successor } from '../stores/store.js'
 import { attempt, nothing } from '../util/maybe-promise.js'
-import { newChange } from '../stores/contract-helpers.js'
+import type { Checked } from '../util/option-rules.js'
+import { newChange, requireInterface } from '../stores/contract-helpers.js'
 import { storeFailure, save } from './persistence.js'
 import { isPastMaxAge } from './expiry.js'
+import type { TokenCallOptions, TokenRouteOptions } from './options.js'
 import { SessionState, type Identity, type SessionContext, type SessionSettings } from './session-state.js'
 import { TokenSession } from './session.js'
 import { idOf } from './tokens.js'
 import type { CookieTransport, PlacedTransport, TokenTransport } from './transport.js'
 
 /** Opens the sessions of one route, or (with a token) of one call outside of a request. */
-export function requestSessions (settings: SessionSettings, early: boolean, token?: string): SessionOpener<Promise<TokenSession>> {
+export function requestSessions (settings: SessionSettings, early: boolean, { token, required, fresh }: RouteConditions): SessionOpener<Promise<TokenSession>> {
+  const isConditional = required === true || fresh !== undefined
+  if (isConditional) requireInterface('subjects', settings.store, 'a route with required or fresh')
   return {
     early,
+    ...isConditional && { admit: (context: OpenContext, session: TokenSession) => admit(context, session, required === true, fresh) },
     open: (context) => new RequestSession(settings, context, token),
     standIn: (open) => new StandIn(open),
   }
+}
+
+type RouteConditions = Checked<Pick<TokenRouteOptions, 'required' | 'fresh'> & Pick<TokenCallOptions, 'token'>>
+
+/**
+ * Lets a request in by its session. One of which nothing is known, since the store has failed or its token was given up a
+ * moment ago, is not told to log in: its error says so.
+ */
+function admit ({ route }: OpenContext, session: TokenSession, required: boolean, fresh: number | undefined): void {
+  const freshAt = session.freshAt?.getTime()
+  const { degradedBy, phase } = TokenSession.stateOf(session)
+  if (degradedBy !== undefined) throw degradedBy
+  if (phase === 'renewed') throw new SessionRenewedError(route)
+  if (required && freshAt === undefined) throw new SessionRequiredError(route)
+  if (fresh !== undefined && (freshAt === undefined || freshAt + fresh * 1000 < Date.now())) throw new SessionNotFreshError(route, fresh)
 }
 
 /** A token session within one scope: read at first use, saved at commit. It holds nothing between the two. */
@@ -247,7 +267,7 @@ const unloadedPrototype = Object.create(Promise.prototype, Object.fromEntries(me
 }))) as object
 
 /** Members that only read: without a session they give `undefined`. */
-const looks = new Set(['get', 'has', 'keys', 'entries', 'find', 'data', 'size', 'token', 'name', 'shared', 'subject', 'isNew', 'ended', 'degraded', 'createdAt', 'expiresAt', 'ttl'])
+const looks = new Set(['get', 'has', 'keys', 'entries', 'find', 'data', 'size', 'token', 'name', 'shared', 'subject', 'isNew', 'ended', 'degraded', 'createdAt', 'freshAt', 'expiresAt', 'ttl'])
 
 /** A session that is not opened yet: awaiting it opens it, and reading a member gives `undefined`. */
 class StandIn implements Promise<TokenSession> {

@@ -1,13 +1,14 @@
-import { RecordError, SessionClosedError, SessionEndedError, SessionRenewedError, SharedTokenError } from '../errors.js'
+import { OptionError, RecordError, SessionClosedError, SessionEndedError, SessionRenewedError, SharedTokenError } from '../errors.js'
 import type { OpenContext } from '../core/provider.js'
 import { requireInterface } from '../stores/contract-helpers.js'
 import type { SessionRecord, SessionStore } from '../stores/store.js'
 import { report } from '../core/events.js'
+import { rules, show } from '../util/option-rules.js'
 import { Draft } from './draft.js'
 import { expiryAfterUse, isSlideDue, lifetimeOf, type Lifetime } from './expiry.js'
 import { checkName } from './values.js'
 import { idOf, renewedToken, type TokenKind } from './tokens.js'
-import type { TokenTransport } from './transport.js'
+import type { CookieTransport, TokenTransport } from './transport.js'
 
 /** The store of a provider's sessions, their tokens and their limits. */
 export interface SessionSettings {
@@ -54,6 +55,10 @@ export class SessionState {
   /** The subject that the session gets at commit; `null`: none; `undefined`: as it is. */
   nextSubject: string | null | undefined = undefined
   mustSlide = false
+  /** Whether the client keeps its token when the browser ends; `undefined`: not said in this request. */
+  persistent: boolean | undefined
+  /** True for a session that the client has come with: its token is kept as long as the one that it came with. */
+  isPresented!: boolean
   /** True once the token was sent before a commit that comes after the headers. */
   isAnnounced = false
   /** True once a token was written into the reply's headers. */
@@ -90,7 +95,8 @@ export class SessionState {
     this.record = record
     this.ttl = record?.ttl
     this.lifetime = record === undefined ? this.settings.lifetime : lifetimeOf(record, this.settings.lifetime)
-    this.nextToken = this.nextSubject = this.replaced = this.lost = undefined
+    this.nextToken = this.nextSubject = this.replaced = this.lost = this.persistent = undefined
+    this.isPresented = identity !== undefined
     this.isTtlChanged = this.mustSlide = false
     return this
   }
@@ -128,8 +134,25 @@ export class SessionState {
     return slid === undefined ? this.record.expiresAt : slid
   }
 
+  /** Runs a change, again without the stored data if that is damaged and visitors may be anonymous. */
+  attempt<R> (change: (draft: Draft) => R): R {
+    try {
+      return change(this.draft)
+    } catch (error) {
+      this.degradeIfDamaged(error)
+      return change(this.draft)
+    }
+  }
+
+  persist (persistent: boolean): void {
+    if (!rules.boolean.test(persistent)) throw new OptionError('persist()', `must be given ${rules.boolean.allowed}; got ${show(persistent)}`)
+    this.persistent = persistent
+    this.mustSlide = true // only a token that is sent again tells the client
+  }
+
   /** @param ttl seconds; `null`: never */
   expire (ttl: number | null): void {
+    if (!rules.seconds.test(ttl)) throw new OptionError('expire()', `ttl must be ${rules.seconds.allowed}; got ${show(ttl)}`)
     this.ttl = ttl
     this.lifetime = { ttl, maxAge: this.lifetime.maxAge }
     this.isTtlChanged = this.mustSlide = true
@@ -225,7 +248,9 @@ export class SessionState {
     // A session that outlives its data keeps its token too.
     const isDeleted = this.record?.deleteSession ?? this.settings.deleteSession
     this.isTokenSent = true
-    this.settings.transport.write(reply, token, isDeleted ? expiresAt : null)
+    const transport: TokenTransport & Partial<CookieTransport> = this.settings.transport
+    const persistent = this.persistent ?? (this.isPresented ? transport.isPersistent?.(reply.request) : undefined)
+    transport.write(reply, token, isDeleted ? expiresAt : null, persistent)
   }
 
   clearToken (): void {

@@ -1,25 +1,12 @@
 import { inspect } from 'node:util'
-import { OptionError, PropertyError } from '../errors.js'
-import { describeType, rules, show } from '../util/option-rules.js'
-import type { SessionData } from './options.js'
+import { OptionError } from '../errors.js'
+import { describeType } from '../util/option-rules.js'
+import type { Element, Key, ListKey, NumberKey, SessionData, Value } from './options.js'
 import { claim, reload, save } from './persistence.js'
 import type { SessionState } from './session-state.js'
+import { refuseProperties } from './values.js'
 
 const kState = Symbol('fastify-request-session.state')
-
-type Key<Data> = keyof Data & string
-type Value<Data, K extends keyof Data> = Exclude<Data[K], undefined>
-/** The keys whose values can be incremented. */
-type NumberKey<Data> = { [K in Key<Data>]: unknown extends Data[K] ? K : Value<Data, K> extends number ? K : never }[Key<Data>]
-
-/** The keys whose values are lists. */
-type ListKey<Data> = { [K in Key<Data>]: unknown extends Data[K] ? K : Value<Data, K> extends readonly unknown[] ? K : never }[Key<Data>]
-type Element<Data, K extends keyof Data> = unknown extends Data[K] ? unknown : Value<Data, K> extends ReadonlyArray<infer E> ? E : never
-
-/** Refuses an assigned property, with an error that names `set()`. As the last prototype it only sees members that a session lacks. */
-const refuseProperties = new Proxy(Object.prototype, {
-  set (_target, name): never { throw new PropertyError(show(String(name))) },
-})
 
 /**
  * A user's session: a map of keys to JSON values, with a token. It is read and changed in memory; the changes are saved
@@ -58,9 +45,9 @@ export class TokenSession<Data extends object = SessionData> {
     this[kState] = state
   }
 
-  /** @internal The ids that the store has the session under, before and after its next commit. */
-  static idsOf (session: TokenSession): string[] {
-    return session[kState].ids
+  /** @internal */
+  static stateOf (session: TokenSession): SessionState {
+    return session[kState]
   }
 
   /** The client's token. A new session has one from the start; it is valid once the session is saved. */
@@ -106,6 +93,11 @@ export class TokenSession<Data extends object = SessionData> {
   /** When the session was saved first; now, for a new one. */
   get createdAt (): Date {
     return new Date(this[kState].record?.createdAt ?? Date.now())
+  }
+
+  /** The login: when a session with a `subject` was made, by `regenerate()` for example. `renew()` does not move it. `undefined` without a subject. */
+  get freshAt (): Date | undefined {
+    return this.subject === undefined ? undefined : this.createdAt
   }
 
   /** When the session expires unless it is used before; `null`: never. For a new one, when it would. */
@@ -186,7 +178,7 @@ export class TokenSession<Data extends object = SessionData> {
    */
   increment (key: NumberKey<Data>, by = 1): number {
     this[kState].refuseWrites()
-    return this.#attempt((draft) => draft.increment(key, by))
+    return this[kState].attempt((draft) => draft.increment(key, by))
   }
 
   /**
@@ -196,7 +188,7 @@ export class TokenSession<Data extends object = SessionData> {
    */
   update<K extends Key<Data>> (key: K, fn: (value: Value<Data, K> | undefined) => Value<Data, K> | undefined): Value<Data, K> | undefined {
     this[kState].refuseWrites()
-    return this.#attempt((draft) => draft.update(key, fn as (value: unknown) => unknown)) as Value<Data, K> | undefined
+    return this[kState].attempt((draft) => draft.update(key, fn as (value: unknown) => unknown)) as Value<Data, K> | undefined
   }
 
   /**
@@ -205,7 +197,7 @@ export class TokenSession<Data extends object = SessionData> {
    */
   append<K extends ListKey<Data>> (key: K, ...values: Array<Element<Data, K>>): void {
     this[kState].refuseWrites()
-    this.#attempt((draft) => draft.append(key, values))
+    this[kState].attempt((draft) => draft.append(key, values))
   }
 
   /** The entries that fulfil a condition. */
@@ -249,8 +241,26 @@ export class TokenSession<Data extends object = SessionData> {
    */
   expire (ttl: number | null): void {
     this[kState].refuseWrites()
-    if (!rules.seconds.test(ttl)) throw new OptionError('expire()', `ttl must be ${rules.seconds.allowed}; got ${show(ttl)}`)
     this[kState].expire(ttl)
+  }
+
+  /**
+   * Says whether the client keeps its token when the browser ends ("remember me"), at this login and until the next `regenerate()`. It
+   * changes the cookie alone: the session ends by its `ttl` as ever. Without it `cookieTransport({ persistent })` counts.
+   * @throws OptionError (`FST_SESSION_OPTION`) unless it is true or false
+   * @example
+   * ```ts
+   * import type { TokenSession } from 'fastify-request-session'
+   *
+   * export function logIn (session: TokenSession, remember: boolean): void {
+   *   session.regenerate()
+   *   session.persist(remember)
+   * }
+   * ```
+   */
+  persist (persistent: boolean): void {
+    this[kState].refuseWrites()
+    this[kState].persist(persistent)
   }
 
   /** Slides the expiry at commit, however little time has passed; use alone slides it at most once per tenth of the ttl. */
@@ -336,15 +346,5 @@ export class TokenSession<Data extends object = SessionData> {
   [inspect.custom] (_depth: number, options: object): string {
     const { isNew, ended, subject, ttl } = this
     return `TokenSession ${inspect({ isNew, ended, subject, ttl, keys: [...this.keys()] }, options)}`
-  }
-
-  /** Runs a change, again without the stored data if that is damaged and visitors may be anonymous. */
-  #attempt<R> (change: (draft: SessionState['draft']) => R): R {
-    try {
-      return change(this[kState].draft)
-    } catch (error) {
-      this[kState].degradeIfDamaged(error)
-      return change(this[kState].draft)
-    }
   }
 }

@@ -316,7 +316,7 @@ class TokenSessions<Data extends object = SessionData> implements SessionProvide
 
   #opener (own: Checked<TokenRouteOptions & TokenCallOptions>): SessionOpener<Promise<TokenSession>> {
     const { ttl, maxAge, load, onStoreError } = { ...this.#options, ...own }
-    return requestSessions({ ...this.#settings, lifetime: { ttl, maxAge }, onStoreError }, load === 'onRequest', own.token)
+    return requestSessions({ ...this.#settings, lifetime: { ttl, maxAge }, onStoreError }, load === 'onRequest', own)
   }
 
   /** A session outside of a request: its user commits it. */

@@ -1,6 +1,6 @@
-import { isIPv4 } from 'node:net'
 import { parseCookie, stringifySetCookie, type SetCookie } from 'cookie'
 import type { FastifyReply, FastifyRequest } from 'fastify'
+import { domainAllowed, domainOfReplies, isCookieDomain, type CookieDomain } from './cookie-domain.js'
 import { keepPrivate } from './private-replies.js'
 import { checkOptions, oneOf, rules, type Rule } from '../util/option-rules.js'
 import { OptionError } from '../errors.js'
@@ -26,8 +26,9 @@ export interface TokenTransport {
   /**
    * Gives the client a token, or takes it away (`undefined`). Called before the headers leave.
    * @param expiresAt milliseconds since the epoch; `null`: never
+   * @param persistent true where the client keeps the token when the browser ends, as `session.persist()` says; `undefined`: the transport's rule
    */
-  write (reply: FastifyReply, token: string | undefined, expiresAt: number | null): void
+  write (reply: FastifyReply, token: string | undefined, expiresAt: number | null, persistent?: boolean): void
 }
 
 /** A transport that names its place in requests and replies, so that two of one app do not overwrite each other's tokens. */
@@ -42,6 +43,8 @@ export interface PlacedTransport extends TokenTransport {
 export interface CookieTransport extends PlacedTransport {
   /** The values of all cookies of this name, in the order of the header. `read` gives none if there is more than one. */
   readAll (request: FastifyRequest): readonly string[]
+  /** True or false for a cookie that was made so by `session.persist()`, against the transport's rule; else `undefined`. */
+  isPersistent (request: FastifyRequest): boolean | undefined
 }
 
 /**
@@ -58,8 +61,12 @@ export interface CookieTransport extends PlacedTransport {
 export interface CookieOptions {
   /** @default '__Host-session' where `secure`, `path` and `domain` allow it, '__Secure-session' where only `secure` does, else 'session' */
   name?: string | undefined
-  /** The domain whose hosts all get the cookie, without a leading dot: `example.com`. @default none: this host only */
-  domain?: string | undefined
+  /**
+   * The domain whose hosts all get the cookie, without a leading dot: `example.com`. A function gives that of each request, or `undefined` for
+   * its host alone: tenants on domains of their own. The log is warned of a domain that the request's host is not in, which browsers drop.
+   * @default none: this host only
+   */
+  domain?: string | ((request: FastifyRequest) => string | undefined) | undefined
   /** The cookie is sent to this path and those below it. @default '/' */
   path?: string | undefined
   /**
@@ -75,12 +82,22 @@ export interface CookieOptions {
   httpOnly?: boolean | undefined
   /** `true` keeps the cookie of an embedded page apart for each embedding site (CHIPS). @default false */
   partitioned?: boolean | undefined
+  /**
+   * `true`: the cookie lives as long as the session. `false`: it ends with the browser, unless `session.persist(true)` says otherwise; the
+   * session ends by its `ttl` all the same. @default true
+   */
+  persistent?: boolean | undefined
 }
 
 /** Browsers drop a cookie if its name and value have more bytes than this (rfc6265bis, section 5.7). */
 const maxCookie = 4096
-/** The longest form of a token, in characters. */
-const maxToken = 43
+/** The longest form of a token, in characters, with a mark behind it. */
+const maxToken = 45
+/**
+ * The marks behind the token in a cookie that lives longer or shorter than the transport says: later replies go by them, and no store
+ * has to know. The client may change the life of its cookie anyway. No token has a dot.
+ */
+const [outlivingMark, endingMark] = ['.p', '.b']
 /** Browsers ignore an attribute that has more bytes than this. */
 const maxAttribute = 1024
 /** The longest life that browsers give a cookie, in seconds: 400 days (rfc6265bis, section 5.5). */
@@ -93,8 +110,8 @@ const cookieRules: Record<keyof CookieOptions, Rule> = {
     harmless: true,
   },
   domain: {
-    allowed: 'a domain such as example.com, without a leading dot; leave it out for a cookie of this host alone. Browsers take no cookie for a top-level domain',
-    test: isCookieDomain,
+    allowed: `${domainAllowed}. Or a function of the request that returns one`,
+    test: (value) => typeof value === 'function' || isCookieDomain(value),
     harmless: true,
   },
   path: {
@@ -106,6 +123,7 @@ const cookieRules: Record<keyof CookieOptions, Rule> = {
   sameSite: oneOf('strict', 'lax', 'none'),
   httpOnly: rules.boolean,
   partitioned: rules.boolean,
+  persistent: rules.boolean,
 }
 
 /**
@@ -124,7 +142,8 @@ const cookieRules: Record<keyof CookieOptions, Rule> = {
  * ```
  */
 export function cookieTransport (options?: CookieOptions): CookieTransport {
-  const { name, attributes, isAuto } = cookieOf('cookieTransport()', checkOptions<CookieOptions>('cookieTransport()', options, cookieRules))
+  const { name, attributes, isAuto, isPersistent, domain } = cookieOf('cookieTransport()', checkOptions<CookieOptions>('cookieTransport()', options, cookieRules))
+  const domainOf = domainOfReplies(domain, name)
   let warned = false
 
   function warnOnce (reply: FastifyReply): void {
@@ -140,24 +159,27 @@ export function cookieTransport (options?: CookieOptions): CookieTransport {
       const at = header === undefined ? -1 : findCookie(header, name, 0)
       if (header === undefined || at < 0 || findCookie(header, name, at + 1) >= 0) return undefined
       const end = header.indexOf(';', at)
-      return parseCookie(header.slice(at, end < 0 ? undefined : end))[name]
+      const value = parseCookie(header.slice(at, end < 0 ? undefined : end))[name]
+      return value?.endsWith(outlivingMark) || value?.endsWith(endingMark) ? value.slice(0, -2) : value
     },
     readAll (request) {
-      const header = request.headers.cookie ?? ''
-      const values: string[] = []
-      for (let at = findCookie(header, name, 0); at >= 0; at = findCookie(header, name, at + 1)) {
-        const value = parseCookie(header.slice(at).split(';', 1)[0] ?? '')[name]
-        if (value !== undefined) values.push(value)
-      }
-      return values
+      return cookiesOf(request, name).map((value) => markOf(value) === '' ? value : value.slice(0, -2))
     },
-    write (reply, token, expiresAt) {
+    isPersistent (request) {
+      const mark = cookiesOf(request, name).map(markOf).find((mark) => mark !== '')
+      return mark === undefined ? undefined : mark === outlivingMark
+    },
+    write (reply, token, expiresAt, persistent = isPersistent) {
       const secure = attributes.secure || (isAuto && reply.request.protocol === 'https')
       if (secure && !warned && reply.request.protocol === 'http') warnOnce(reply)
       const life = expiresAt === null ? maxCookieAge : Math.ceil((expiresAt - Date.now()) / 1000)
       const maxAge = token === undefined ? 0 : Math.min(life, maxCookieAge)
+      const mark = persistent === isPersistent ? '' : persistent ? outlivingMark : endingMark
+      const domain = domainOf(reply)
       takeBack(reply, name)
-      reply.header('set-cookie', stringifySetCookie({ ...attributes, secure, value: token ?? '', maxAge }))
+      reply.header('set-cookie', stringifySetCookie({
+        ...attributes, secure, ...domain !== undefined && { domain }, value: token === undefined ? '' : token + mark, ...(token === undefined || persistent) && { maxAge },
+      }))
       keepPrivate(reply, 'cookie')
     },
     protect (reply) {
@@ -171,14 +193,17 @@ interface Cookie {
   readonly attributes: SetCookie & { readonly path: string, readonly secure: boolean }
   /** True if a request over HTTPS makes the cookie `Secure`. */
   readonly isAuto: boolean
+  /** True if the cookie outlives the browser, unless its session says otherwise. */
+  readonly isPersistent: boolean
+  readonly domain: CookieDomain
 }
 
 /** @throws OptionError (`FST_SESSION_OPTION`) */
-function cookieOf (where: string, { name: ownName, domain, path = '/', secure: ownSecure = 'auto', sameSite = 'lax', httpOnly = true, partitioned = false }: CookieOptions): Cookie {
+function cookieOf (where: string, { name: ownName, domain, path = '/', secure: ownSecure = 'auto', sameSite = 'lax', httpOnly = true, partitioned = false, persistent: isPersistent = true }: CookieOptions): Cookie {
   const isAuto = ownSecure === 'auto'
   const secure = ownSecure === 'auto' ? process.env['NODE_ENV'] === 'production' : ownSecure
   const name = ownName ?? (!secure ? 'session' : domain === undefined && path === '/' ? '__Host-session' : '__Secure-session')
-  const attributes = { name, value: '', path, httpOnly, secure, sameSite, partitioned, ...domain !== undefined && { domain } }
+  const attributes = { name, value: '', path, httpOnly, secure, sameSite, partitioned, ...typeof domain === 'string' && { domain } }
   const refuse = (problem: string): never => { throw new OptionError(where, `browsers would drop this cookie: ${problem}`) }
   const isHost = /^__host-/i.test(name)
   if (/^__(?:secure|http)-/i.test(name) && !secure) refuse(`the name ${name} needs secure: true`)
@@ -191,20 +216,11 @@ function cookieOf (where: string, { name: ownName, domain, path = '/', secure: o
   } catch (error) {
     throw new OptionError(where, (error as Error).message) // whatever the rules above let through must not fail at the first login
   }
-  return { name, attributes, isAuto }
+  return { name, attributes, isAuto, isPersistent, domain }
 }
 
 function isToken (value: unknown): value is string {
   return typeof value === 'string' && /^[\w!#$%&'*+.^`|~-]+$/.test(value)
-}
-
-/** One label is a top-level domain (but for `localhost`), and a last label that is a number makes an IP address. */
-function isCookieDomain (value: unknown): boolean {
-  if (typeof value !== 'string' || value.length > 253) return false
-  const labels = value.split('.')
-  if (!labels.every((label) => /^[a-z\d](?:[a-z\d-]{0,61}[a-z\d])?$/i.test(label))) return false
-  if (labels.length === 1) return value.toLowerCase() === 'localhost'
-  return !/^(?:\d+|0x[\da-f]*)$/i.test(labels.at(-1) as string) || isIPv4(value)
 }
 
 /**
@@ -223,7 +239,20 @@ function findCookie (header: string, name: string, from: number): number {
   return -1
 }
 
-/** The value of the cookie at an index, as `parseCookie` reads it. */
+/** The values of all cookies of a name, in the order of the header, as `parseCookie` reads them. */
+function cookiesOf ({ headers: { cookie: header = '' } }: FastifyRequest, name: string): string[] {
+  const values: string[] = []
+  for (let at = findCookie(header, name, 0); at >= 0; at = findCookie(header, name, at + 1)) {
+    const value = parseCookie(header.slice(at).split(';', 1)[0] ?? '')[name]
+    if (value !== undefined) values.push(value)
+  }
+  return values
+}
+
+/** The mark at the end of a cookie's value; an empty text where there is none. */
+function markOf (value: string): string {
+  return [outlivingMark, endingMark].find((mark) => value.endsWith(mark)) ?? ''
+}
 
 function cookiesSet (reply: FastifyReply): string[] {
   return [reply.getHeader('set-cookie') ?? []].flat().map(String)

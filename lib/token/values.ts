@@ -1,5 +1,5 @@
 import { describeType, isPlainObject, show } from '../util/option-rules.js'
-import { KeyError, NameError, RecordError, SessionTooLargeError, ValueError } from '../errors.js'
+import { KeyError, NameError, PropertyError, RecordError, SessionTooLargeError, ValueError } from '../errors.js'
 
 /** The deepest nesting of a value. */
 const maxDepth = 200
@@ -168,3 +168,8 @@ export function refuseLarge ({ maxSize }: { readonly maxSize: number }, route: s
   const size = sizeOf(fields)
   if (size > maxSize) throw new SessionTooLargeError(route, size, maxSize)
 }
+
+/** Refuses an assigned property, with an error that names `set()`. As the last prototype it only sees members that a session lacks. */
+export const refuseProperties = new Proxy(Object.prototype, {
+  set (_target, name): never { throw new PropertyError(show(String(name))) },
+})

@@ -25,7 +25,7 @@ for (const [way, failing] of Object.entries(failures)) {
         [50, 'rolling back request.first of GET / failed', 'no rollback'],
         [50, 'closing request.first of GET / failed', 'no close'],
       ])
-      t.strictSame(app.sessionStats()['first'], { kind: 'graph', open: 0, opened: 1, committed: 0, readOnly: 0, rolledBack: 1, failed: 0, anonymous: 0, unknown: 0, lateAccesses: 0 })
+      t.strictSame(app.sessionStats()['first'], { kind: 'graph', open: 0, opened: 1, committed: 0, readOnly: 0, rolledBack: 1, failed: 0, anonymous: 0, unknown: 0, lateAccesses: 0, failedFollowUps: 0 })
     })
 
     t.test('close: logged, and the reply is as it was', async (t) => {

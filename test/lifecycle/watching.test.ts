@@ -81,7 +81,7 @@ t.test('sessionStats() counts per registration', async (t) => {
       return 'ok'
     })
   })
-  const nothing = { open: 0, opened: 0, committed: 0, readOnly: 0, rolledBack: 0, failed: 0, anonymous: 0, unknown: 0, lateAccesses: 0 }
+  const nothing = { open: 0, opened: 0, committed: 0, readOnly: 0, rolledBack: 0, failed: 0, anonymous: 0, unknown: 0, lateAccesses: 0, failedFollowUps: 0 }
   t.strictSame(app.sessionStats(), { first: { kind: 'graph', ...nothing }, second: { kind: 'document', ...nothing } })
   for (const url of ['/', '/', '/?fail']) await app.inject(url)
   await assertNoOpenSessions(app)

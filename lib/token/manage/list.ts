@@ -207,7 +207,7 @@ export function listSessions (settings: SessionSettings, options: ListingOptions
 
 export async function endSessions ({ store }: SessionSettings, filter: EndFilter): Promise<number> {
   const { subject, except, onProgress } = checkFilter('endAll()', filter, endRules)
-  const kept = except === undefined ? [] : except instanceof TokenSession ? TokenSession.idsOf(except) : [idOf(except)]
+  const kept = except === undefined ? [] : except instanceof TokenSession ? TokenSession.stateOf(except).ids : [idOf(except)]
   for (const id of [...kept]) kept.push(...await successorsOf(store, id))
   /** A session that was renewed since it was listed is ended under its new id; one that was regenerated, if it is the subject's still. */
   async function end (id: string): Promise<boolean> {
