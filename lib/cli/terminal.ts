@@ -9,7 +9,7 @@ export interface Terminal {
   readonly env: Readonly<Record<string, string | undefined>>
 }
 
-/** Exit codes of the command, as the README documents them. */
+/** Exit codes of the command, as docs/cli.md documents them. */
 export const exitCodes = { ok: 0, failed: 1, usage: 2, notFound: 3, hungUp: 129, interrupted: 130, terminated: 143 } as const
 
 export type ExitCode = typeof exitCodes[keyof typeof exitCodes]

@@ -13,7 +13,7 @@ interface Finding { check: string, ok: boolean, detail: string }
 const findings = ({ stdout }: Run): Finding[] => stdout.trimEnd().split('\n').map((line) => JSON.parse(line) as Finding)
 const wrong = (run: Run): Finding[] => findings(run).filter(({ ok }) => !ok)
 
-/** The commands that the store needs, as the README lists them. */
+/** The commands that the store needs, as docs/redis.md lists them. */
 const needed = ('hgetall hget hset hdel hkeys hlen exists unlink rename pexpire pexpireat persist pttl scan zadd zrem zscan zrange zremrangebyscore publish subscribe unsubscribe').split(' ')
 
 const [server, cluster] = [await withServer(t, startRedis), await withServer(t, startRedisCluster)]

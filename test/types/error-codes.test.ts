@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { expectTypeOf } from 'expect-type'
 import t from 'tap'
 import { errors, type SessionErrorCode } from '../../lib/index.js'
@@ -11,4 +12,11 @@ t.test('the union of codes is made of literals, and each error has one of its ow
   const codes = Object.values(errors).map((SomeError) => new (SomeError as new () => { code: string })().code)
   t.equal(new Set(codes).size, codes.length)
   t.ok(codes.every((code) => /^FST_SESSION_[A-Z_]+$/.test(code)))
+})
+
+t.test('docs/errors.md has each code and its status', async (t) => {
+  const page = readFileSync(new URL('../../docs/errors.md', import.meta.url), 'utf8')
+  const told = [...page.matchAll(/^\| `(\w+)` \| (\d+) \|/gm)].map(([, code, status]) => `${code} ${status}`)
+  const real = Object.values(errors).map((SomeError) => new (SomeError as new () => { code: string, statusCode: number })()).map(({ code, statusCode }) => `${code} ${statusCode}`)
+  t.strictSame(told.sort(), real.sort())
 })
