@@ -43,7 +43,7 @@ const allowed: RavenCallOptions<DocumentStore>[] = [
   {},
   { database: 'people', noTracking: undefined },
   { transactionMode: 'ClusterWide', optimisticConcurrencyMode: 'None' },
-  { transactionMode: 'SingleNode', optimisticConcurrencyMode: 'WritesAndReads', shardedBatchBehavior: 'TransactionalSingleBucketOnly' },
+  { transactionMode: 'SingleNode', optimisticConcurrencyMode: 'Writes', shardedBatchBehavior: 'TransactionalSingleBucketOnly' },
   { noTracking: true, optimisticConcurrencyMode: 'None', noCaching: true },
   { requestExecutor: store.getRequestExecutor('people'), commitTimeout: 1 },
 ]
