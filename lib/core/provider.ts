@@ -77,10 +77,10 @@ export interface SessionScope {
    * @example
    * ```ts
    * import Fastify from 'fastify'
-   * import requestSession, { tokenSessions, type SessionOf, type SessionScope } from 'fastify-request-session'
+   * import requestSession, { tokenSessions } from 'fastify-request-session'
    *
    * const users = tokenSessions<{ orders: number }>()
-   * declare module 'fastify' { interface FastifyRequest { session: SessionOf<typeof users>, sessionScope: SessionScope } }
+   * declare module 'fastify-request-session' { interface Registered { session: typeof users } }
    *
    * const app = Fastify()
    * await app.register(requestSession, { provider: users })

@@ -141,7 +141,7 @@ function addLifecycle (app: FastifyInstance): void {
  * @example
  * ```ts
  * import Fastify from 'fastify'
- * import requestSession, { tokenSessions, type SessionOf } from 'fastify-request-session'
+ * import requestSession, { tokenSessions } from 'fastify-request-session'
  *
  * const users = tokenSessions<{ visits: number }>()
  * declare module 'fastify-request-session' { interface Registered { session: typeof users } }

@@ -55,10 +55,10 @@ export class SessionState {
   /** The subject that the session gets at commit; `null`: none; `undefined`: as it is. */
   nextSubject: string | null | undefined = undefined
   mustSlide = false
-  /** Whether the client keeps its token when the browser ends; `undefined`: not said in this request. */
-  persistent: boolean | undefined
+  /** True if the client keeps its token when the browser ends; `undefined`: not said in this request. */
+  persistent: boolean | undefined = undefined
   /** True for a session that the client has come with: its token is kept as long as the one that it came with. */
-  isPresented!: boolean
+  isPresented = false
   /** True once the token was sent before a commit that comes after the headers. */
   isAnnounced = false
   /** True once a token was written into the reply's headers. */

@@ -29,7 +29,7 @@ export interface RedisSubscriber {
   on (event: 'ready' | 'end' | 'error', listener: () => void): unknown
 }
 
-/** What the store asks of a Redis client. There is one implementation for each package of clients. */
+/** A Redis client as the store needs it. There is one implementation for each package of clients. */
 export interface RedisConnection {
   /** The prefix that the client itself puts before keys, though not before patterns and channels. */
   readonly keyPrefix: string

@@ -23,7 +23,7 @@ interface SharedClient {
   withTypeMapping (typeMapping: object): unknown
 }
 
-/** A single server: what node-redis's `createClient()` returns. */
+/** A single server, as node-redis's `createClient()` returns it. */
 interface NodeRedisServer extends SharedClient {
   readonly options?: {
     readonly keyPrefix?: string | Buffer | undefined
@@ -40,7 +40,7 @@ interface NodeRedisServer extends SharedClient {
   once (event: 'ready', listener: () => void): unknown
 }
 
-/** What node-redis's `createCluster()` returns. */
+/** A cluster, as node-redis's `createCluster()` returns it. */
 interface NodeRedisCluster extends SharedClient {
   readonly masters: readonly object[]
   sendCommand (firstKey: string, isReadonly: boolean, args: string[], options: SendOptions): Promise<unknown>
