@@ -22,7 +22,7 @@ export interface Place {
 /**
  * Runs a test in memory, on a real Redis and on a real Redis Cluster of three masters.
  * @param clock whether `Date` stands still but for `advance`
- * @param timers whether intervals do so too
+ * @param timers whether intervals do so too; the servers' clocks, which never stand still, are then kept from running ahead of `Date`
  */
 export async function inEachPlace (
   t: Test, run: (t: Test, place: Place) => Promise<void>, { clock = true, timers = false }: { clock?: boolean, timers?: boolean } = {}
@@ -36,13 +36,14 @@ export async function inEachPlace (
     t.test('memory', (t) => run(t, {
       name: 'memory', prefix: '', connect: () => store, nodes: () => [], advance: async (ms) => { tick(ms) },
     })),
-    redis && t.test('redis', (t) => onServers(t, 'redis', () => new Redis(redis.url), tick, run)),
-    cluster && t.test('cluster', (t) => onServers(t, 'cluster', () => new Cluster([...cluster.startupNodes]), tick, run)),
+    redis && t.test('redis', (t) => onServers(t, 'redis', () => new Redis(redis.url), tick, timers, run)),
+    cluster && t.test('cluster', (t) => onServers(t, 'cluster', () => new Cluster([...cluster.startupNodes]), tick, timers, run)),
   ])
 }
 
 async function onServers (
-  t: Test, name: 'redis' | 'cluster', connect: () => Redis | Cluster, tick: (ms: number) => void, run: (t: Test, place: Place) => Promise<void>
+  t: Test, name: 'redis' | 'cluster', connect: () => Redis | Cluster, tick: (ms: number) => void, timers: boolean,
+  run: (t: Test, place: Place) => Promise<void>
 ): Promise<void> {
   const prefix = `${randomUUID()}:`
   const first = connect()
@@ -56,6 +57,8 @@ async function onServers (
   })
   const nodes = (): Redis[] => first instanceof Cluster ? first.nodes('master') : [first]
   await first.get(`${prefix}connected`)
+  let ahead = 0 // milliseconds
+  let lastSync = performance.now()
   await run(t, {
     name,
     prefix,
@@ -67,7 +70,12 @@ async function onServers (
     nodes,
     async advance (ms) {
       tick(ms)
-      await passTime(nodes(), prefix, ms)
+      const now = performance.now()
+      if (timers) ahead += now - lastSync
+      lastSync = now
+      const passed = Math.max(0, Math.floor(ms - ahead))
+      ahead -= ms - passed
+      await passTime(nodes(), prefix, passed)
     },
   })
 }
