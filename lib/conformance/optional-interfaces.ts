@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { requireInterface, type OptionalInterface } from '../stores/contract-helpers.js'
-import type { StoreEvent } from '../stores/store.js'
+import type { SessionRecord, StoreEvent } from '../stores/store.js'
 import type { Harness, Case } from './harness.js'
 
 /** Case of an interface that a store may implement besides `SessionStore`. */
@@ -30,10 +30,10 @@ export const optionalInterfaceCases: OptionalInterfaceCase[] = [
       for (const deleteSession of [true, false]) {
         for (const fields of [{}, { a: '1', b: '2' }]) {
           const id = await harness.createSession(fields, { ...more, deleteSession })
-          const { fields: data, ...rest } = await harness.loadExisting(id)
-          const { timeLeft, ...summary } = { timeLeft: undefined, ...await store.describe(id) }
-          assert.deepEqual(summary, { ...rest, size: data.size })
-          assertTimeLeft(timeLeft, rest.expiresAt)
+          const { timeLeft, size, ...summary } = { timeLeft: undefined, size: undefined, ...await store.describe(id) }
+          await harness.assertRecord(id, { ...summary, fields: new Map(Object.entries(fields)) } as SessionRecord)
+          assert.equal(size, Object.keys(fields).length)
+          assertTimeLeft(timeLeft, (await harness.loadExisting(id)).expiresAt)
         }
       }
       const brief = await harness.createSession({ a: '1' })

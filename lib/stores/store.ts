@@ -29,9 +29,7 @@ export interface SessionStore {
    */
   load (id: string, look?: boolean): SessionRecord | Successor | undefined | Promise<SessionRecord | Successor | undefined>
 
-  /**
-   * Writes a session that must not exist yet. `false`, and nothing is written, if the id is taken.
-   */
+  /** Writes a session that must not exist yet. `false`, and nothing is written, if the id is taken. */
   create (id: string, record: SessionRecord): boolean | Promise<boolean>
 
   /**
@@ -176,6 +174,8 @@ export interface SessionChange {
   subject: string | null | undefined
   /** The generation that the session must have, else it is another one and the result is `missing`; `undefined`: any. */
   generation: string | undefined
+  /** The record that the change was made from, as the store gave it, where there is one: a hint by which a store may save work. */
+  from?: SessionRecord | undefined
 }
 
 /**

@@ -199,7 +199,7 @@ function saveStored (state: SessionState, { id }: Identity, tries?: number): Pro
   const { expect, clear, set, remove, increment } = sent?.change ?? noChange
   const ttl = state.isTtlChanged ? state.ttl : undefined
   const dataSince = state.record?.deleteSession === false && sent !== undefined ? Date.now() : undefined
-  const change: SessionChange = { expect, clear, set, remove, increment, expiresAt, ttl, dataSince, subject, generation }
+  const change: SessionChange = { expect, clear, set, remove, increment, expiresAt, ttl, dataSince, subject, generation, from: state.record }
   const renewed = nextToken === undefined ? undefined : { token: nextToken, id: idOf(nextToken) }
   let result: CommitResult | Promise<CommitResult>
   try {

@@ -158,7 +158,7 @@ class RequestSession extends SessionState implements OpenSession<Promise<TokenSe
     if (!record.deleteSession && this.draft.base.size === 0) return // there is no data to keep
     const expiresAt = this.expiryAfterUse(now)
     if (expiresAt !== null && expiresAt <= record.expiresAt) return
-    const change = newChange({ expiresAt, generation: record.generation })
+    const change = newChange({ expiresAt, generation: record.generation, from: record })
     this.mustSlide = true
     this.isReadOnly = false
     // Where this fails or comes too late, the commit says so.

@@ -1,7 +1,7 @@
 import { RecordError } from '../../errors.js'
 import { successorLife } from '../contract-helpers.js'
 import type { CommitResult, SessionChange, Successor } from '../store.js'
-import { luaAccess, script, type Int } from './script.js'
+import { luaAccess, luaPlus, script, type Int } from './script.js'
 import { encodeText, formatSeconds, formatSuccessor, formatTimeLeft, luaFormat, luaParts, luaRecent, luaSuccessor, type EntryName, type IndexEntry } from './record-format.js'
 
 /** The answer to a commit: its result, or the index entry without which nothing was written. */
@@ -63,9 +63,9 @@ function commitArgs (change: SessionChange, entry: IndexEntry | undefined, newId
 const committed = Object.freeze({ result: Object.freeze({ status: 'committed', increments: Object.freeze([]) }) })
 
 /** A status and what belongs to it; 1 for a commit without increments. */
-type CommitReply = Int | [status: string, ...string[]] | ['obsolete', reply: [status: string, ...string[]], subject: string, tag: string]
+export type CommitReply = Int | [status: string, ...string[]] | ['obsolete', reply: [status: string, ...string[]], subject: string, tag: string]
 
-function readCommit (reply: CommitReply, change: SessionChange): CommitAnswer {
+export function readCommit (reply: CommitReply, change: SessionChange): CommitAnswer {
   if (!Array.isArray(reply)) return committed
   const [status, first = '', second = '', third = ''] = reply
   if (Array.isArray(first)) return { ...readCommit(first, change), obsoleteEntry: { subject: second, tag: third } }
@@ -86,7 +86,7 @@ function readCommit (reply: CommitReply, change: SessionChange): CommitAnswer {
  * 'index', subject, milliseconds: nothing was written, since the session needs an entry in the index of this subject that lasts
  * for so long. 'obsolete', reply, subject, tag: the reply counts, and this index entry can be removed.
  */
-export const commitScript = script('', `${luaFormat}${luaSuccessor}${luaRecent}${luaAccess}
+export const commitScript = script('', `${luaFormat}${luaSuccessor}${luaRecent}${luaPlus}${luaAccess}
 local description = redis.call('HGET', KEYS[1], '')
 if not description then return { 'missing' } end
 local ${luaParts} = parse(description)
@@ -95,12 +95,12 @@ if not createdAt then
   local how, successor = successorIn(description)
   if how and description == change.renewed then
     local ${luaParts} = parse(redis.call('HGET', KEYS[2], '') or '')
-    return answerAgain(recent or '', change.nonce) or 1
+    return change.nonce and answerAgain(recent or '', change.nonce) or 1
   end
   return how and { 'moved', how, successor } or { 'damaged' }
 end
 if change.generation and change.generation ~= generation then return { 'missing' } end
-local answer = answerAgain(recent, change.nonce)
+local answer = change.nonce and answerAgain(recent, change.nonce)
 if answer then return answer end
 
 local newKey = change.renewed and KEYS[2]
@@ -129,11 +129,10 @@ local removed, written, sums = {}, {}, { 'committed' }
 for i = 1, change.remove or 0 do removed[i] = take() end
 for i = 1, (change.set or 0) * 2 do written[i] = take() end
 for i = 1, change.increment or 0 do
-  local key, by = take(), tonumber(take())
-  local text = not change.clear and redis.call('HGET', data, key) or '0'
-  local sum = string.match(text, '^%-?%d+$') and tonumber(text) + by
-  if not sum or sum > 9007199254740991 or sum < -9007199254740991 then return { 'not-a-number', key } end
-  sums[i + 1] = string.format('%.0f', sum)
+  local key, by = take(), take()
+  local sum = plus(not change.clear and redis.call('HGET', data, key) or '0', by)
+  if not sum then return { 'not-a-number', key } end
+  sums[i + 1] = sum
   written[#written + 1] = key
   written[#written + 1] = sums[i + 1]
 end

@@ -81,7 +81,7 @@ local function isWriteOf (stored, description)
 end
 `
 
-const processNonce = randomBytes(6).toString('hex')
+const processNonce = randomBytes(6).toString('base64url')
 let nonces = 0
 
 /** A text that tells a write from all others: a client that lost the connection may send one twice. */
@@ -91,21 +91,23 @@ export function newNonce (): string {
 
 /** Seconds after its last one for which a session's commits are remembered: longer than a client sends one again. */
 const rememberedFor = 60
-/** The most bytes of them. */
-const maxRecent = 2000
+/** The bytes of them that are kept, up to the end of the entry that passes them. Patterns would walk over each byte of them. */
+const maxRecent = 1000
 
 /** The Lua functions that find the answer to a commit that was applied already, and remember one that is applied now. */
 export const luaRecent = `
 local function answerAgain (recent, nonce)
+  local _, found = string.find(recent, nonce .. '=', 1, true)
+  if not found then return nil end
   local answer = { 'committed' }
-  local sums = nonce and string.match(recent, '[:;]' .. nonce .. '=([^;]*);')
-  for sum in string.gmatch(sums or '', '[^,]+') do answer[#answer + 1] = sum end
-  return sums and answer
+  for sum in string.gmatch(string.match(recent, '^[^;]*', found + 1), '[^,]+') do answer[#answer + 1] = sum end
+  return answer
 end
 local function remember (recent, nonce, answer)
   local now = redis.call('TIME')[1]
-  local last, rest = string.match(recent, '^(%d+):(.*)$')
-  rest = last and now - last <= ${rememberedFor} and string.match(string.sub(rest, 1, ${maxRecent}), '^(.*;)') or ''
+  local colon = string.find(recent, ':', 1, true)
+  local rest = colon and now - string.sub(recent, 1, colon - 1) <= ${rememberedFor} and string.sub(recent, colon + 1) or ''
+  if #rest > ${maxRecent} then rest = string.sub(rest, 1, (string.find(rest, ';', ${maxRecent}, true))) end
   return now .. ':' .. nonce .. '=' .. table.concat(answer, ',', 2) .. ';' .. rest
 end
 `
@@ -155,11 +157,17 @@ export function formatDescription (record: SessionRecord, entry: IndexEntry | un
   return `${version} ${parts.map((part) => texts[part]).join(' ')}`
 }
 
+/** A record as it was read from Redis. */
+export interface StoredRecord extends SessionRecord {
+  /** Its description up to the commits that are remembered. */
+  described: string
+}
+
 /**
  * Reads a whole hash; `undefined` if there is none.
  * @throws RecordError (`FST_SESSION_RECORD`)
  */
-export function parseHash (hash: Record<string, string>): SessionRecord | Successor | undefined {
+export function parseHash (hash: Record<string, string>): StoredRecord | Successor | undefined {
   const fields = new Map<string, string>()
   let description: string | undefined
   for (const key in hash) {
@@ -168,7 +176,10 @@ export function parseHash (hash: Record<string, string>): SessionRecord | Succes
   }
   if (description !== undefined) {
     const [, how, successor] = successorPattern.exec(description) ?? []
-    return successor === undefined ? parseDescription(description, fields) : { how: how as Successor['how'], successor }
+    if (successor !== undefined) return { how: how as Successor['how'], successor }
+    const record = parseDescription(description, fields) as StoredRecord
+    record.described = description.slice(0, description.lastIndexOf(' ') + 1)
+    return record
   }
   if (fields.size > 0) throw new RecordError('its description is missing')
   return undefined
@@ -193,6 +204,12 @@ export function parseDescription (description: string, fields: Map<string, strin
     generation: texts.generation === '' ? undefined : decodeText(texts.generation),
     subject: texts.subject === '' ? undefined : decodeText(texts.subject),
   }
+}
+
+/** The start of a description with another expiry. */
+export function withExpiry (described: string, expiresAt: number): string {
+  const [version, createdAt, , ...others] = described.split(' ')
+  return [version, createdAt, expiresAt, ...others].join(' ')
 }
 
 /** The tag of a session's index entry: '' for none, `undefined` for a damaged description. */

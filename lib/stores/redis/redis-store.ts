@@ -7,6 +7,7 @@ import { causeCode, RedisCommands } from './commands.js'
 import { redisStoreOptions, refuseUnusable, type RedisClient, type RedisStoreOptions } from './options.js'
 import { encodeText, entryTagOf, feedOf, lacksData, newNonce, parseDescription, parseHash, parseTimeLeft, subjectIn, type IndexEntry } from './record-format.js'
 import { commitScript } from './commit-script.js'
+import { describedAfter, plainCommitScript, plainRecordOf } from './plain-commit.js'
 import { createScript, describeScript, endScript, regenerateScript, replaceScript, watchScript } from './scripts.js'
 import type { Int, Script } from './script.js'
 import { describeServers, describeUntold, refuseTooOld, type ServerInfo } from './servers.js'
@@ -93,6 +94,12 @@ class RedisStore implements CompleteStore {
   async commit (id: string, change: SessionChange, newId?: string, again?: { nonce: string | undefined, entry: IndexEntry }): Promise<CommitResult> {
     // A commit that only sets and removes comes out the same when it is applied twice.
     const nonce = again !== undefined ? again.nonce : change.expect.size + change.increment.size > 0 ? newNonce() : undefined
+    const record = newId === undefined && again === undefined ? plainRecordOf(change) : undefined
+    if (record !== undefined) {
+      const result = await this.#commands.runScript(plainCommitScript, [this.#key(id)], change, record, nonce)
+      if (result?.status === 'committed') record.described = describedAfter(record, change)
+      if (result !== undefined) return result
+    }
     const entry = again?.entry
     const finalId = newId ?? id
     const answer = await this.#run(commitScript, id, newId, false, change, entry, newId, nonce)

@@ -40,6 +40,14 @@ local function milliseconds ()
 end
 `
 
+/** The Lua function that adds to a number in JSON; `nil` where it is none, or the sum is beyond what JavaScript counts exactly. */
+export const luaPlus = `
+local function plus (text, by)
+  local sum = string.match(text, '^%-?%d+$') and tonumber(text) + tonumber(by)
+  return sum and sum <= 9007199254740991 and sum >= -9007199254740991 and string.format('%.0f', sum)
+end
+`
+
 /**
  * Lua functions of all scripts that write. Redis does not undo the writes of a script that fails later: each command that the
  * user of the connection might not be allowed to run is checked before the first write, and a message that cannot be

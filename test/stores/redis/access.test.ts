@@ -60,6 +60,7 @@ if (server) {
       async (store, id, one) => store.create(`${id}new`, one),
       async (store, id) => store.commit(id, work),
       async (store, id) => store.commit(id, { ...work, clear: true, remove: [], expiresAt: null }),
+      async (store, id) => store.commit(id, { ...work, ttl: undefined, from: await recordOf(owner, id) }),
       async (store, id) => store.renew(id, `${id}new`, work),
       async (store, id, one) => store.regenerate(id, `${id}new`, one),
       async (store, id, one) => store.replace(id, { ...one, fields: new Map([['c', '1']]) }),
@@ -73,9 +74,12 @@ if (server) {
           const id = `ab${randomUUID()}`
           const one = { ...stored, deleteSession }
           await owner.create(id, one)
+          const before = [await owner.load(id), await owner.describe(id)]
           const failed = await step(store, id, one).then(() => false, () => true)
           if (!failed) continue
-          t.strictSame(await owner.load(id), one, `without ${command}, ${String(step)}`)
+          const [record, summary] = [await owner.load(id), await owner.describe(id)]
+          t.strictSame([record, { ...summary, timeLeft: null }], [before[0], { ...before[1], timeLeft: null }], `without ${command}, ${String(step)}`)
+          t.ok((summary?.timeLeft ?? 0) <= (one.expiresAt ?? 0) - one.createdAt, 'its expiry is as it was')
           t.equal(await owner.load(`${id}new`), undefined)
           t.equal((await admin.keys(`session:*${id}new*`)).length, 0)
         }

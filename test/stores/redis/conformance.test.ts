@@ -2,7 +2,7 @@ import { Redis } from 'ioredis'
 import t, { type Test } from 'tap'
 import type { RedisClient } from '../../../lib/index.js'
 import { fakeClock } from '../../support/clock.js'
-import { conformsOnRedis } from '../../support/conformance.js'
+import { conformsOnRedis, tellingFrom } from '../../support/conformance.js'
 import { nodeRedis } from '../../support/node-redis.js'
 import { redisPrefix } from '../../support/redis-prefix.js'
 import { redisForTest } from '../../support/servers/require.js'
@@ -29,6 +29,14 @@ if (server) {
       const admin = new Redis(url)
       const prefix = redisPrefix(t, admin)
       await conformsOnRedis(t, await connect(t), prefix, tick, admin)
+    })
+  }
+
+  for (const which of ['present', 'first'] as const) {
+    await t.test(`with changes made from the ${which} record`, async (t) => {
+      const admin = new Redis(url)
+      const prefix = redisPrefix(t, admin)
+      await conformsOnRedis(t, admin, prefix, tick, admin, (store) => tellingFrom(store, which))
     })
   }
 }

@@ -123,7 +123,7 @@ t.test('the description in Redis: written and rewritten in the same format, by t
     await client.quit()
   })
   const description = async (id: string): Promise<string | undefined> =>
-    (await client.hget(`${prefix}{${id.charAt(0)}${id.charCodeAt(1) & 3}}${id}`, ''))?.replace(/ 0:[\da-z]+=;$/, ' created').replace(/(?<= [01])[\da-f-]{36} /, ' feed ')
+    (await client.hget(`${prefix}{${id.charAt(0)}${id.charCodeAt(1) & 3}}${id}`, ''))?.replace(/ 0:[\w-]+=;$/, ' created').replace(/(?<= [01])[\da-f-]{36} /, ' feed ')
   const expiresAt = Date.now() + 60_000
   const plain = record({ fields: new Map([['a', '1']]), createdAt: 1000, expiresAt })
 
@@ -146,7 +146,7 @@ t.test('the description in Redis: written and rewritten in the same format, by t
   t.equal(await description('bbb'), '1 1000 - = 90 0 = a%20b g    created')
   await store.commit('bbb', change({ increment: new Map([['n', 2], ['m', 3]]) }))
   await store.commit('bbb', change({ expect: new Map([['n', '2']]), set: new Map([['n', '7']]) }))
-  t.match(await description('bbb'), /^1 1000 - = 90 0 = a%20b g {4}\d{10}:[\da-z]+=;[\da-z]+=2,3;$/, 'commits that must not be applied twice are remembered')
+  t.match(await description('bbb'), /^1 1000 - = 90 0 = a%20b g {4}\d{10}:[\w-]+=;[\w-]+=2,3;$/, 'commits that must not be applied twice are remembered')
   await store.commit('bbb', change({ remove: ['n', 'm'] }))
-  t.strictSame(await store.load('bbb'), { ...plain, expiresAt: null, maxAge: 90, name: 'a b', generation: 'g' })
+  t.match(await store.load('bbb'), { ...plain, expiresAt: null, maxAge: 90, name: 'a b', generation: 'g' })
 })
