@@ -1,6 +1,8 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { OptionError, SessionRefusedError } from '../errors.js'
+import { nothing } from '../util/maybe-promise.js'
 import { describeType } from '../util/option-rules.js'
+import { within } from '../util/within.js'
 import { report, type Outcome, type ScopeState } from './events.js'
 import type { OpenSessions } from './open-sessions.js'
 
@@ -85,10 +87,7 @@ export async function finishFollowUps ({ followUps }: Pick<OpenSessions<never>, 
 /** Waits for all follow-ups when an app closes. One that takes too long is left alone, with a warning. */
 export async function drainFollowUps (sessions: Pick<OpenSessions<never>, 'followUps' | 'name' | 'log'>): Promise<void> {
   if (sessions.followUps.size === 0) return
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<void>((resolve) => { timer = setTimeout(resolve, closingTimeout) })
-  await Promise.race([finishFollowUps(sessions), late])
-  clearTimeout(timer)
+  await within(closingTimeout, finishFollowUps(sessions), nothing)
   const { followUps: { size }, name, log } = sessions
   if (size > 0) report(log, 'warn', { session: name }, `${name}: follow-ups of ${size} commits have not ended within ${closingTimeout} milliseconds: the app closes without them`)
 }

@@ -1,5 +1,6 @@
 import { checkOptions, wholeNumber } from '../util/option-rules.js'
 import { nothing } from '../util/maybe-promise.js'
+import { within } from '../util/within.js'
 import type { OpenContext, SessionOpener } from './provider.js'
 
 /**
@@ -109,19 +110,15 @@ async function timed (tryOut: (signal: AbortSignal) => Promise<unknown>, timeout
   const start = performance.now()
   const milliseconds = (): number => Math.round(performance.now() - start)
   const late = new AbortController()
-  let timer: NodeJS.Timeout | undefined
   try {
     const tried = tryOut(late.signal)
     tried.catch(nothing) // after the timeout its error says nothing new
-    await Promise.race([tried, new Promise<never>((_resolve, reject) => {
-      timer = setTimeout(() => reject(new Error(`no answer within ${timeout} milliseconds`)), timeout)
-    })])
+    await within(timeout, tried, () => { throw new Error(`no answer within ${timeout} milliseconds`) })
     return { ok: true, milliseconds: milliseconds() }
   } catch (error) {
     if (error instanceof Unchecked) return { ok: true, milliseconds: milliseconds(), unchecked: error.message }
     return { ok: false, milliseconds: milliseconds(), problem: problemOf(error) }
   } finally {
-    clearTimeout(timer)
     late.abort()
   }
 }

@@ -1,6 +1,7 @@
 import { AlreadyCommittedError, CommitError } from '../errors.js'
 import type { ErrorReplies, ErrorReply, OpenContext, OpenSession } from '../core/provider.js'
 import { nothing } from '../util/maybe-promise.js'
+import { within } from '../util/within.js'
 import type { UserBookmarks } from './bookmarks.js'
 import type { Neo4jResult, Neo4jSession, Neo4jTransaction, Neo4jTransactionPromise } from './driver-types.js'
 import { observeBegun, observeTransaction, type TransactionObserver } from './observe-transaction.js'
@@ -70,7 +71,7 @@ export class ScopedTransaction implements OpenSession<Neo4jTransactionPromise>, 
     const begun = this.#hasBegun()
     const ended = this.close()
     ended.catch(nothing) // `close()` reports it
-    if (await begun) await waitAtMost(rollbackTimeout, ended)
+    if (await begun) await within(rollbackTimeout, ended, nothing)
   }
 
   close (): Promise<void> {
@@ -148,15 +149,5 @@ export class ScopedTransaction implements OpenSession<Neo4jTransactionPromise>, 
     if (!this.#results.areStreamed) return
     throw new CommitError(`a result of ${this.#route} is still being read, and the transaction ends before the reply begins. ` +
       'Read it to its end first, or give the route `commit: \'onResponse\'`.')
-  }
-}
-
-async function waitAtMost (milliseconds: number, work: Promise<void>): Promise<void> {
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<void>((resolve) => { timer = setTimeout(resolve, milliseconds) })
-  try {
-    await Promise.race([work, late])
-  } finally {
-    clearTimeout(timer)
   }
 }

@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
+import { within } from '../../util/within.js'
 import { deadlinesOf, type Deadlines, type TimedCall } from '../../util/call-timeouts.js'
 import { OutcomeUnknownError, RecordError, StoreUnavailableError, StoreUnsupportedError } from '../../errors.js'
 import type { CommandName, Pipeline, RedisConnection, RedisServer, Replies } from './clients/connection.js'
@@ -122,7 +123,7 @@ export class RedisCommands {
       await delay(pauseBeforeResend)
     }
     try {
-      return await within(Math.max(1, end - Date.now()), send(isUnknown), () => this.#timedOut())
+      return await within(Math.max(1, end - Date.now()), send(isUnknown), () => { throw this.#timedOut() })
     } catch (next) {
       return this.#again(next, effect, end, send, isLost)
     }
@@ -209,13 +210,6 @@ class Batch implements TimedCall {
   expire (): void {
     this.reject(this.timedOut())
   }
-}
-
-/** Rejects unless the reply comes within so many milliseconds. */
-async function within (ms: number, reply: Promise<unknown>, timedOut: () => Error): Promise<unknown> {
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise((_resolve, reject) => { timer = setTimeout(() => reject(timedOut()), ms) })
-  return Promise.race([reply, late]).finally(() => clearTimeout(timer))
 }
 
 function storeError (cause: Error, effect: Effect, isLost: boolean): Error {
