@@ -1,6 +1,7 @@
 import { CreateDatabaseOperation, DeleteDatabasesOperation, DocumentStore } from 'ravendb'
 import t, { type Test } from 'tap'
 import { DocExamples, type Example } from '../support/doc-examples.js'
+import { pageExamples } from '../support/page-examples.js'
 import { openNeo4j } from '../support/servers/neo4j.js'
 import { openRavenDB } from '../support/servers/ravendb.js'
 import { openRedis } from '../support/servers/redis.js'
@@ -17,7 +18,7 @@ const servers = { REDIS_URL: openRedis, NEO4J_URL: openNeo4j, RAVENDB_URL: openR
 
 const examples = new DocExamples(t.testdir())
 const exported = examples.exports()
-const all = exported.flatMap(({ examples }) => examples)
+const all = [...exported.flatMap(({ examples }) => examples), ...pageExamples()]
 
 t.test('each export has an example in its doc comment', async (t) => {
   const missing = exported.filter(({ name, examples }) => examples.length === 0 && !exempted.includes(name)).map(({ name }) => name)
