@@ -14,10 +14,10 @@ export interface Demo {
   readonly over: Promise<{ code: number | null, errors: string }>
 }
 
-/** `npm run demo -- …` without its installation and its build, on a free port. */
+/** `npm run demo -- …`, on a free port. */
 export function runDemo (t: Test, args: string[], env: NodeJS.ProcessEnv): Demo {
   const { PATH, HOME } = process.env
-  const child = spawn(process.execPath, ['--import', 'tsx', 'examples/run.ts', ...args], {
+  const child = spawn(process.execPath, ['examples/demo.js', ...args], {
     cwd: root, env: { PATH, HOME, PORT: '0', ...env }, stdio: ['ignore', 'pipe', 'pipe'],
   })
   t.teardown(() => child.kill('SIGKILL'))
