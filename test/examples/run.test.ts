@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { createServer, type AddressInfo } from 'node:net'
 import t from 'tap'
-import { runDemo } from '../support/demo.js'
+import { runDemo, runDemoByNpm } from '../support/demo.js'
 import { startRedis } from '../support/servers/redis.js'
 import { withServer } from '../support/servers/require.js'
 
@@ -18,6 +18,15 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     await t.rejects(fetch(url), 'it listens no more')
   })
 }
+
+t.test('it ends with the npm that runs it', async (t) => {
+  const demo = runDemoByNpm(t, [], {})
+  const url = (await demo.line())?.split(': ')[1] ?? ''
+  t.equal((await fetch(url)).status, 200)
+  demo.signal('SIGTERM')
+  await demo.over
+  await t.rejects(fetch(url), 'it listens no more')
+})
 
 t.test('an example is named by its folder', async (t) => {
   const demo = runDemo(t, ['basket'], { HOST: '127.0.0.1' })

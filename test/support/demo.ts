@@ -16,8 +16,17 @@ export interface Demo {
 
 /** `npm run demo -- …`, on a free port. */
 export function runDemo (t: Test, args: string[], env: NodeJS.ProcessEnv): Demo {
+  return demoOf(t, process.execPath, ['examples/demo.js', ...args], env)
+}
+
+/** The same by npm itself. */
+export function runDemoByNpm (t: Test, args: string[], env: NodeJS.ProcessEnv): Demo {
+  return demoOf(t, 'npm', ['run', '--silent', 'demo', '--', ...args], env)
+}
+
+function demoOf (t: Test, command: string, args: string[], env: NodeJS.ProcessEnv): Demo {
   const { PATH, HOME } = process.env
-  const child = spawn(process.execPath, ['examples/demo.js', ...args], {
+  const child = spawn(command, args, {
     cwd: root, env: { PATH, HOME, PORT: '0', ...env }, stdio: ['ignore', 'pipe', 'pipe'],
   })
   t.teardown(() => child.kill('SIGKILL'))
