@@ -45,6 +45,10 @@ export class SessionClosedError extends errorWith<[name: string, route: string]>
   'FST_SESSION_CLOSED',
   '%s of %s was used after its end. Await all work before the handler returns, or use getSession() for work that outlives the reply.') {}
 
+/** `currentSession()` was called where no session of the provider is at hand. */
+export class NoAmbientSessionError extends errorWith<[kind: string, reason: string]>()(
+  'FST_SESSION_NO_AMBIENT', 'There is no current %s session: %s.') {}
+
 /** The route used a session that its config refuses (`config: { session: false }`). */
 export class SessionRefusedError extends errorWith<[name: string, route: string]>()(
   'FST_SESSION_REFUSED', '%s must not be used by %s: its route config says false.') {}

@@ -5,6 +5,7 @@ export type { RequestSessionOptions } from './plugin/options.js'
 export type {
   CommitOptions, OpenContext, OpenSession, RouteOptionsOf, SessionOf, SessionOpener, SessionProvider, SessionScope, TransactionProvider,
 } from './core/provider.js'
+export { currentSession } from './core/ambient.js'
 export {
   getSession, getTransaction,
   type CallOptionsOf, type GetSessionOf, type GetTransactionOf, type OpenedSession, type TransactionOf, type TransactionOptionsOf, type TransactionPlace,

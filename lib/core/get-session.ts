@@ -1,4 +1,5 @@
 import { OptionError } from '../errors.js'
+import { runInCall, sessionToJoin } from './ambient.js'
 import { finishFollowUps } from './follow-ups.js'
 import { OpenSessions } from './open-sessions.js'
 import type { AnyProvider, SessionOpener, SessionProvider, SessionScope, TransactionProvider } from './provider.js'
@@ -92,7 +93,7 @@ export type GetTransactionOf<P extends AnyTransactionProvider> = <R>(
  * Runs a callback in a session, outside of a request: jobs, scripts, tests.
  *
  * With an `existing` session the callback just joins it: it is neither committed, rolled back nor closed. Without
- * one (`null`, `undefined`) a new session is opened, and committed and closed when the callback resolves, or rolled
+ * one (`null`, or `undefined` outside of an ambient session) a new session is opened, and committed and closed when the callback resolves, or rolled
  * back and closed when it rejects. The callback's own error is always the one that is thrown; a failure of the
  * clean-up is reported, and attached to it as `suppressed`.
  *
@@ -158,16 +159,22 @@ export async function getTransaction<P extends AnyTransactionProvider, R> (
  * @param call for errors and events: `app.getGraph()`
  */
 export function sessionCaller<P extends AnyProvider> (provider: P, sessions: () => OpenSessions<Scope>, call: string): SessionCall<P> {
-  return async (existing, callback, options) => existing != null
-    ? callback(existing, new JoinedScope(provider, existing, call))
-    : run(sessions(), provider, provider.forCall(options, call), callback, call)
+  return async (given, callback, options) => {
+    const existing = given === undefined && options === undefined ? await sessionToJoin(provider) as typeof given : given
+    return existing != null
+      ? callback(existing, new JoinedScope(provider, existing, call))
+      : run(sessions(), provider, provider.forCall(options, call), callback, call)
+  }
 }
 
 /** The function behind `getTransaction()` and `app.get<Name>Transaction()`, as `sessionCaller()`. */
 export function transactionCaller<P extends AnyTransactionProvider> (provider: P, sessions: () => OpenSessions<Scope>, call: string): GetTransactionOf<P> {
-  return async (existing, callback, options) => existing != null && provider.isTransaction(existing, call)
-    ? callback(existing as TransactionOf<P>, new JoinedScope(provider, existing, call))
-    : run(sessions(), provider, provider.forTransaction(existing ?? undefined, options, call), callback, call)
+  return async (given, callback, options) => {
+    const existing = given === undefined && options === undefined ? await sessionToJoin(provider) as typeof given : given
+    return existing != null && provider.isTransaction(existing, call)
+      ? callback(existing as TransactionOf<P>, new JoinedScope(provider, existing, call))
+      : run(sessions(), provider, provider.forTransaction(existing ?? undefined, options, call), callback, call)
+  }
 }
 
 /** Runs a call outside of Fastify, which has a count of its own. */
@@ -240,7 +247,7 @@ async function run<R> (
   const scope = new Scope(sessions, { route, opener, commit: 'onSend', commitWhen: undefined, commits, trace: sessions.traceOf(route) }, noRequest)
   try {
     await scope.load()
-    const result = await callback(scope.session as never, scope)
+    const result = await runInCall(provider, scope, () => callback(scope.session as never, scope))
     await scope.commit()
     return result
   } catch (error) {

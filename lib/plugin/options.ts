@@ -32,6 +32,12 @@ export interface RequestSessionOptions<P extends AnyProvider = AnyProvider> exte
    * @default 30000
    */
   warnAfter?: number | undefined
+  /**
+   * `true`: `currentSession(provider)` finds the session of the request that it is called in, and `getSession(undefined, …)` joins it.
+   * A request costs about a microsecond more.
+   * @default false
+   */
+  ambient?: boolean | undefined
 }
 
 /** The plugin's options, whole and checked. */
@@ -41,6 +47,7 @@ export interface PluginOptions {
   readonly commit: 'onSend' | 'onResponse'
   readonly commitWhen: CommitOptions['commitWhen']
   readonly warnAfter: number
+  readonly ambient: boolean
 }
 
 export const commitRules = {
@@ -59,9 +66,10 @@ const pluginRules: Record<keyof RequestSessionOptions, Rule> = {
   },
   provider: withMethods('a session provider such as tokenSessions()', 'forRoute', 'forCall'),
   warnAfter: wholeNumber('milliseconds', 0, 2_147_483_647),
+  ambient: oneOf(true, false),
 }
 
-const defaults = Object.freeze({ name: 'session', commit: 'onSend', commitWhen: undefined, warnAfter: 30_000 } as const)
+const defaults = Object.freeze({ name: 'session', commit: 'onSend', commitWhen: undefined, warnAfter: 30_000, ambient: false } as const)
 
 /** Checks the plugin's options. Fastify itself adds `prefix`, `logLevel` and `logSerializers` to them: those are its own. */
 export function pluginOptions (options: RequestSessionOptions | undefined, defaultProvider: () => AnyProvider): PluginOptions {

@@ -1,11 +1,13 @@
 import type { FastifyInstance, FastifyRequest, RouteOptions } from 'fastify'
 import fp from 'fastify-plugin'
+import { makeAmbient } from '../core/ambient.js'
 import { sessionCaller, transactionCaller, type AnyTransactionProvider } from '../core/get-session.js'
 import { canPing, checkPingOptions, type PingOptions, type PingResult, type SessionHealth } from '../core/health.js'
 import type { SessionStats } from '../core/open-sessions.js'
 import { checksAtBoot, claimsOf, countsOf, hasTransactions, isClosing } from '../core/provider.js'
 import { OptionError } from '../errors.js'
 import { tokenSessions } from '../token/token-sessions.js'
+import { addAmbientHooks } from './ambient.js'
 import { keepLast } from './last-hooks.js'
 import { pluginOptions, type RequestSessionOptions } from './options.js'
 import { Registration } from './registration.js'
@@ -36,6 +38,10 @@ async function requestSession (app: FastifyInstance, options: RequestSessionOpti
   refuseSharedClaims(app, registration)
   if (checksAtBoot(provider)) await provider.checkAtBoot(app.log)
 
+  if (registration.options.ambient) {
+    makeAmbient(provider)
+    addAmbientHooks(app, registrations)
+  }
   app.addHook('onRequest', firstHook(registration))
   app.addHook('onRoute', function configureRoute (route: RouteOptions) {
     route.config = { ...route.config, [registration.key]: registration.configure(route) } as object

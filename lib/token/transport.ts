@@ -160,10 +160,10 @@ export function cookieTransport (options?: CookieOptions): CookieTransport {
       if (header === undefined || at < 0 || findCookie(header, name, at + 1) >= 0) return undefined
       const end = header.indexOf(';', at)
       const value = parseCookie(header.slice(at, end < 0 ? undefined : end))[name]
-      return value && withoutMark(value)
+      return value?.endsWith(outlivingMark) || value?.endsWith(endingMark) ? value.slice(0, -2) : value
     },
     readAll (request) {
-      return cookiesOf(request, name).map(withoutMark)
+      return cookiesOf(request, name).map((value) => markOf(value) === '' ? value : value.slice(0, -2))
     },
     isPersistent (request) {
       const mark = cookiesOf(request, name).map(markOf).find((mark) => mark !== '')
@@ -252,10 +252,6 @@ function cookiesOf ({ headers: { cookie: header = '' } }: FastifyRequest, name: 
 /** The mark at the end of a cookie's value; an empty text where there is none. */
 function markOf (value: string): string {
   return value.endsWith(outlivingMark) ? outlivingMark : value.endsWith(endingMark) ? endingMark : ''
-}
-
-function withoutMark (value: string): string {
-  return markOf(value) === '' ? value : value.slice(0, -2)
 }
 
 function cookiesSet (reply: FastifyReply): string[] {

@@ -63,9 +63,9 @@ function commitArgs (change: SessionChange, entry: IndexEntry | undefined, newId
 const committed = Object.freeze({ result: Object.freeze({ status: 'committed', increments: Object.freeze([]) }) })
 
 /** A status and what belongs to it; 1 for a commit without increments. */
-export type CommitReply = Int | [status: string, ...string[]] | ['obsolete', reply: [status: string, ...string[]], subject: string, tag: string]
+type CommitReply = Int | [status: string, ...string[]] | ['obsolete', reply: [status: string, ...string[]], subject: string, tag: string]
 
-export function readCommit (reply: CommitReply, change: SessionChange): CommitAnswer {
+function readCommit (reply: CommitReply, change: SessionChange): CommitAnswer {
   if (!Array.isArray(reply)) return committed
   const [status, first = '', second = '', third = ''] = reply
   if (Array.isArray(first)) return { ...readCommit(first, change), obsoleteEntry: { subject: second, tag: third } }

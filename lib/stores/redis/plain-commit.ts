@@ -1,6 +1,5 @@
 import type { CommitResult, SessionChange } from '../store.js'
-import { readCommit, type CommitReply } from './commit-script.js'
-import { luaAccess, luaPlus, script } from './script.js'
+import { luaAccess, luaPlus, script, type Int } from './script.js'
 import { formatTimeLeft, luaRecent, withExpiry, type StoredRecord } from './record-format.js'
 
 /** The most arguments that Lua may pass to one command. */
@@ -22,11 +21,6 @@ export function plainRecordOf (change: SessionChange): StoredRecord | undefined 
   return expiresAt === undefined || withoutSubject.test(record.described) ? record : undefined
 }
 
-/** The description that a plain change leaves, up to the commits that are remembered. */
-export function describedAfter ({ described }: StoredRecord, { expiresAt }: SessionChange): string {
-  return typeof expiresAt === 'number' ? withExpiry(described, expiresAt) : described
-}
-
 /** ARGV: the description as it was read, then '' and the keys and texts to set, or all of the parts. */
 function plainArgs (change: SessionChange, record: StoredRecord, nonce: string | undefined): string[] {
   const { set, remove, increment, expiresAt } = change
@@ -34,7 +28,8 @@ function plainArgs (change: SessionChange, record: StoredRecord, nonce: string |
   if (remove.length === 0 && increment.size === 0 && expiresAt === undefined && set.size > 0) {
     args.push('')
   } else {
-    args.push(describedAfter(record, change), typeof expiresAt === 'number' ? formatTimeLeft(expiresAt) : '', nonce ?? '', String(remove.length), String(increment.size), ...remove)
+    const slides = typeof expiresAt === 'number'
+    args.push(slides ? withExpiry(record.described, expiresAt) : record.described, slides ? formatTimeLeft(expiresAt) : '', nonce ?? '', String(remove.length), String(increment.size), ...remove)
     for (const [key, by] of increment) args.push(key, String(by))
   }
   for (const [key, text] of set) args.push(key, text)
@@ -79,8 +74,14 @@ end
 if ARGV[5] ~= '0' then redis.call('HDEL', KEYS[1], unpack(ARGV, 7, 6 + ARGV[5])) end
 if written[1] then redis.call('HSET', KEYS[1], unpack(written)) end
 return sums[2] and sums or 1
-`, plainArgs, (reply: CommitReply, change): CommitResult | undefined => {
-  if (!Array.isArray(reply) && Number(reply) === 0) return undefined
-  const answer = readCommit(reply, change)
-  return 'result' in answer ? answer.result : undefined
-})
+`, plainArgs, readPlainCommit)
+
+const committed: CommitResult = Object.freeze({ status: 'committed', increments: Object.freeze([]) })
+
+/** 1: committed. 0: left to `commitScript`. */
+type PlainReply = Int | [status: 'committed', ...sums: string[]] | [status: 'not-a-number', key: string]
+
+function readPlainCommit (reply: PlainReply): CommitResult | undefined {
+  if (!Array.isArray(reply)) return Number(reply) === 1 ? committed : undefined
+  return reply[0] === 'committed' ? { status: 'committed', increments: reply.slice(1).map(Number) } : { status: 'not-a-number', key: reply[1] }
+}

@@ -5,9 +5,9 @@ import { slotOf } from '../contract-helpers.js'
 import { ChangeFeed } from './change-feed.js'
 import { causeCode, RedisCommands } from './commands.js'
 import { redisStoreOptions, refuseUnusable, type RedisClient, type RedisStoreOptions } from './options.js'
-import { encodeText, entryTagOf, feedOf, lacksData, newNonce, parseDescription, parseHash, parseTimeLeft, subjectIn, type IndexEntry } from './record-format.js'
+import { encodeText, entryTagOf, feedOf, lacksData, newNonce, parseDescription, parseHash, parseTimeLeft, subjectIn, withExpiry, type IndexEntry } from './record-format.js'
 import { commitScript } from './commit-script.js'
-import { describedAfter, plainCommitScript, plainRecordOf } from './plain-commit.js'
+import { plainCommitScript, plainRecordOf } from './plain-commit.js'
 import { createScript, describeScript, endScript, regenerateScript, replaceScript, watchScript } from './scripts.js'
 import type { Int, Script } from './script.js'
 import { describeServers, describeUntold, refuseTooOld, type ServerInfo } from './servers.js'
@@ -97,7 +97,7 @@ class RedisStore implements CompleteStore {
     const record = newId === undefined && again === undefined ? plainRecordOf(change) : undefined
     if (record !== undefined) {
       const result = await this.#commands.runScript(plainCommitScript, [this.#key(id)], change, record, nonce)
-      if (result?.status === 'committed') record.described = describedAfter(record, change)
+      if (typeof change.expiresAt === 'number' && result?.status === 'committed') record.described = withExpiry(record.described, change.expiresAt)
       if (result !== undefined) return result
     }
     const entry = again?.entry
