@@ -1,10 +1,13 @@
 import { execFile } from 'node:child_process'
+import { existsSync } from 'node:fs'
 import { cp, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import type { Test } from 'tap'
+import { MissingServer } from './servers/missing-server.js'
+import { lacks } from './servers/require.js'
 
 export const run = promisify(execFile)
 export const root = fileURLToPath(new URL('../../', import.meta.url))
@@ -42,6 +45,13 @@ export async function project (t: Test, { tarball }: Packed, type: 'commonjs' | 
   await writeFile(join(folder, 'package.json'), JSON.stringify({ type }))
   for (const [name, source] of Object.entries(sources)) await writeFile(join(folder, name), source)
   return folder
+}
+
+/** Path of something that may be installed in this checkout, or a skip. */
+export function installed (t: Test, path: string): string | undefined {
+  if (existsSync(join(root, path))) return join(root, path)
+  lacks(t, new MissingServer(path, 'npm ci --prefix test/versions'))
+  return undefined
 }
 
 async function temporaryFolder (t: Test): Promise<string> {
