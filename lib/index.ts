@@ -1,5 +1,6 @@
-// Everything public is exported here and in conformance/index.ts; the rest is internal.
-export { default } from './plugin/plugin.js'
+// Everything public is exported here and in conformance/index.ts; the rest is internal. The build makes the functions of
+// the databases' entry points load their code at the first call.
+export { default, default as requestSession } from './plugin/plugin.js'
 export type * from './registered.js'
 export type { RequestSessionOptions } from './plugin/options.js'
 export type {
@@ -22,22 +23,16 @@ export type { SessionUpdate, Subscription, UpdateListener } from './token/manage
 export type { EndFilter, ListingOptions, SessionFilter, SessionInfo, SessionTotals, TotalsOptions } from './token/manage/list.js'
 export { cookieTransport, headerTransport, type CookieOptions, type HeaderOptions, type TokenTransport } from './token/transport.js'
 
-export { neo4jSessions, neo4jTransactions, type Neo4jScope, type Neo4jSessions, type Neo4jTransactions } from './neo4j/neo4j.js'
-export type { Neo4jSessionConfig, Neo4jTransactionConfig } from './neo4j/options.js'
-export type { Neo4jDriver } from './neo4j/driver-types.js'
+export * from './neo4j/index.js'
+export * from './ravendb/index.js'
+export * from './stores/redis/index.js'
 
 export { memoryStore } from './stores/memory/memory-store.js'
 export type { MemoryStoreOptions } from './stores/memory/memory-store.js'
-export { redisStore } from './stores/redis/redis-store.js'
-export type { RedisClient, RedisStoreOptions } from './stores/redis/options.js'
 export { slotOf } from './stores/contract-helpers.js'
 export type {
   CommitResult, SessionChange, SessionRecord, SessionStore, Successor, CompleteStore, ListingStore, RestorableStore, SessionSummary, StoreEvent, StoreWatch, SubjectStore, WatchableStore,
 } from './stores/store.js'
-
-export { ravenSessions, type RavenProvider } from './ravendb/ravendb.js'
-export type { RavenStore } from './ravendb/client-types.js'
-export type { RavenCallOptions, RavenOptionsOf, RavenSessionOptions } from './ravendb/options.js'
 
 export { channels, type Outcome, type ScopeState, type SessionEvent } from './core/events.js'
 export type { PingOptions, PingResult, SessionHealth } from './core/health.js'

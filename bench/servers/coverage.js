@@ -1,6 +1,14 @@
+import { readFileSync } from 'node:fs'
 import { Session } from 'node:inspector/promises'
+import { fileURLToPath } from 'node:url'
 
-const ours = /\/dist\/(.+)$/
+const ours = /\/dist\/cjs\//
+
+/** Names the file of lib/ that an offset of a built file comes from: it stands before its code. */
+function sourceFiles (url) {
+  const starts = [...readFileSync(fileURLToPath(url), 'utf8').matchAll(/^\/\/ (\S+\.ts)$/gm)]
+  return (offset) => starts.findLast(({ index }) => index <= offset)?.[1] ?? url
+}
 
 /** Commands that count which of the plugin's own functions run: V8's precise coverage. */
 export const coverageCommands = () => {
@@ -19,10 +27,10 @@ export const coverageCommands = () => {
       await inspector.post('Profiler.stopPreciseCoverage')
       inspector.disconnect()
       return result.flatMap(({ url, functions }) => {
-        const file = url.includes('/node_modules/') ? undefined : ours.exec(url)?.[1]
-        if (file === undefined) return []
+        if (url.includes('/node_modules/') || !ours.test(url)) return []
+        const fileAt = sourceFiles(url)
         return functions
-          .map(({ functionName, ranges: [{ count, startOffset }] }) => ({ file, name: functionName || `(at ${startOffset})`, calls: count, startOffset }))
+          .map(({ functionName, ranges: [{ count, startOffset }] }) => ({ file: fileAt(startOffset), name: functionName || `(at ${startOffset})`, calls: count, startOffset }))
           .filter(({ calls, startOffset, name }) => calls > 0 && (startOffset > 0 || !name.startsWith('(at')))
           .map(({ file, name, calls }) => ({ file, name, calls }))
       })

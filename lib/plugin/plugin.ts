@@ -157,4 +157,4 @@ function addLifecycle (app: FastifyInstance): void {
  * app.get('/', async (request) => ({ visits: (await request.session).increment('visits') }))
  * ```
  */
-export default fp(requestSession, { fastify: '5.x', name: 'fastify-request-session' })
+export default fp(requestSession, { fastify: '5.x || 6.x', name: 'fastify-request-session' })

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { CreateDatabaseOperation, DeleteDatabasesOperation, DocumentStore } from 'ravendb'
 import t, { type Test } from 'tap'
 import { DocExamples, type Example } from '../support/doc-examples.js'
@@ -24,6 +25,11 @@ t.test('each export has an example in its doc comment', async (t) => {
   const missing = exported.filter(({ name, examples }) => examples.length === 0 && !exempted.includes(name)).map(({ name }) => name)
   t.strictSame(missing.sort(), [])
   t.strictSame(exempted.filter((name) => !exported.some((other) => other.name === name)), [], 'what is exempted is exported')
+})
+
+t.test('AGENTS.md can be read at once', async (t) => {
+  const lines = readFileSync(new URL('../../AGENTS.md', import.meta.url), 'utf8').trimEnd().split('\n').length
+  t.ok(lines <= 100, `${lines} lines`)
 })
 
 t.test('the examples are sound in strict TypeScript', async (t) => {

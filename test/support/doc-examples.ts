@@ -11,6 +11,9 @@ const root = fileURLToPath(new URL('../../', import.meta.url))
 const entryPoints = {
   'fastify-request-session': join(root, 'lib/index.ts'),
   'fastify-request-session/conformance': join(root, 'lib/conformance/index.ts'),
+  'fastify-request-session/neo4j': join(root, 'lib/neo4j/index.ts'),
+  'fastify-request-session/ravendb': join(root, 'lib/ravendb/index.ts'),
+  'fastify-request-session/redis': join(root, 'lib/stores/redis/index.ts'),
 }
 
 /** Milliseconds that an example may take, and that it may leave something open after its last line. */
@@ -68,14 +71,15 @@ export class DocExamples {
     this.#options = { ...options, rootDir: root, outDir: join(folder, 'package'), paths }
   }
 
-  /** Reads all exports of the package, without those that only pass on another's. */
+  /** Reads all exports of the package, each once: some entry points have the same. */
   exports (): DocumentedExport[] {
     const program = this.#program(Object.values(entryPoints))
     const checker = program.getTypeChecker()
-    return Object.values(entryPoints).flatMap((file) => {
+    const all = Object.values(entryPoints).flatMap((file) => {
       const module = checker.getSymbolAtLocation(program.getSourceFile(file) as ts.SourceFile) as ts.Symbol
       return checker.getExportsOfModule(module).map((symbol) => documented(symbol, checker))
     })
+    return [...new Map(all.map((documented) => [documented.name, documented])).values()]
   }
 
   /** Type-checks the examples and returns the errors. Examples that add the same member to a module are checked apart: they would contradict each other. */

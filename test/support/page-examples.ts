@@ -6,7 +6,7 @@ import type { Example } from './doc-examples.js'
 const root = fileURLToPath(new URL('../../', import.meta.url))
 
 /** The pages that a user reads, by their paths in the checkout. */
-export const pages: readonly string[] = ['README.md', 'CONTRIBUTING.md', ...readdirSync(join(root, 'docs')).map((name) => `docs/${name}`)]
+export const pages: readonly string[] = ['README.md', 'CONTRIBUTING.md', 'AGENTS.md', ...readdirSync(join(root, 'docs')).map((name) => `docs/${name}`)]
 
 /** Reads the examples in TypeScript of all pages, each in its frame of `test/docs/frames.md` if it has one. */
 export function pageExamples (): Example[] {

@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-import t from 'tap'
+import t, { type Test } from 'tap'
 import { MissingServer } from '../support/servers/missing-server.js'
 import { lacks } from '../support/servers/require.js'
 
@@ -9,12 +9,22 @@ type Files = Array<string | [file: string, only: string]>
 
 // The highest version of each is the one that all other tests run on.
 // Fastify 5.3 does not have `handlerTimeout` yet.
-const replacements: Array<{ name: string, replacement: string, files: Files, long: Files }> = [
+const replacements: Array<{ name: string, replacement: string, node?: string, files: Files, long: Files }> = [
   {
     name: 'fastify',
     replacement: 'fastify-lowest',
     files: [['lifecycle/tokens', '^(?!.*handlerTimeout).*(imeout|throws|stream|status)'], 'lifecycle/early-errors'],
     long: [['lifecycle/tokens', '^(?!.*handlerTimeout)'], 'lifecycle/stream-replies', 'lifecycle/failed-commit', 'lifecycle/registrations', 'lifecycle/http2', 'lifecycle/late-access'],
+  },
+  {
+    name: 'fastify',
+    replacement: 'fastify-next',
+    node: 'node-24',
+    files: ['lifecycle/without-await'],
+    long: [
+      'lifecycle/tokens', 'lifecycle/without-await', 'lifecycle/early-errors', 'lifecycle/stream-replies', 'lifecycle/failed-commit', 'lifecycle/registrations',
+      'lifecycle/http2', 'lifecycle/late-access', 'lifecycle/after-commit', 'token/required', 'get-session', 'health', 'plugins/login',
+    ],
   },
   {
     name: 'ioredis',
@@ -45,21 +55,50 @@ const replacements: Array<{ name: string, replacement: string, files: Files, lon
   },
 ]
 
+const isLong = process.env['LONG'] === '1'
+
 // Milliseconds. The tests take many times as long on a busy machine.
 t.setTimeout(1_500_000)
 
-for (const { name, replacement, files, long } of replacements) {
-  const folder = new URL(`node_modules/${replacement}/`, import.meta.url)
-  const { version } = existsSync(folder) ? JSON.parse(readFileSync(new URL('package.json', folder), 'utf8')) as { version: string } : { version: undefined }
-  t.test(`${name} as ${replacement} ${version ?? ''}`, async (t) => {
-    if (version === undefined) return lacks(t, new MissingServer(`${replacement} of test/versions`, 'npm ci --prefix test/versions'))
-    for (const given of process.env['LONG'] === '1' ? long : files) {
-      const [file, only = ''] = typeof given === 'string' ? [given] : given
-      await t.spawn(process.execPath, ['--import', './test/versions/replace/register.js', '--import', 'tsx', `test/${file}.test.ts`], {
-        cwd: fileURLToPath(new URL('../../', import.meta.url)),
-        env: { ...process.env, LONG: '', REPLACE: `${name}=${replacement}`, ONLY: only },
-        timeout: 300_000,
-      }, file)
-    }
+/** Other versions of Node.js, with files for the long run. */
+const runtimes: Array<{ node: string, long: Files }> = ['node-22', 'node-24'].map((node) => ({
+  node,
+  long: ['lifecycle/tokens', 'lifecycle/late-access', 'token/draft', 'token/model', 'stores/memory/conformance', 'stores/redis/conformance', 'ravendb/options', 'package/one-copy'],
+}))
+
+for (const { name, replacement, node, files, long } of replacements) {
+  t.test(`${name} as ${titleOf(replacement)}${node === undefined ? '' : ` on ${titleOf(node)}`}`, async (t) => {
+    await runFiles(t, isLong ? long : files, { node, replace: { name, replacement } })
   })
+}
+
+for (const { node, long } of runtimes) {
+  if (isLong) t.test(titleOf(node), (t) => runFiles(t, long, { node }))
+}
+
+/** Runs tests in processes of their own, or skips them where something is not installed. */
+async function runFiles (
+  t: Test, files: Files, { node, replace }: { node?: string | undefined, replace?: { name: string, replacement: string } }
+): Promise<void> {
+  const missing = [node, replace?.replacement].filter((name) => name !== undefined).find((name) => versionOf(name) === undefined)
+  if (missing !== undefined) return lacks(t, new MissingServer(`${missing} of test/versions`, 'npm ci --prefix test/versions'))
+  const program = node === undefined ? process.execPath : fileURLToPath(new URL(`node_modules/${node}/bin/node`, import.meta.url))
+  const loader = replace === undefined ? [] : ['--import', './test/versions/replace/register.js']
+  for (const given of files) {
+    const [file, only = ''] = typeof given === 'string' ? [given] : given
+    await t.spawn(program, [...loader, '--import', 'tsx', `test/${file}.test.ts`], {
+      cwd: fileURLToPath(new URL('../../', import.meta.url)),
+      env: { ...process.env, LONG: '', ONLY: only, ...replace === undefined ? {} : { REPLACE: `${replace.name}=${replace.replacement}` } },
+      timeout: 300_000,
+    }, file)
+  }
+}
+
+function versionOf (name: string): string | undefined {
+  const file = new URL(`node_modules/${name}/package.json`, import.meta.url)
+  return existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version : undefined
+}
+
+function titleOf (name: string): string {
+  return `${name} ${versionOf(name) ?? ''}`.trim()
 }
