@@ -1,26 +1,13 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
+import { pageApp } from '../support/page-app.js'
 import { redisForTest } from '../support/servers/require.js'
 
-const root = fileURLToPath(new URL('../../', import.meta.url))
-
-/** Makes the application of the page: each code in JavaScript goes into the file that its paragraph names first. */
 function application (t: Test): string {
-  const folder = t.testdir({ 'package.json': '{ "type": "module" }' })
-  const page = readFileSync(join(root, 'docs/getting-started.md'), 'utf8')
-  const files = [...page.matchAll(/^`(\S+\.js)`(?:(?!^```)[^])*?^```js\n([^]*?)^```$/gm)]
-  for (const [, path = '', code = ''] of files) {
-    mkdirSync(dirname(join(folder, path)), { recursive: true })
-    writeFileSync(join(folder, path), code)
-  }
-  t.strictSame(files.map(([, path]) => path), ['plugins/sessions.js', 'routes/users.js', 'app.js', 'server.js', 'test/login.test.js'])
-  mkdirSync(join(folder, 'node_modules'))
-  symlinkSync(root, join(folder, 'node_modules/fastify-request-session'), 'dir')
+  const { folder, files } = pageApp(t, 'docs/getting-started.md', 'js')
+  t.strictSame(files, ['plugins/sessions.js', 'routes/users.js', 'app.js', 'server.js', 'test/login.test.js'])
   return folder
 }
 

@@ -5,8 +5,11 @@ import type { Example } from './doc-examples.js'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
 
-/** The pages that a user reads, by their paths in the checkout. */
-export const pages: readonly string[] = ['README.md', 'CONTRIBUTING.md', 'AGENTS.md', ...readdirSync(join(root, 'docs')).map((name) => `docs/${name}`)]
+/** Pages whose examples are the files of one application, which has a test of its own. */
+const applications = ['docs/getting-started.md', 'docs/nestjs.md']
+
+/** The pages whose examples stand for themselves, by their paths in the checkout. */
+const pages: readonly string[] = ['README.md', 'CONTRIBUTING.md', 'AGENTS.md', ...readdirSync(join(root, 'docs')).map((name) => `docs/${name}`)].filter((page) => !applications.includes(page))
 
 /** Reads the examples in TypeScript of all pages, each in its frame of `test/docs/frames.md` if it has one. */
 export function pageExamples (): Example[] {
