@@ -27,12 +27,15 @@ export type { Neo4jDriver } from './neo4j/driver-types.js'
 
 export { memoryStore } from './stores/memory/memory-store.js'
 export type { MemoryStoreOptions } from './stores/memory/memory-store.js'
+export { cached } from './stores/cached/cached-store.js'
+export type { CachedOptions } from './stores/cached/options.js'
 export { redisStore } from './stores/redis/redis-store.js'
 export type { RedisClient, RedisStoreOptions } from './stores/redis/options.js'
 export { slotOf } from './stores/contract-helpers.js'
 export type {
   CommitResult, SessionChange, SessionRecord, SessionStore, Successor, CompleteStore, ListingStore, RestorableStore, SessionSummary, StoreEvent, StoreWatch, SubjectStore, WatchableStore,
 } from './stores/store.js'
+export type { Tracking, TrackListener, TrackableStore } from './stores/track.js'
 
 export { ravenSessions, type RavenProvider } from './ravendb/ravendb.js'
 export type { RavenStore } from './ravendb/client-types.js'

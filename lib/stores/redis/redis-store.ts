@@ -1,6 +1,7 @@
 import { hash, randomUUID } from 'node:crypto'
 import { RecordError, StoreUnsupportedError } from '../../errors.js'
 import type { CommitResult, CompleteStore, SessionChange, SessionRecord, SessionSummary, StoreEvent, StoreWatch, Successor } from '../store.js'
+import type { Tracking, TrackListener, TrackableStore } from '../track.js'
 import { slotOf } from '../contract-helpers.js'
 import { ChangeFeed } from './change-feed.js'
 import { causeCode, RedisCommands } from './commands.js'
@@ -11,6 +12,7 @@ import { createScript, describeScript, endScript, regenerateScript, replaceScrip
 import type { Int, Script } from './script.js'
 import { describeServers, describeUntold, refuseTooOld, type ServerInfo } from './servers.js'
 import { SubjectIndex, type Member } from './subject-index.js'
+import { KeyTracking } from './tracking.js'
 
 /**
  * Keeps sessions in Redis 7 or newer (a single server, Sentinel or Cluster), or Valkey, through a client of ioredis or node-redis: one
@@ -34,7 +36,7 @@ import { SubjectIndex, type Member } from './subject-index.js'
  * client.disconnect()
  * ```
  */
-export function redisStore (client: RedisClient, options?: RedisStoreOptions): CompleteStore {
+export function redisStore (client: RedisClient, options?: RedisStoreOptions): CompleteStore & TrackableStore {
   const { connection, prefix, timeout } = redisStoreOptions(client, options)
   return new RedisStore(new RedisCommands(connection, timeout), prefix)
 }
@@ -45,7 +47,7 @@ const evictionWarning = 'the session store may lose sessions: its server evicts 
 /** The most of the ids that are remembered, to save their commits a second script. */
 const maxOutliving = 10_000
 
-class RedisStore implements CompleteStore {
+class RedisStore implements CompleteStore, TrackableStore {
   readonly #commands: RedisCommands
   readonly #prefix: string
   readonly #subjects: SubjectIndex
@@ -162,6 +164,10 @@ class RedisStore implements CompleteStore {
     if (feed === '') return undefined
     const stop = await this.#feed.listen(`${key}:${feed}`, listener)
     return { look: () => this.#describe(id, feed), stop }
+  }
+
+  track (listener: TrackListener, every: number): Tracking {
+    return new KeyTracking(this.#commands, this.#prefix, listener, every)
   }
 
   async checkAtBoot (log: Pick<Console, 'info' | 'warn' | 'error'>): Promise<void> {
