@@ -11,7 +11,7 @@ type Log = Pick<Console, 'info' | 'warn' | 'error'>
 
 /** Where a connection with protocol 2 hears of changed keys. */
 const channel = '__redis__:invalidate'
-/** Milliseconds between two attempts. */
+/** Milliseconds between two attempts, and between two looks at the connections at the most. */
 const retryAfter = 250
 /** Milliseconds between two attempts on a server that forbids it. */
 const retryForbiddenAfter = 30_000
@@ -66,7 +66,7 @@ export class KeyTracking implements Tracking {
     this.#keyStart = `${commands.connection.keyPrefix}${prefix}{`
     // A client that connects anew may come to another server than the feed's.
     this.#stopListening = commands.connection.onReconnected(() => { this.#lose() })
-    this.#timer = setInterval(() => { this.#beat() }, every).unref()
+    this.#timer = setInterval(() => { this.#beat() }, Math.min(every, retryAfter)).unref()
     this.#attempt = this.#start()
   }
 

@@ -1,0 +1,290 @@
+import { Redis } from 'ioredis'
+import { setTimeout as delay } from 'node:timers/promises'
+import t, { type Test } from 'tap'
+import { cached, redisStore, type CachedOptions, type RedisClient, type SessionStore } from '../../../lib/index.js'
+import { holdingProxy } from '../../support/holding-proxy.js'
+import { nodeRedis } from '../../support/node-redis.js'
+import { change, record, recordOf } from '../../support/records.js'
+import type { OwnServer } from '../../support/servers/own-server.js'
+import { startRedis } from '../../support/servers/redis.js'
+import { withServer } from '../../support/servers/require.js'
+
+/** Milliseconds that a call of the store may take. */
+const timeout = 2000
+/** Milliseconds that a busy machine may take for a thing of a moment. */
+const patience = 10_000
+
+type Connect = (t: Test, url: string) => Promise<RedisClient>
+
+function ioredis (t: Test, url: string): Redis {
+  const client = new Redis(url, { retryStrategy: () => 20 })
+  client.on('error', () => {})
+  t.teardown(() => { client.disconnect() })
+  return client
+}
+
+const packages: Record<string, Connect> = { ioredis: async (t, url) => ioredis(t, url), 'node-redis': nodeRedis }
+
+type Cache = ReturnType<typeof cached<ReturnType<typeof redisStore>>>
+
+interface Stage {
+  /** A cache that has the session `ab`, with `n` 1. */
+  readonly store: Cache
+  /** Another process without a cache, and without a proxy between. */
+  readonly other: SessionStore
+  readonly admin: Redis
+  readonly count: (name: string) => number
+  readonly log: string[]
+}
+
+async function stage (t: Test, server: OwnServer, client: RedisClient, options?: CachedOptions): Promise<Stage> {
+  const admin = ioredis(t, server.url)
+  const store = cached(redisStore(client, { timeout }), options)
+  t.teardown(() => store.close())
+  const log: string[] = []
+  const note = (...args: unknown[]): void => { log.push(String(args.at(-1))) }
+  await store.checkAtBoot?.({ info () {}, warn: note, error: note })
+  const other = redisStore(admin)
+  await other.create('ab', record({ fields: new Map([['n', '1']]) }))
+  const found: Stage = { store, other, admin, log, count: (name) => store.counts?.()[name] ?? 0 }
+  await isCached(found)
+  return found
+}
+
+/** Reads the session until it comes from the cache. */
+async function isCached ({ store, count }: Stage, id = 'ab'): Promise<void> {
+  const end = performance.now() + patience
+  for (const hits = count('hits'); count('hits') === hits;) {
+    if (performance.now() > end) throw new Error('it is never read from the cache')
+    await store.load(id)
+    await delay(1)
+  }
+}
+
+async function n (store: SessionStore, id = 'ab'): Promise<string | undefined> {
+  return (await recordOf(store, id))?.fields.get('n')
+}
+
+const setTo = (value: string): ReturnType<typeof change> => change({ set: new Map([['n', value]]) })
+
+/** Reads until the store says so, and returns the milliseconds that it took. */
+async function until (store: SessionStore, value: string | undefined, id = 'ab'): Promise<number> {
+  const began = performance.now()
+  while (await n(store, id) !== value) {
+    if (performance.now() - began > patience) throw new Error('it is never seen')
+    await new Promise(setImmediate)
+  }
+  return performance.now() - began
+}
+
+for (const [name, connect] of Object.entries(packages)) {
+  t.test(name, async (t) => {
+    const server = await withServer(t, startRedis)
+    if (!server) return
+    t.beforeEach(async () => {
+      const cleaner = new Redis(server.url)
+      await cleaner.flushall()
+      cleaner.disconnect()
+    })
+
+    await t.test('a read of a kept session sends nothing', async (t) => {
+      const { store, admin, count } = await stage(t, server, await connect(t, server.url), { maxAge: 60_000 })
+      const before = await admin.info('commandstats')
+      const hits = count('hits')
+      for (let i = 0; i < 1000; i++) t.ok(!(store.load('ab') instanceof Promise))
+      t.equal(count('hits'), hits + 1000)
+      const sent = (stats: string): string[] => stats.split('\r\n').filter((line) => !/^cmdstat_info|^#/.test(line)).map((line) => line.replace(/,.*/, ''))
+      t.strictSame(sent(await admin.info('commandstats')), sent(before))
+    })
+
+    await t.test('whatever changes a session is heard', async (t) => {
+      const place = await stage(t, server, await connect(t, server.url), { maxAge: 60_000 })
+      const { store, other, admin, count } = place
+      await other.commit('ab', setTo('2'))
+      const took = await until(store, '2')
+      t.comment(`another process's commit is seen after ${took.toFixed(1)} ms`)
+      t.ok(took < 1000)
+      t.equal(count('invalidations'), 1)
+
+      await isCached(place)
+      await other.renew('ab', 'ac', change())
+      while ((await store.load('ab') as { successor?: string } | undefined)?.successor !== 'ac') await new Promise(setImmediate)
+      await isCached(place, 'ac')
+      await other.end('ac')
+      await until(store, undefined, 'ac')
+
+      await other.create('ad', record({ fields: new Map([['n', '4']]) }))
+      await isCached(place, 'ad')
+      await admin.unlink('session:{a0}ad')
+      await until(store, undefined, 'ad')
+
+      await other.create('ad', record({ fields: new Map([['n', '5']]) }))
+      await isCached(place, 'ad')
+      await admin.pexpire('session:{a0}ad', 20)
+      await until(store, undefined, 'ad')
+
+      await other.create('ad', record({ fields: new Map([['n', '6']]), deleteSession: false }))
+      await isCached(place, 'ad')
+      await other.commit('ad', setTo('7'))
+      await until(store, '7', 'ad')
+
+      await isCached(place, 'ad')
+      await admin.flushall()
+      await until(store, undefined, 'ad')
+    })
+
+    await t.test('an own write is seen by the next read, and by other caches', async (t) => {
+      const { store, count } = await stage(t, server, await connect(t, server.url), { maxAge: 60_000 })
+      const second = await stage(t, server, await connect(t, server.url), { maxAge: 60_000 })
+      for (let i = 0; i < 50; i++) {
+        const writer = i % 2 === 0 ? store : second.store
+        const { increments } = await writer.commit('ab', change({ increment: new Map([['n', 1]]) })) as { increments: number[] }
+        t.equal(await n(writer), String(increments[0]))
+        await until(writer === store ? second.store : store, String(increments[0]))
+      }
+      t.ok(count('hits') > 25)
+    })
+
+    for (const held of ['feed', 'all'] as const) {
+      await t.test(`the network drops packets of ${held === 'feed' ? 'the connection that hears of changes' : 'all connections'}: no read is older than maxAge`, async (t) => {
+        const proxy = await holdingProxy(t, server.port)
+        const maxAge = 400
+        const place = await stage(t, server, await connect(t, proxy.url), { maxAge })
+        const { store, other, count } = place
+        proxy.hold(held)
+        await other.commit('ab', setTo('2'))
+        const written = performance.now()
+        let oldest = 0
+        const end = written + 3 * maxAge
+        while (performance.now() < end) {
+          const asked = performance.now()
+          const hits = count('hits')
+          const found = store.load('ab')
+          if (count('hits') > hits) oldest = Math.max(oldest, (found as { fields: Map<string, string> }).fields.get('n') === '1' ? asked - written : 0)
+          else if (held === 'feed') t.equal((await (found as Promise<{ fields: Map<string, string> }>)).fields.get('n'), '2')
+          else (found as Promise<unknown>).catch(() => {})
+          await delay(1)
+        }
+        t.ok(oldest > 0 && oldest < maxAge, `the oldest was ${oldest.toFixed()} ms old`)
+        proxy.release()
+        await until(store, '2')
+        await isCached(place)
+      })
+    }
+
+    await t.test('Redis hangs: no read is older than maxAge', async (t) => {
+      const own = await startRedis()
+      t.teardown(() => own.stop())
+      const maxAge = 400
+      const place = await stage(t, own, await connect(t, own.url), { maxAge })
+      const { store, count } = place
+      own.pause()
+      const paused = performance.now()
+      let last = 0
+      while (performance.now() < paused + 3 * maxAge) {
+        const [hits, asked] = [count('hits'), performance.now()]
+        const found = store.load('ab')
+        if (count('hits') > hits) last = asked - paused
+        else (found as Promise<unknown>).catch(() => {})
+        await delay(1)
+      }
+      t.ok(last < maxAge, `the last read from the cache was after ${last.toFixed()} ms`)
+      own.resume()
+      await isCached(place)
+    })
+
+    await t.test('a connection is lost: nothing that was missed meanwhile is read', async (t) => {
+      const place = await stage(t, server, await connect(t, server.url), { maxAge: 60_000 })
+      const { store, other, admin } = place
+      for (const flag of [/ flags=\S*t/, / cmd=hgetall /]) {
+        for (let i = 0; i < 5; i++) {
+          const clients = String(await admin.call('CLIENT', 'LIST')).split('\n')
+          const lost = clients.filter((line) => flag.test(line)).map((line) => /id=(\d+)/.exec(line)?.[1] as string)
+          t.ok(lost.length > 0, `connections ${String(flag)}`)
+          const before = String(i)
+          await other.commit('ab', setTo(before))
+          await until(store, before)
+          await isCached(place)
+          // In one step: from the loss on the change cannot be heard.
+          await Promise.all([...lost.map((id) => admin.call('CLIENT', 'KILL', 'ID', id)), other.commit('ab', setTo(`${i}, then`))])
+          const took = await until(store, `${i}, then`)
+          t.ok(took < 2000, `seen after ${took.toFixed()} ms`)
+          await isCached(place)
+        }
+      }
+    })
+
+    await t.test('Redis is restarted: its sessions of before are not read', async (t) => {
+      const own = await startRedis()
+      t.teardown(() => own.stop())
+      const place = await stage(t, own, await connect(t, own.url), { maxAge: 60_000 })
+      await own.restart()
+      await until({ ...place.store, load: async (id) => { try { return await place.store.load(id) } catch { return record() } } }, undefined)
+      await place.other.create('ab', record({ fields: new Map([['n', '3']]) }))
+      await isCached(place)
+      t.equal(await n(place.store), '3')
+    })
+
+    await t.test('what cannot be heard is never believed: the canary is not', async (t) => {
+      const proxy = await holdingProxy(t, server.port)
+      proxy.hold('feed')
+      const client = await connect(t, proxy.url)
+      const store = cached(redisStore(client, { timeout: 300 }))
+      t.teardown(() => store.close())
+      const log: string[] = []
+      await store.checkAtBoot?.({ info () {}, error () {}, warn: (...args: unknown[]) => { log.push(String(args.at(-1))) } })
+      t.strictSame(log, ['the changes of sessions are not heard: until they are, all sessions are read from the server'])
+      await store.create('ab', record())
+      for (let i = 0; i < 10; i++) await store.load('ab')
+      t.match(store.counts?.(), { hits: 0, misses: 0, bypasses: 10 })
+      proxy.release()
+      await isCached({ store, count: (name) => store.counts?.()[name] ?? 0 } as Stage)
+    })
+  })
+}
+
+t.test('the application tracks keys of its own, on the client that it lends', async (t) => {
+  const server = await withServer(t, startRedis)
+  if (!server) return
+  const client = ioredis(t, server.url)
+  await client.call('CLIENT', 'TRACKING', 'ON', 'BCAST', 'PREFIX', 'session:', 'NOLOOP')
+  const place = await stage(t, server, client, { maxAge: 60_000 })
+  await place.other.commit('ab', setTo('2'))
+  t.ok(await until(place.store, '2') < 1000)
+  t.match(await client.call('CLIENT', 'TRACKINGINFO'), ['flags', ['on', 'bcast', 'noloop']])
+  await client.call('CLIENT', 'TRACKING', 'OFF')
+  await isCached(place)
+  await place.other.commit('ab', setTo('3'))
+  t.ok(await until(place.store, '3') < 1000)
+})
+
+t.test('a Redis user', async (t) => {
+  const server = await withServer(t, startRedis)
+  if (!server) return
+  const admin = ioredis(t, server.url)
+  const rights = ['~session:*', '&session:*', '&__redis__:invalidate', '+@all']
+  const clientOf = async (rights: string[]): Promise<Redis> => {
+    await admin.call('ACL', 'SETUSER', 'app', 'reset', 'on', '>secret', ...rights)
+    const url = new URL(server.url)
+    return ioredis(t, `redis://app:secret@${url.host}`)
+  }
+
+  for (const lacking of ['-client', '-client|tracking', '-subscribe', 'resetchannels']) {
+    await t.test(`with ${lacking} stops the boot; without a boot all sessions are read from Redis`, async (t) => {
+      const client = await clientOf([...rights, lacking])
+      const store = cached(redisStore(client, { timeout }))
+      t.teardown(() => store.close())
+      await t.rejects(async () => store.checkAtBoot?.({ info () {}, warn () {}, error () {} }), { code: 'FST_SESSION_STORE_UNSUPPORTED', problem: /CLIENT TRACKING/ })
+      await store.create('ab', record())
+      for (let i = 0; i < 10; i++) t.ok(await store.load('ab'))
+      t.match(store.counts?.(), { hits: 0, bypasses: 10 })
+      await store.end('ab')
+    })
+  }
+
+  await t.test('with the smallest rights is served from the cache', async (t) => {
+    const commands = 'evalsha eval hgetall hget hset hdel hlen exists unlink rename pexpire persist pttl time info subscribe client|id client|tracking ping'
+    await stage(t, server, await clientOf([...rights.slice(0, -1), '-@all', ...commands.split(' ').map((command) => `+${command}`)]))
+    t.pass('it is')
+  })
+})
