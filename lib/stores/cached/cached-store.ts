@@ -8,7 +8,7 @@ import { KeptSession } from './kept-session.js'
 import { cachedOptions, type CachedOptions } from './options.js'
 
 /** The layer has the methods that the inner store has, as far as stores are known to have them. */
-type Layer<S> = Pick<S, Extract<keyof S, keyof CompleteStore | keyof TrackableStore>>
+type Layer<S> = SessionStore & Pick<S, Extract<keyof S, keyof CompleteStore | keyof TrackableStore>>
 
 /**
  * Keeps sessions that this process has read in its memory, in front of a store that tells which of them change. A read of a kept

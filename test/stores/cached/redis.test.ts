@@ -1,80 +1,25 @@
 import { Redis } from 'ioredis'
 import { setTimeout as delay } from 'node:timers/promises'
 import t, { type Test } from 'tap'
-import { cached, redisStore, type CachedOptions, type RedisClient, type SessionStore } from '../../../lib/index.js'
+import { cached, redisStore, type CachedOptions, type CommitResult, type RedisClient } from '../../../lib/index.js'
+import { cacheStage, ioredis, isCached, n, setTo, until, type CacheStage } from '../../support/cache-stage.js'
 import { holdingProxy } from '../../support/holding-proxy.js'
 import { nodeRedis } from '../../support/node-redis.js'
-import { change, record, recordOf } from '../../support/records.js'
+import { change, record } from '../../support/records.js'
 import type { OwnServer } from '../../support/servers/own-server.js'
 import { startRedis } from '../../support/servers/redis.js'
 import { withServer } from '../../support/servers/require.js'
 
 /** Milliseconds that a call of the store may take. */
 const timeout = 2000
-/** Milliseconds that a busy machine may take for a thing of a moment. */
-const patience = 10_000
 
 type Connect = (t: Test, url: string) => Promise<RedisClient>
 
-function ioredis (t: Test, url: string): Redis {
-  const client = new Redis(url, { retryStrategy: () => 20 })
-  client.on('error', () => {})
-  t.teardown(() => { client.disconnect() })
-  return client
-}
-
 const packages: Record<string, Connect> = { ioredis: async (t, url) => ioredis(t, url), 'node-redis': nodeRedis }
 
-type Cache = ReturnType<typeof cached<ReturnType<typeof redisStore>>>
-
-interface Stage {
-  /** A cache that has the session `ab`, with `n` 1. */
-  readonly store: Cache
-  /** Another process without a cache, and without a proxy between. */
-  readonly other: SessionStore
-  readonly admin: Redis
-  readonly count: (name: string) => number
-  readonly log: string[]
-}
-
-async function stage (t: Test, server: OwnServer, client: RedisClient, options?: CachedOptions): Promise<Stage> {
+async function stage (t: Test, server: OwnServer, client: RedisClient, options?: CachedOptions): Promise<CacheStage & { readonly admin: Redis }> {
   const admin = ioredis(t, server.url)
-  const store = cached(redisStore(client, { timeout }), options)
-  t.teardown(() => store.close())
-  const log: string[] = []
-  const note = (...args: unknown[]): void => { log.push(String(args.at(-1))) }
-  await store.checkAtBoot?.({ info () {}, warn: note, error: note })
-  const other = redisStore(admin)
-  await other.create('ab', record({ fields: new Map([['n', '1']]) }))
-  const found: Stage = { store, other, admin, log, count: (name) => store.counts?.()[name] ?? 0 }
-  await isCached(found)
-  return found
-}
-
-/** Reads the session until it comes from the cache. */
-async function isCached ({ store, count }: Stage, id = 'ab'): Promise<void> {
-  const end = performance.now() + patience
-  for (const hits = count('hits'); count('hits') === hits;) {
-    if (performance.now() > end) throw new Error('it is never read from the cache')
-    await store.load(id)
-    await delay(1)
-  }
-}
-
-async function n (store: SessionStore, id = 'ab'): Promise<string | undefined> {
-  return (await recordOf(store, id))?.fields.get('n')
-}
-
-const setTo = (value: string): ReturnType<typeof change> => change({ set: new Map([['n', value]]) })
-
-/** Reads until the store says so, and returns the milliseconds that it took. */
-async function until (store: SessionStore, value: string | undefined, id = 'ab'): Promise<number> {
-  const began = performance.now()
-  while (await n(store, id) !== value) {
-    if (performance.now() - began > patience) throw new Error('it is never seen')
-    await new Promise(setImmediate)
-  }
-  return performance.now() - began
+  return { ...await cacheStage(t, client, admin, options), admin }
 }
 
 for (const [name, connect] of Object.entries(packages)) {
@@ -138,9 +83,10 @@ for (const [name, connect] of Object.entries(packages)) {
       const second = await stage(t, server, await connect(t, server.url), { maxAge: 60_000 })
       for (let i = 0; i < 50; i++) {
         const writer = i % 2 === 0 ? store : second.store
-        const { increments } = await writer.commit('ab', change({ increment: new Map([['n', 1]]) })) as { increments: number[] }
-        t.equal(await n(writer), String(increments[0]))
-        await until(writer === store ? second.store : store, String(increments[0]))
+        const result = await writer.commit('ab', change({ increment: new Map([['n', 1]]) })) as Extract<CommitResult, { status: 'committed' }>
+        const sum = String(result.increments[0])
+        t.equal(await n(writer), sum)
+        await until(writer === store ? second.store : store, sum)
       }
       t.ok(count('hits') > 25)
     })
@@ -238,7 +184,7 @@ for (const [name, connect] of Object.entries(packages)) {
       for (let i = 0; i < 10; i++) await store.load('ab')
       t.match(store.counts?.(), { hits: 0, misses: 0, bypasses: 10 })
       proxy.release()
-      await isCached({ store, count: (name) => store.counts?.()[name] ?? 0 } as Stage)
+      await isCached({ store, count: (name) => store.counts?.()[name] ?? 0 })
     })
   })
 }
