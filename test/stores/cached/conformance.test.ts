@@ -1,7 +1,8 @@
 import { Redis } from 'ioredis'
 import { setTimeout as delay } from 'node:timers/promises'
 import t, { type Test } from 'tap'
-import { cached, redisStore, type RedisClient, type SessionStore } from '../../../lib/index.js'
+import { cached, redisStore, type RedisClient } from '../../../lib/index.js'
+import { readingTwice } from '../../support/cache-stage.js'
 import { fakeClock } from '../../support/clock.js'
 import { conforms } from '../../support/conformance.js'
 import { nodeRedis } from '../../support/node-redis.js'
@@ -10,17 +11,6 @@ import { passTime } from '../../support/redis-time.js'
 import { redisForTest } from '../../support/servers/require.js'
 
 const quiet = { info () {}, warn () {}, error () {} }
-
-/** Reads each session twice, so that the answer is the cache's. */
-function readingTwice<S extends SessionStore> (store: S): S {
-  const load = store.load.bind(store)
-  return Object.assign(store, {
-    load: async (id: string, look?: boolean) => {
-      await load(id, look)
-      return load(id, look)
-    },
-  })
-}
 
 const server = await redisForTest(t)
 if (server) {
