@@ -1,6 +1,19 @@
 import type { SessionStore } from './store.js'
 
-/** Hears which sessions of a store have changed. Its methods must not throw. */
+/**
+ * Hears which sessions of a store have changed. Its methods must not throw.
+ *
+ * @example
+ * ```ts
+ * import type { TrackListener } from 'fastify-request-session'
+ *
+ * const kept = new Map<string, unknown>()
+ * export const listener: TrackListener = {
+ *   changed: (id) => { if (id === undefined) kept.clear(); else kept.delete(id) },
+ *   lost: () => { kept.clear() },
+ * }
+ * ```
+ */
 export interface TrackListener {
   /** The session of this id has changed, ended or expired, or may have. `undefined`: any session may have. */
   changed (id: string | undefined): void
@@ -9,7 +22,16 @@ export interface TrackListener {
   lost (): void
 }
 
-/** The tracking of a store's sessions. */
+/**
+ * The tracking of a store's sessions.
+ *
+ * @example
+ * ```ts
+ * import type { Tracking } from 'fastify-request-session'
+ *
+ * export const mayBeBelieved = (tracking: Tracking): boolean => tracking.lag() < 1000
+ * ```
+ */
 export interface Tracking {
   /** Milliseconds since the moment before which all changes have been told; `Infinity` while changes may be missed. */
   lag (): number
