@@ -2,22 +2,27 @@ import { once } from 'node:events'
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
 import type { Test } from 'tap'
 
-/** Connections whose answers can be held back, on loopback: those that hear of changes (`feed`), or all. */
+/** What can be held back: answers on connections that hear of changes, on all, or only the messages about changes. */
+type Held = 'feed' | 'all' | 'messages'
+
+/** Connections whose answers can be held back, on loopback. */
 export interface HoldingProxy {
   readonly url: string
-  readonly port: number
   /** From now on answers wait in the proxy, those on new connections too. */
-  hold (which: 'feed' | 'all'): void
+  hold (which: Held): void
   /** Passes on what has waited. */
   release (): void
+  /** New connections go to another server. */
+  turnTo (port: number): void
 }
 
 export async function holdingProxy (t: Test, target: number): Promise<HoldingProxy> {
   const sockets = new Set<Socket>()
   const waiting: Array<() => void> = []
-  let held: 'feed' | 'all' | undefined
+  let held: Held | undefined
+  let port = target
   const proxy = createServer((client) => {
-    const server = connect(target, '127.0.0.1')
+    const server = connect(port, '127.0.0.1')
     for (const socket of [client, server]) {
       sockets.add(socket)
       socket.on('error', () => {}).once('close', () => {
@@ -32,7 +37,7 @@ export async function holdingProxy (t: Test, target: number): Promise<HoldingPro
       server.write(call)
     })
     server.on('data', (answer) => {
-      if (held === 'all' || (held === 'feed' && isFeed)) waiting.push(() => { client.write(answer) })
+      if (held === 'all' || (held === 'feed' && isFeed) || (held === 'messages' && answer.includes('\r\nmessage\r\n'))) waiting.push(() => { client.write(answer) })
       else client.write(answer)
     })
   })
@@ -42,14 +47,13 @@ export async function holdingProxy (t: Test, target: number): Promise<HoldingPro
     proxy.close()
     for (const socket of sockets) socket.destroy()
   })
-  const { port } = proxy.address() as AddressInfo
   return {
-    url: `redis://127.0.0.1:${port}`,
-    port,
+    url: `redis://127.0.0.1:${(proxy.address() as AddressInfo).port}`,
     hold: (which) => { held = which },
     release () {
       held = undefined
       for (const pass of waiting.splice(0)) pass()
     },
+    turnTo: (other) => { port = other },
   }
 }

@@ -160,6 +160,22 @@ for (const [name, connect] of Object.entries(packages)) {
       }
     })
 
+    await t.test('the client comes to another server, while the connection that hears of changes stays: what it says counts', async (t) => {
+      const next = await startRedis()
+      t.teardown(() => next.stop())
+      const proxy = await holdingProxy(t, server.port)
+      const place = await stage(t, server, await connect(t, proxy.url), { maxAge: 60_000 })
+      const later = redisStore(ioredis(t, next.url))
+      await later.create('ab', record({ fields: new Map([['n', 'of the other server']]) }))
+      proxy.turnTo(next.port)
+      const clients = String(await place.admin.call('CLIENT', 'LIST')).split('\n')
+      for (const line of clients.filter((line) => line.includes(' cmd=hgetall '))) await place.admin.call('CLIENT', 'KILL', 'ID', /id=(\d+)/.exec(line)?.[1] as string)
+      t.ok(await until(place.store, 'of the other server') < 2000)
+      await isCached(place)
+      await later.commit('ab', setTo('2'))
+      t.ok(await until(place.store, '2') < 1000)
+    })
+
     await t.test('Redis is restarted: its sessions of before are not read', async (t) => {
       const own = await startRedis()
       t.teardown(() => own.stop())
@@ -173,7 +189,7 @@ for (const [name, connect] of Object.entries(packages)) {
 
     await t.test('what cannot be heard is never believed: the canary is not', async (t) => {
       const proxy = await holdingProxy(t, server.port)
-      proxy.hold('feed')
+      proxy.hold('messages')
       const client = await connect(t, proxy.url)
       const store = cached(redisStore(client, { timeout: 300 }))
       t.teardown(() => store.close())
