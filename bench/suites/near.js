@@ -35,7 +35,7 @@ async function rates (bench, port) {
     return cells
   }
 
-  const { rate, ratio, costRatio } = await bench.measure(start, { batches: 4 })
+  const { rate, ratio, costRatio } = await bench.measure(start, { batches: 2 })
   return [
     rate('raw GET', 'raw read'),
     rate('raw GET+SET', 'raw write'),

@@ -32,7 +32,7 @@ type Layer<S> = SessionStore & Pick<S, Extract<keyof S, keyof CompleteStore | ke
  * ```
  */
 export function cached<S extends TrackableStore> (store: S, options?: CachedOptions): Layer<S> {
-  const checked = cachedOptions(options)
+  const checked = cachedOptions(store, options)
   const layer = new CachedStore(requireInterface('track', store, 'cached()'), checked)
   const { replace } = store as Partial<CompleteStore>
   return addOptionalMethods(layer, store, { replace: (id, record) => layer.write(() => replace?.call(store, id, record), id) }) as SessionStore as Layer<S>

@@ -1,4 +1,5 @@
-import { checkOptions, wholeNumber, type Checked, type Rule } from '../../util/option-rules.js'
+import { OptionError } from '../../errors.js'
+import { checkOptions, wholeNumber, withMethods, type Checked, type Rule } from '../../util/option-rules.js'
 
 /**
  * Options of the cache in front of a store.
@@ -38,7 +39,13 @@ const optionRules: Record<keyof CachedOptions, Rule> = {
 
 const defaults = Object.freeze({ maxSessions: 10_000, maxAge: 1000, staleIfError: 0 })
 
-/** @throws OptionError (`FST_SESSION_OPTION`) */
-export function cachedOptions (options: CachedOptions | undefined): Required<Checked<CachedOptions>> {
+const storeRule = withMethods('a store', 'load', 'create', 'commit', 'renew', 'regenerate', 'end', 'close')
+
+/**
+ * Checks the arguments of `cached()`.
+ * @throws OptionError (`FST_SESSION_OPTION`)
+ */
+export function cachedOptions (store: unknown, options: CachedOptions | undefined): Required<Checked<CachedOptions>> {
+  if (!storeRule.test(store)) throw new OptionError('cached()', `the first argument must be ${storeRule.allowed}`)
   return { ...defaults, ...checkOptions<CachedOptions>('cached()', options, optionRules) }
 }
