@@ -9,6 +9,7 @@ import { change, record } from '../../support/records.js'
 import type { OwnServer } from '../../support/servers/own-server.js'
 import { startRedis } from '../../support/servers/redis.js'
 import { withServer } from '../../support/servers/require.js'
+import { tokenApp, Visitor } from '../../support/token-app.js'
 
 /** Milliseconds that a call of the store may take. */
 const timeout = 2000
@@ -89,6 +90,18 @@ for (const [name, connect] of Object.entries(packages)) {
         await until(writer === store ? second.store : store, sum)
       }
       t.ok(count('hits') > 25)
+    })
+
+    await t.test('prefixes of the client and of the store', async (t) => {
+      const prefix = 'shöp*[a]:'
+      const client = name === 'ioredis' ? new Redis(server.url, { keyPrefix: 'app?{1}' }) : await nodeRedis(t, server.url, { keyPrefix: 'app?{1}' })
+      if (client instanceof Redis) t.teardown(() => { client.disconnect() })
+      const [store, other] = [cached(redisStore(client, { prefix }), { maxAge: 60_000 }), redisStore(client, { prefix })]
+      t.teardown(() => store.close())
+      await other.create('ab', record({ fields: new Map([['n', '1']]) }))
+      await isCached({ store, count: (name) => store.counts?.()[name] ?? 0 })
+      await other.commit('ab', setTo('2'))
+      t.ok(await until(store, '2') < 1000)
     })
 
     for (const held of ['feed', 'all'] as const) {
@@ -204,6 +217,17 @@ for (const [name, connect] of Object.entries(packages)) {
     })
   })
 }
+
+t.test('sessionStats() has the counts', async (t) => {
+  const server = await withServer(t, startRedis)
+  if (!server) return
+  const { app } = await tokenApp(t, { store: cached(redisStore(ioredis(t, server.url))) }, (app) => {
+    app.get('/count', async (request) => ({ n: (await request.session).increment('n') }))
+  })
+  const visitor = new Visitor(app)
+  for (let i = 0; i < 3; i++) await visitor.get('/count')
+  t.match(app.sessionStats().session.store, { hits: 1, misses: 1, bypasses: 0, invalidations: 0, stale: 0 })
+})
 
 t.test('the application tracks keys of its own, on the client that it lends', async (t) => {
   const server = await withServer(t, startRedis)
