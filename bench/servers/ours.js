@@ -50,6 +50,7 @@ await serve(fastifyListener(app), {
   ...heapCommands(() => created),
   ...coverageCommands(),
   watchDelay,
+  counts: () => store.counts?.(),
 
   /** Makes `count` sessions and writes the cookies of at most `cookies` of them, spread all over, to a file. */
   async fill ({ count, cookies }) {

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { Redis } from 'ioredis'
 import { median } from '../suites.js'
 
-/** Sessions that are written in turns: one that all clients write at the same time is kept by no cache. */
+/** Sessions that are written in turns: one that all clients write at the same time is kept by no cache. Another one is read. */
 const writtenSessions = 500
 /** Requests, one after the other. */
 const timedRequests = 3000
@@ -30,7 +30,7 @@ async function rates (bench, port) {
       const cookieFile = join(tmpdir(), `bench-near-${process.pid}-${files.length}`)
       files.push(cookieFile)
       writeFileSync(cookieFile, cookies.join('\n') + '\n')
-      cells.push({ name: `${name} read`, server, cookieFile, path: '/read' }, { name: `${name} write`, server, cookieFile, path: '/write' })
+      cells.push({ name: `${name} read`, server, cookie: await bench.login(server), path: '/read' }, { name: `${name} write`, server, cookieFile, path: '/write' })
     }
     return cells
   }

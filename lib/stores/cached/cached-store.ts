@@ -85,7 +85,7 @@ class CachedStore implements SessionStore, TrackListener {
       return look === true ? this.#store.load(id, true) : this.#orStale(id, () => this.#store.load(id))
     }
     const entry = this.#entries.get(id)
-    if (entry === undefined || !entry.isUsable(performance.now(), Date.now())) {
+    if (entry === undefined || !entry.isUsable()) {
       this.#counts.misses++
       return this.#orStale(id, () => this.#read(id))
     }
@@ -262,8 +262,7 @@ class CachedStore implements SessionStore, TrackListener {
     const entry = this.#entries.get(id)
     if (entry === undefined) return undefined
     const left = this.#maxAge - this.#lag()
-    const now = performance.now()
-    if (left > 0 && entry.isUsable(now, Date.now()) && entry.beginCommit(now + left)) return entry
+    if (left > 0 && entry.isUsable() && entry.beginCommit(performance.now() + left)) return entry
     this.#drop(id)
     return undefined
   }

@@ -25,9 +25,8 @@ export class KeptSession extends Entry {
     this.lostAt = Infinity
   }
 
-  /** @param now by the clock of `performance.now()` */
-  isUsable (now: number, date: number): boolean {
-    return now < this.#until && !this.expired(date)
+  isUsable (): boolean {
+    return (this.#until === Infinity || performance.now() < this.#until) && !this.expired(Date.now())
   }
 
   /** Changes may have been missed: it is used only while the store is away. */

@@ -112,7 +112,7 @@ export class KeyTracking implements Tracking {
       await this.#commands.send('read', 'hlen', this.#canaryKey(allSlots()[0] as string))
       const aborted = new Promise<never>((_resolve, reject) => { this.#abort = reject })
       const losses = this.#losses
-      await Promise.race([this.#openFeeds(), aborted])
+      await Promise.race([this.#openFeeds(losses), aborted])
       if (losses !== this.#losses) throw connectionLost()
       this.#isWhole = true
       if (this.#reported !== undefined) this.#log?.info('the changes of sessions are heard: sessions are read from the cache')
@@ -135,8 +135,10 @@ export class KeyTracking implements Tracking {
     return error
   }
 
-  async #openFeeds (): Promise<void> {
+  /** @param losses those before it */
+  async #openFeeds (losses: number): Promise<void> {
     const servers = await this.#commands.allServers(this.#prefix)
+    if (this.#isStopped || losses !== this.#losses) throw connectionLost()
     this.#feeds = servers.map((server) => new ServerFeed(server, this.#keyStart, (feed, keys) => { this.#hear(feed, keys) }, () => { this.#lose() }))
     await this.#commands.waitFor(Promise.all(this.#feeds.map(({ begun }) => begun)), 'read')
     await this.#sendCanaries(servers.length === 1 ? allSlots().slice(0, 1) : allSlots())
@@ -220,10 +222,11 @@ class ServerFeed {
   #answered = this.proved
   /** When the ping was sent that is not answered yet. */
   #sent: Moment | undefined
+  #isOver = false
 
   constructor (server: RedisServer, keyStart: string, hear: Hear, ended: () => void) {
     this.address = server.address
-    this.#link = server.link(ended)
+    this.#link = server.link(() => { if (!this.#isOver) ended() })
     this.begun = this.#begin(keyStart, hear)
     this.begun.catch(nothing)
   }
@@ -245,6 +248,7 @@ class ServerFeed {
   }
 
   disconnect (): void {
+    this.#isOver = true
     this.#link.disconnect()
   }
 

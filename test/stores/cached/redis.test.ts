@@ -218,6 +218,25 @@ for (const [name, connect] of Object.entries(packages)) {
   })
 }
 
+t.test('a cache that is closed leaves no connection, whenever it is', async (t) => {
+  const server = await withServer(t, startRedis)
+  if (!server) return
+  const admin = ioredis(t, server.url)
+  const client = ioredis(t, server.url)
+  await client.ping()
+  for (let turns = 0; turns < 40; turns++) {
+    const store = cached(redisStore(client))
+    const loaded = store.load('ab')
+    for (let i = 0; i < turns; i++) await new Promise(setImmediate)
+    await store.close()
+    await loaded
+  }
+  const connections = async (): Promise<number> => String(await admin.call('CLIENT', 'LIST')).split('\n').filter((line) => line !== '').length
+  const began = performance.now()
+  while (await connections() > 2 && performance.now() - began < 2000) await delay(10)
+  t.equal(await connections(), 2, 'this one, and the application\'s')
+})
+
 t.test('sessionStats() has the counts', async (t) => {
   const server = await withServer(t, startRedis)
   if (!server) return
