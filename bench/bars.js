@@ -23,6 +23,14 @@ export const bars = {
     'read / @fastify/session': { min: 3 },
     'write / @fastify/session': { min: 2 },
   },
+  near: {
+    'read / our memory store': { min: 0.95 },
+    'read / raw GET': { min: 1.15 },
+    'write / raw GET+SET': { min: 0.8 },
+    'commands per cached read': { max: 0.001 },
+    'delayed network, read, p50': { max: 0.4 },
+    'delayed network, raw GET, p50': { min: 1 },
+  },
   heap: {
     'heap per session': { max: 400 },
   },

@@ -45,14 +45,14 @@ let profiles = 0
 /**
  * A contestant in `servers/`, as a process of its own.
  * @param {string} file its name in `servers/`, without the ending
- * @param {{ args?: string[], nodeArgs?: string[], profileDir?: string | undefined }} [options]
+ * @param {{ args?: string[], nodeArgs?: string[], profileDir?: string | undefined, core?: 0 | 1 }} [options]
  */
-export async function startServer (file, { args = [], nodeArgs = [], profileDir } = {}) {
+export async function startServer (file, { args = [], nodeArgs = [], profileDir, core = 0 } = {}) {
   const path = fileURLToPath(new URL(`servers/${file}.js`, import.meta.url))
   const profiling = profileDir
     ? ['--cpu-prof', `--cpu-prof-dir=${profileDir}`, `--cpu-prof-name=${++profiles}-${[file, ...args].join('-').replace(/[^\w.-]+/g, '_')}.cpuprofile`]
     : []
-  const child = startOn(0, process.execPath, ['--expose-gc', ...nodeArgs, ...profiling, path, ...args], {
+  const child = startOn(core, process.execPath, ['--expose-gc', ...nodeArgs, ...profiling, path, ...args], {
     stdio: ['ignore', 2, 2, 'ipc'],
     env: { ...process.env, NODE_ENV: 'bench' },
   })

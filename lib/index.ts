@@ -29,10 +29,13 @@ export * from './stores/redis/index.js'
 
 export { memoryStore } from './stores/memory/memory-store.js'
 export type { MemoryStoreOptions } from './stores/memory/memory-store.js'
+export { cached } from './stores/cached/cached-store.js'
+export type { CachedOptions } from './stores/cached/options.js'
 export { slotOf } from './stores/contract-helpers.js'
 export type {
   CommitResult, SessionChange, SessionRecord, SessionStore, Successor, CompleteStore, ListingStore, RestorableStore, SessionSummary, StoreEvent, StoreWatch, SubjectStore, WatchableStore,
 } from './stores/store.js'
+export type { Tracking, TrackListener, TrackableStore } from './stores/track.js'
 
 export { channels, type Outcome, type ScopeState, type SessionEvent } from './core/events.js'
 export type { PingOptions, PingResult, SessionHealth } from './core/health.js'

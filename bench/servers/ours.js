@@ -1,9 +1,9 @@
-/** fastify-request-session, in its default configuration on either store. */
+/** fastify-request-session, in its default configuration on either store, or on Redis with a cache (`near`). */
 import { rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import Fastify from 'fastify'
-import requestSession, { memoryStore, redisStore, tokenSessions } from 'fastify-request-session'
+import requestSession, { cached, memoryStore, redisStore, tokenSessions } from 'fastify-request-session'
 import { Redis } from 'ioredis'
 import { coverageCommands } from './coverage.js'
 import { watchDelay } from './delay.js'
@@ -12,7 +12,12 @@ import { makeSessions } from './make.js'
 import { fastifyListener, kind, redisOptions, sample, serve } from './serve.js'
 
 const app = Fastify()
-const store = kind === 'redis' ? redisStore(new Redis(redisOptions)) : memoryStore({ maxSessions: 2_000_000 })
+const stores = {
+  memory: () => memoryStore({ maxSessions: 2_000_000 }),
+  redis: () => redisStore(new Redis(redisOptions)),
+  near: () => cached(redisStore(new Redis(redisOptions))),
+}
+const store = stores[kind]()
 const sessions = tokenSessions({ store })
 
 await app.register(requestSession, { provider: sessions })
@@ -45,6 +50,7 @@ await serve(fastifyListener(app), {
   ...heapCommands(() => created),
   ...coverageCommands(),
   watchDelay,
+  counts: () => store.counts?.(),
 
   /** Makes `count` sessions and writes the cookies of at most `cookies` of them, spread all over, to a file. */
   async fill ({ count, cookies }) {

@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import { countByPrefix } from '../stores/redis/redis-store.js'
+import { countByPrefix } from '../stores/redis/listing.js'
 import type { SessionFilter } from '../token/manage/list.js'
 import type { SessionAddress } from '../token/token-sessions.js'
 import { withSessions, type Sessions } from './connection.js'

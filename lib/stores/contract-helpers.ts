@@ -1,5 +1,6 @@
 import { StoreLacksError } from '../errors.js'
-import type { ListingStore, RestorableStore, SessionChange, SessionRecord, SessionStore, SubjectStore, WatchableStore } from './store.js'
+import type { CompleteStore, ListingStore, RestorableStore, SessionChange, SessionRecord, SessionStore, SubjectStore, WatchableStore } from './store.js'
+import type { TrackableStore } from './track.js'
 
 /** A whole record: what is not given is as for a plain session. */
 export function newRecord (given: Pick<SessionRecord, 'fields' | 'createdAt' | 'expiresAt'> & Partial<SessionRecord>): SessionRecord {
@@ -59,6 +60,7 @@ interface OptionalInterfaces {
   subjects: SubjectStore
   restore: RestorableStore
   watch: WatchableStore
+  track: TrackableStore
 }
 
 /** The short name of an optional interface of a store. */
@@ -70,6 +72,7 @@ const interfaces = {
   subjects: { what: 'index sessions by subject (SubjectStore)', methods: ['idsOf'] },
   restore: { what: 'restore sessions (RestorableStore)', methods: ['replace'] },
   watch: { what: 'watch sessions (WatchableStore)', methods: ['watch'] },
+  track: { what: 'tell which sessions change (TrackableStore)', methods: ['track'] },
 } as const
 
 /**
@@ -82,6 +85,18 @@ export function requireInterface<I extends OptionalInterface> (name: I, store: S
   const lacking = methods.filter((method) => !(method in store))
   if (lacking.length > 0) throw new StoreLacksError(call, what, lacking.join(', '))
   return store as OptionalInterfaces[I]
+}
+
+/**
+ * Gives a layer the methods of the optional interfaces that the inner store has, and no others.
+ * @param own the layer's own methods, each in the place of the inner store's
+ */
+export function addOptionalMethods<L extends SessionStore> (layer: L, inner: SessionStore, own: Partial<CompleteStore>): L {
+  for (const method of Object.values(interfaces).flatMap(({ methods }) => methods as ReadonlyArray<keyof CompleteStore>)) {
+    const passed = (inner as Partial<CompleteStore>)[method]
+    if (typeof passed === 'function') Object.defineProperty(layer, method, { value: own[method] ?? passed.bind(inner) })
+  }
+  return layer
 }
 
 const keyspaces = new WeakMap<SessionStore, string>()

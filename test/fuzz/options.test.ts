@@ -5,7 +5,7 @@ import neo4j from 'neo4j-driver'
 import { DocumentStore } from 'ravendb'
 import t from 'tap'
 import requestSession, {
-  cookieTransport, getSession, headerTransport, memoryStore, neo4jSessions, neo4jTransactions, ravenSessions, redisStore, tokenSessions,
+  cached, cookieTransport, getSession, headerTransport, memoryStore, neo4jSessions, neo4jTransactions, ravenSessions, redisStore, tokenSessions,
 } from '../../lib/index.js'
 import * as known from '../support/fuzz/known-options.js'
 import { checkPrototypes, inputCount, problemOfCall } from '../support/fuzz/laws.js'
@@ -35,6 +35,7 @@ const calls: Array<[name: string, known: Known, sensitive: string[], call: (opti
   ['headerTransport', { name: ['x-a', 'authorization'], scheme: ['Bearer', null] }, ['scheme'], (options) => headerTransport(options)],
   ['memoryStore', { maxSessions: [1, 10] }, [], (options) => memoryStore(options).close()],
   ['redisStore', { prefix: texts, timeout: [1] }, [], (options, random) => redisStore(random.onceIn(5) ? anyValue(random) as never : client, options).close()],
+  ['cached', { maxSessions: [1, 10], maxAge: [20], staleIfError: [0, 1] }, [], (options, random) => cached(random.onceIn(5) ? anyValue(random) as never : redisStore(client), options).close()],
   ['neo4jSessions', known.neo4j, ['auth', 'bookmarks', 'bookmarkManager'], (options, random) => neo4jSessions(random.onceIn(9) ? anyValue(random) as never : driver, options)],
   ['neo4jTransactions', known.neo4jTransaction, ['auth', 'metadata'], (options, random) => neo4jTransactions(random.onceIn(9) ? anyValue(random) as never : driver, options)],
   ['ravenSessions', known.raven, ['requestExecutor'], (options, random) => ravenSessions(random.onceIn(9) ? anyValue(random) as never : documents, options)],

@@ -29,9 +29,9 @@ const replacements: Array<{ name: string, replacement: string, node?: string, fi
   {
     name: 'ioredis',
     replacement: 'ioredis-lowest',
-    files: ['stores/redis/conformance', 'stores/redis/transformers'],
+    files: ['stores/redis/conformance', 'stores/redis/transformers', 'stores/cached/conformance'],
     long: [
-      'stores/redis/conformance-cluster', 'stores/redis/clients', 'stores/redis/lost-replies', 'stores/redis/failures', 'stores/redis/reconnects',
+      'stores/cached/redis', 'stores/cached/cluster', 'stores/redis/conformance-cluster', 'stores/redis/clients', 'stores/redis/lost-replies', 'stores/redis/failures', 'stores/redis/reconnects',
       'stores/redis/change-feed', 'stores/redis/moving-slots', 'stores/redis/access', 'cli/commands',
     ],
   },
@@ -39,7 +39,7 @@ const replacements: Array<{ name: string, replacement: string, node?: string, fi
     name: 'ioredis',
     replacement: 'iovalkey',
     files: ['stores/redis/conformance', 'stores/redis/transformers'],
-    long: ['stores/redis/conformance-cluster', 'stores/redis/clients'],
+    long: ['stores/cached/conformance', 'stores/cached/redis', 'stores/redis/conformance-cluster', 'stores/redis/clients'],
   },
   {
     name: 'neo4j-driver',

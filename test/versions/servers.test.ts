@@ -1,6 +1,7 @@
 import { Redis } from 'ioredis'
 import t from 'tap'
 import { redisStore } from '../../lib/index.js'
+import { cacheStage, setTo, until } from '../support/cache-stage.js'
 import { fakeClock } from '../support/clock.js'
 import { conformsOnRedis } from '../support/conformance.js'
 import { redisPrefix } from '../support/redis-prefix.js'
@@ -18,6 +19,10 @@ for (const version of ['Redis 8', 'Valkey 9'] as const) {
     const tell = (line: string): void => { told.push(line) }
     await redisStore(client).checkAtBoot?.({ info: tell, warn: tell, error: tell })
     t.match(told, [`sessions are kept in ${version}.`])
+    const { store, other } = await cacheStage(t, client, client, { maxAge: 60_000 })
+    await other.commit('ab', setTo('2'))
+    t.ok(await until(store, '2') < 1000, 'it tells a cache of changes')
+    await store.close()
     await conformsOnRedis(t, client, prefix, fakeClock(t, ['Date']))
   })
 }

@@ -27,6 +27,8 @@ const replyAfterReady = 100
  */
 export class RedisCommands {
   readonly connection: RedisConnection
+  /** Milliseconds that one call may take. */
+  readonly timeout: number
   readonly #deadlines: Deadlines
   /** The batches that are sent at the end of this turn, by the nodes of their keys. */
   #waiting = new Map<string, Batch>()
@@ -37,6 +39,7 @@ export class RedisCommands {
   /** @param timeout milliseconds that one call may take */
   constructor (connection: RedisConnection, timeout: number) {
     this.connection = connection
+    this.timeout = timeout
     this.#deadlines = deadlinesOf(timeout)
     this.close = connection.onForgotten(() => this.#reconnected())
   }

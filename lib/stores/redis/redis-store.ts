@@ -1,9 +1,11 @@
-import { hash, randomUUID } from 'node:crypto'
+import { randomUUID } from 'node:crypto'
 import { RecordError, StoreUnsupportedError } from '../../errors.js'
 import type { CommitResult, CompleteStore, SessionChange, SessionRecord, SessionSummary, StoreEvent, StoreWatch, Successor } from '../store.js'
+import type { Tracking, TrackListener, TrackableStore } from '../track.js'
 import { slotOf } from '../contract-helpers.js'
 import { ChangeFeed } from './change-feed.js'
 import { causeCode, RedisCommands } from './commands.js'
+import { listIds } from './listing.js'
 import { redisStoreOptions, refuseUnusable, type RedisClient, type RedisStoreOptions } from './options.js'
 import { encodeText, entryTagOf, feedOf, lacksData, newNonce, parseDescription, parseHash, parseTimeLeft, subjectIn, withExpiry, type IndexEntry } from './record-format.js'
 import { commitScript } from './commit-script.js'
@@ -12,6 +14,7 @@ import { createScript, describeScript, endScript, regenerateScript, replaceScrip
 import type { Int, Script } from './script.js'
 import { describeServers, describeUntold, refuseTooOld, type ServerInfo } from './servers.js'
 import { SubjectIndex, type Member } from './subject-index.js'
+import { KeyTracking } from './tracking.js'
 
 /**
  * Keeps sessions in Redis 7 or newer (a single server, Sentinel or Cluster), or Valkey, through a client of ioredis or node-redis: one
@@ -35,7 +38,7 @@ import { SubjectIndex, type Member } from './subject-index.js'
  * client.disconnect()
  * ```
  */
-export function redisStore (client: RedisClient, options?: RedisStoreOptions): CompleteStore {
+export function redisStore (client: RedisClient, options?: RedisStoreOptions): CompleteStore & TrackableStore {
   const { connection, prefix, timeout } = redisStoreOptions(client, options)
   return new RedisStore(new RedisCommands(connection, timeout), prefix)
 }
@@ -46,7 +49,7 @@ const evictionWarning = 'the session store may lose sessions: its server evicts 
 /** The most of the ids that are remembered, to save their commits a second script. */
 const maxOutliving = 10_000
 
-class RedisStore implements CompleteStore {
+class RedisStore implements CompleteStore, TrackableStore {
   readonly #commands: RedisCommands
   readonly #prefix: string
   readonly #subjects: SubjectIndex
@@ -171,6 +174,10 @@ class RedisStore implements CompleteStore {
     return { look: () => this.#describe(id, feed), stop }
   }
 
+  track (listener: TrackListener, every: number): Tracking {
+    return new KeyTracking(this.#commands, this.#prefix, listener, every)
+  }
+
   async checkAtBoot (log: Pick<Console, 'info' | 'warn' | 'error'>): Promise<void> {
     refuseUnusable(this.#commands.connection, this.#prefix)
     try {
@@ -266,85 +273,4 @@ class RedisStore implements CompleteStore {
 /** The key of the data of a session that outlives its data. */
 function dataKeyOf (key: string): string {
   return `${key}:data`
-}
-
-/** Keys that one SCAN looks at: a millisecond of the server's time at the most. */
-const scanCount = 1000
-
-/** Reads the keys of all servers that match a pattern, in pages. A server may give some twice. */
-async function * scanKeys (commands: RedisCommands, prefix: string, pattern: string): AsyncGenerator<string[], undefined> {
-  for (const server of await commands.allServers(prefix)) {
-    let cursor = '0'
-    do {
-      const [next, keys] = await commands.scan(server, cursor, pattern, scanCount)
-      cursor = next
-      yield keys
-    } while (cursor !== '0')
-  }
-}
-
-/** Lists the ids of all sessions, on all servers, in pages; each once. */
-async function * listIds (commands: RedisCommands, prefix: string): AsyncGenerator<string[], undefined> {
-  const keyStart = commands.connection.keyPrefix + prefix
-  const pattern = `${keyStart.replace(/[*?[\]\\]/g, '\\$&')}{??}*`
-  const seen = new SeenIds()
-  for await (const keys of scanKeys(commands, prefix, pattern)) {
-    // The id follows the prefix and the hash tag.
-    const ids = keys.filter((key) => !key.endsWith(':data')).map((key) => key.slice(keyStart.length + 4))
-    const page = ids.filter((id) => seen.add(id))
-    if (page.length > 0) yield page
-  }
-}
-
-/** A session's key: the prefix, the hash tag and the id. */
-const keyPattern = /^(.*)\{(..)\}([\w-]{43})$/s
-
-/**
- * Counts the sessions under each prefix that has some. Every key of all servers is looked at.
- * @param ownPrefix the start of keys that the user may read
- */
-export async function countByPrefix (commands: RedisCommands, ownPrefix: string): Promise<Map<string, number>> {
-  const counts = new Map<string, number>()
-  for await (const keys of scanKeys(commands, ownPrefix, '*{??}*')) {
-    for (const key of keys) {
-      const [, prefix = '', tag, id = ''] = keyPattern.exec(key) ?? []
-      if (tag === slotOf(id)) counts.set(prefix, (counts.get(prefix) ?? 0) + 1)
-    }
-  }
-  return counts
-}
-
-/** The largest part of the table that may be in use. */
-const maxLoad = 0.6
-
-/**
- * A set of ids in about 16 bytes each, so that a listing of millions names each once: a server that is being resized
- * gives some twice. It keeps 64 bits of an id's hash: of a million ids, two are taken for one in one listing of 36
- * million.
- */
-class SeenIds {
-  #table = new BigUint64Array(1024)
-  #size = 0
-
-  /** True for a new id. */
-  add (id: string): boolean {
-    const digest = hash('sha1', id, 'buffer').readBigUInt64LE() || 1n
-    if (!this.#put(digest)) return false
-    if (++this.#size > this.#table.length * maxLoad) this.#grow()
-    return true
-  }
-
-  #put (digest: bigint): boolean {
-    const mask = this.#table.length - 1
-    let at = Number(digest & 0xffffffffn) & mask
-    for (; this.#table[at] !== 0n; at = (at + 1) & mask) if (this.#table[at] === digest) return false
-    this.#table[at] = digest
-    return true
-  }
-
-  #grow (): void {
-    const old = this.#table
-    this.#table = new BigUint64Array(old.length * 2)
-    for (const digest of old) if (digest !== 0n) this.#put(digest)
-  }
 }

@@ -3,7 +3,8 @@ import { connect, serveHalves, type Address, type Batch } from './two-processes.
 
 // The second process of `findFaultsBetweenProcesses`: serves its half of each batch, until the first one is gone.
 ignoreWarnings()
-const { client, users } = connect(JSON.parse(process.argv[2] as string) as Address)
+const [address, maxAge] = process.argv.slice(2) as [string, string]
+const { client, users } = connect(JSON.parse(address) as Address, maxAge === '' ? undefined : Number(maxAge))
 await client.ping()
 process.on('message', (batch: Batch) => {
   serveHalves(1, batch, users).then((halves) => process.send?.(halves), (error: unknown) => { throw error })

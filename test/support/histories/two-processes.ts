@@ -2,7 +2,8 @@ import { fork, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import { Cluster, Redis } from 'ioredis'
-import { redisStore, tokenSessions, type SessionStore } from '../../../lib/index.js'
+import { cached, redisStore, tokenSessions, type SessionStore } from '../../../lib/index.js'
+import { readingTwice } from '../cache-stage.js'
 import { check } from './check.js'
 import type { History, Served } from './history.js'
 import { explain } from './in-one-process.js'
@@ -11,6 +12,8 @@ import { endingsOf, serve, ttl, type Users } from './run.js'
 
 /** Histories that are under way at a time. */
 const batchSize = 100
+
+const quiet = { info () {}, warn () {}, error () {} }
 
 /** The servers that both processes use: one, or those of a cluster. */
 export type Address = string | ReadonlyArray<{ readonly host: string, readonly port: number }>
@@ -28,12 +31,16 @@ export interface Half {
   readonly tokens: string[]
 }
 
-/** A client of a process's own, with its store and its provider. */
-export function connect (address: Address): { readonly client: Redis | Cluster, readonly store: SessionStore, readonly users: Users } {
+/**
+ * A client of a process's own, with its store and its provider.
+ * @param maxAge milliseconds that a read of its cache may be old; `undefined`: it has none
+ */
+export function connect (address: Address, maxAge: number | undefined): { readonly client: Redis | Cluster, readonly store: SessionStore, readonly users: Users } {
   const client = typeof address === 'string'
     ? new Redis(address, { enableAutoPipelining: true })
     : new Cluster([...address], { enableAutoPipelining: true })
-  const store = redisStore(client, { timeout: 30_000 })
+  const inner = redisStore(client, { timeout: 30_000 })
+  const store = maxAge === undefined ? inner : readingTwice(cached(inner, { maxAge }))
   return { client, store, users: tokenSessions({ store, ttl }) }
 }
 
@@ -53,18 +60,22 @@ interface Result {
   readonly faults: string[]
   /** How many had requests of both processes at the same time. */
   readonly met: number
+  /** Reads of this process that its cache has answered. */
+  readonly hits: number
 }
 
 /** Runs histories whose requests are served by this process and another one, each with a client of its own. */
-export async function findFaultsBetweenProcesses (address: Address, count: number, most = 3): Promise<Result> {
-  const { client, store, users } = connect(address)
-  const other = fork(fileURLToPath(new URL('other-process.ts', import.meta.url)), [JSON.stringify(address)], { serialization: 'advanced' })
+export async function findFaultsBetweenProcesses (address: Address, count: number, { maxAge, most = 3 }: { maxAge?: number, most?: number } = {}): Promise<Result> {
+  const { client, store, users } = connect(address, maxAge)
+  const other = fork(fileURLToPath(new URL('other-process.ts', import.meta.url)), [JSON.stringify(address), String(maxAge ?? '')], { serialization: 'advanced' })
   const faults: string[] = []
   let met = 0
   try {
     await answerOf(other)
+    await store.checkAtBoot?.(quiet)
     for (let from = 0; from < count && faults.length < most; from += batchSize) {
       for (const [plan, history] of await runBatch(from, Math.min(batchSize, count - from), { store, users }, other)) {
+        if (maxAge !== undefined) allowOldReads(history, maxAge)
         const problems = check(history)
         if (problems.length > 0) faults.push(explain(plan, history, problems))
         if (haveMet(history.requests)) met++
@@ -72,9 +83,15 @@ export async function findFaultsBetweenProcesses (address: Address, count: numbe
     }
   } finally {
     other.kill()
+    await store.close()
     client.disconnect()
   }
-  return { faults: faults.slice(0, most), met }
+  return { faults: faults.slice(0, most), met, hits: store.counts?.()['hits'] ?? 0 }
+}
+
+/** A request finds its session as it was at a time between its call, or so many milliseconds before it, and its answer. */
+function allowOldReads ({ requests }: History, maxAge: number): void {
+  for (const { events: [first] } of requests) if (first?.kind === 'look') Object.assign(first, { called: first.called - maxAge * 1e6 })
 }
 
 async function runBatch (from: number, size: number, { store, users }: { store: SessionStore, users: Users }, other: ChildProcess): Promise<Array<[Plan, History]>> {

@@ -17,6 +17,21 @@ export interface RedisServer {
   send (name: 'info' | 'scan', args: CommandArgs): Promise<unknown>
   /** Opens another connection to it. */
   subscriber (): RedisSubscriber
+  /** Tells the server from the others of a cluster. */
+  readonly address: string
+  /**
+   * Opens another connection to it, in protocol 2, for once: it does not connect again.
+   * @param ended called when it is lost, or could not be made
+   */
+  link (ended: () => void): RedisLink
+}
+
+/** A connection that the store has for itself alone. What is sent waits until it is made. */
+export interface RedisLink {
+  send (...args: string[]): Promise<unknown>
+  /** @param listener is given messages as they came: binary texts, lists of them, `null` */
+  listen (channel: string, listener: (message: unknown) => void): Promise<unknown>
+  disconnect (): void
 }
 
 /** A connection that listens to channels. */
@@ -51,6 +66,8 @@ export interface RedisConnection {
   isUnsent (error: Error): boolean
   /** Calls the listener after each reconnection after which the client may forget commands that had no reply. Returns a function that stops it. */
   onForgotten (listener: () => void): () => void
+  /** Calls the listener each time that the client of a single server is connected again. Returns a function that stops it. */
+  onReconnected (listener: () => void): () => void
   /** Calls the listener when the client is connected the next time. */
   onceReady (listener: () => void): void
   /** The reason why the client cannot be used, with this prefix of the keys. */

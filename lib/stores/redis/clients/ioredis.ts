@@ -1,5 +1,6 @@
+import { nothing } from '../../../util/maybe-promise.js'
 import { findTransformed } from './ioredis-transformers.js'
-import { problemOfPrefix, type CommandArgs, type CommandName, type Pipeline, type RedisConnection, type RedisServer, type RedisSubscriber } from './connection.js'
+import { problemOfPrefix, type CommandArgs, type CommandName, type Pipeline, type RedisConnection, type RedisLink, type RedisServer, type RedisSubscriber } from './connection.js'
 
 /** The commands that the store sends, as an ioredis pipeline has them. */
 interface IoredisPipeline {
@@ -34,7 +35,23 @@ interface SharedClient {
 
 /** A single server, or the master that Sentinel names: an ioredis `Redis`. */
 interface IoredisServer extends SharedClient {
-  duplicate (options: { autoResubscribe: false, lazyConnect: false, maxRetriesPerRequest: null }): RedisSubscriber
+  duplicate (options: OwnOptions): OwnClient
+}
+
+interface OwnOptions {
+  readonly autoResubscribe: false
+  readonly lazyConnect: false
+  readonly maxRetriesPerRequest: null
+  readonly retryStrategy?: () => null
+  readonly reconnectOnError?: null
+  readonly enableOfflineQueue?: true
+  readonly protocol?: 2
+}
+
+/** What `duplicate()` returns. */
+interface OwnClient extends RedisSubscriber {
+  call (command: string, args: string[]): Promise<unknown>
+  on: RedisSubscriber['on'] & ((event: 'messageBuffer', listener: (channel: unknown, message: unknown) => void) => unknown)
 }
 
 /** An ioredis `Cluster`. */
@@ -62,10 +79,10 @@ const listeners = new WeakMap<IoredisClient, Set<() => void>>()
  */
 export function ioredisConnection (client: IoredisClient): RedisConnection {
   const cluster = 'nodes' in client ? client : undefined
-  const { keyPrefix = '', host, port, path, name, db } = client.options ?? {}
+  const { keyPrefix = '' } = client.options ?? {}
   return {
     keyPrefix: String(keyPrefix),
-    address: cluster === undefined ? `${name ?? path ?? `${host}:${port}`}/${db ?? 0}` : 'the cluster',
+    address: cluster === undefined ? addressOf(client) : 'the cluster',
     get isClosed () { return client.status === 'end' },
     get servers () { return cluster === undefined ? [ioredisServer(client as IoredisServer)] : cluster.nodes('master').map(ioredisServer) },
     ...cluster === undefined ? { slots: undefined } : { get slots () { return cluster.slots } },
@@ -73,9 +90,15 @@ export function ioredisConnection (client: IoredisClient): RedisConnection {
     redirect: (error, name, args) => cluster !== undefined && redirections.test(error.message) ? redirected(cluster, name, args) : undefined,
     isUnsent: ({ message }) => unsent.test(message),
     onForgotten: (listener) => onReconnection(client, listener),
+    onReconnected: (listener) => cluster === undefined ? onReconnection(client, listener) : nothing,
     onceReady (listener) { client.once('ready', listener) },
     problem: (prefix) => (cluster === undefined ? undefined : problemOfCluster(cluster, prefix)) ?? problemOfTransformers(client, String(keyPrefix)),
   }
+}
+
+function addressOf ({ options }: SharedClient): string {
+  const { host, port, path, name, db } = options ?? {}
+  return `${name ?? path ?? `${host}:${port}`}/${db ?? 0}`
 }
 
 /** One server of an ioredis client. */
@@ -89,6 +112,25 @@ export function ioredisServer (client: IoredisServer): RedisServer {
       return reply
     },
     subscriber: () => client.duplicate({ autoResubscribe: false, lazyConnect: false, maxRetriesPerRequest: null }),
+    address: addressOf(client),
+    link: (ended) => linkTo(client, ended),
+  }
+}
+
+/** Protocol 2: with protocol 3 ioredis drops messages that it does not know. */
+function linkTo (client: IoredisServer, ended: () => void): RedisLink {
+  const own = client.duplicate({
+    protocol: 2, autoResubscribe: false, lazyConnect: false, maxRetriesPerRequest: null, retryStrategy: () => null, reconnectOnError: null, enableOfflineQueue: true,
+  })
+  own.on('error', nothing)
+  own.on('end', ended)
+  return {
+    send: (name = '', ...args) => own.call(name, args),
+    listen (channel, listener) {
+      own.on('messageBuffer', (from, message) => { if (String(from) === channel) listener(message) })
+      return own.subscribe(channel)
+    },
+    disconnect () { own.disconnect() },
   }
 }
 

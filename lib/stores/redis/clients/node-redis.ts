@@ -1,7 +1,7 @@
 import { EventEmitter } from 'node:events'
 import { setTimeout as delay } from 'node:timers/promises'
 import { nothing } from '../../../util/maybe-promise.js'
-import { problemOfPrefix, type CommandArgs, type CommandName, type Pipeline, type RedisConnection, type RedisServer, type RedisSubscriber, type Replies } from './connection.js'
+import { problemOfPrefix, type CommandArgs, type CommandName, type Pipeline, type RedisConnection, type RedisLink, type RedisServer, type RedisSubscriber, type Replies } from './connection.js'
 
 /**
  * The types of replies, whatever the application has chosen for its own: strings and numbers, and a map of protocol 3 as the list
@@ -31,18 +31,20 @@ interface NodeRedisServer extends SharedClient {
     readonly socket?: object | undefined
   } | undefined
   sendCommand (args: readonly string[], options: SendOptions): Promise<unknown>
-  duplicate (overrides: { disableOfflineQueue: false, clientSideCache?: never, socket?: object }): NodeRedisServer
+  duplicate (overrides: { disableOfflineQueue: false, clientSideCache?: never, socket?: object, RESP?: 2, emitInvalidate?: false, maintNotifications?: 'disabled' }): NodeRedisServer
   connect (): Promise<unknown>
   destroy (): void
-  subscribe (channels: string[], listener: MessageListener): Promise<unknown>
+  /** With `bufferMode` the listener gets messages as they came. */
+  subscribe<B extends boolean = false> (channels: string[], listener: <T extends B extends true ? Buffer : string>(message: T, channel: T) => unknown, bufferMode?: B): Promise<unknown>
   unsubscribe (channels: string[], listener: MessageListener): Promise<unknown>
   on (event: 'ready' | 'error', listener: (error?: Error) => void): unknown
+  off (event: 'ready', listener: () => void): unknown
   once (event: 'ready', listener: () => void): unknown
 }
 
 /** A cluster, as node-redis's `createCluster()` returns it. */
 interface NodeRedisCluster extends SharedClient {
-  readonly masters: readonly object[]
+  readonly masters: ReadonlyArray<{ readonly address: string }>
   sendCommand (firstKey: string, isReadonly: boolean, args: string[], options: SendOptions): Promise<unknown>
   nodeClient (node: never): NodeRedisServer | Promise<NodeRedisServer>
   once (event: 'connect', listener: () => void): unknown
@@ -81,14 +83,20 @@ export function nodeRedisConnection (client: NodeRedisClient, timeout: number): 
     get isClosed () { return !client.isOpen },
     get servers () {
       return cluster === undefined
-        ? [serverOf(() => client as NodeRedisServer, options)]
-        : cluster.masters.map((node) => serverOf(() => cluster.nodeClient(node as never), options, { reconnectStrategy: false }))
+        ? [serverOf(address, () => client as NodeRedisServer, options)]
+        : cluster.masters.map((node) => serverOf(node.address, () => cluster.nodeClient(node as never), options, { reconnectStrategy: false }))
     },
     slots: undefined,
     pipeline: () => new NodeRedisPipeline(send, keyPrefix),
     redirect: (error, name, args) => cluster !== undefined && notYet.test(error.message) ? askAgain(send, keyPrefix, name, args, Date.now() + timeout) : undefined,
     isUnsent: ({ message }) => unsent.test(message),
     onForgotten: () => nothing, // the client rejects what had no reply
+    onReconnected (listener) {
+      if (cluster !== undefined) return nothing
+      const server = client as NodeRedisServer
+      server.on('ready', listener)
+      return () => { server.off('ready', listener) }
+    },
     onceReady (listener) {
       if (cluster === undefined) (client as NodeRedisServer).once('ready', listener)
       else cluster.once('connect', listener)
@@ -184,13 +192,43 @@ async function askAgain (send: Send, keyPrefix: string, name: CommandName, args:
 }
 
 /** @param socket options of the connections that listen */
-function serverOf (open: () => NodeRedisServer | Promise<NodeRedisServer>, options: SendOptions, socket?: object): RedisServer {
+function serverOf (address: string, open: () => NodeRedisServer | Promise<NodeRedisServer>, options: SendOptions, socket?: object): RedisServer {
   return {
+    address,
+    link: (ended) => linkTo(open, options, ended),
     async send (name, args) {
       const client = await open()
       return sendCommand((_key, sent) => client.sendCommand(sent, options), '', name, args)
     },
     subscriber: () => new NodeRedisSubscriber(open, socket),
+  }
+}
+
+function linkTo (open: () => NodeRedisServer | Promise<NodeRedisServer>, options: SendOptions, ended: () => void): RedisLink {
+  let isOver = false
+  const end = (): void => {
+    if (isOver) return
+    isOver = true
+    ended()
+  }
+  const connect = async (): Promise<NodeRedisServer> => {
+    const server = await open()
+    const socket = { ...server.options?.socket, reconnectStrategy: false }
+    const own = server.duplicate({ RESP: 2, maintNotifications: 'disabled', emitInvalidate: false, disableOfflineQueue: false, clientSideCache: undefined as never, socket })
+    own.on('error', end)
+    await own.connect()
+    if (isOver) own.destroy()
+    return own
+  }
+  const connected = connect()
+  connected.catch(end)
+  return {
+    send: async (...args) => (await connected).sendCommand(args, options),
+    listen: async (channel, listener) => (await connected).subscribe([channel], listener, true),
+    disconnect () {
+      isOver = true
+      connected.then((own) => { if (own.isOpen) own.destroy() }).catch(nothing)
+    },
   }
 }
 

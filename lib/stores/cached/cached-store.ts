@@ -1,0 +1,269 @@
+import { RecordError, StoreUnsupportedError } from '../../errors.js'
+import { attempt, type MaybePromise } from '../../util/maybe-promise.js'
+import { addOptionalMethods, keyspaceOf, requireInterface } from '../contract-helpers.js'
+import { SegmentedLru } from '../memory/segmented-lru.js'
+import type { CommitResult, CompleteStore, SessionChange, SessionRecord, SessionStore, Successor } from '../store.js'
+import type { Tracking, TrackListener, TrackableStore } from '../track.js'
+import { KeptSession } from './kept-session.js'
+import { cachedOptions, type CachedOptions } from './options.js'
+
+/** The layer has the methods that the inner store has, as far as stores are known to have them. */
+type Layer<S> = SessionStore & Pick<S, Extract<keyof S, keyof CompleteStore | keyof TrackableStore>>
+
+/**
+ * Keeps sessions that this process has read in its memory, in front of a store that tells which of them change. A read of a kept
+ * session sends nothing. Writes go to the store as ever, which alone decides about them; this process sees its own at once.
+ * A read is never older than `maxAge`: while it is not sure that all changes are heard, sessions are read from the store.
+ *
+ * `sessionStats()` has its counts: `hits`, `misses`, `bypasses` (reads past the cache), `invalidations` and `stale` (reads while the
+ * store was away).
+ *
+ * @throws OptionError (`FST_SESSION_OPTION`), StoreLacksError (`FST_SESSION_STORE_LACKS`) for a store without `track()`
+ * @example
+ * ```ts
+ * import { Redis } from 'ioredis'
+ * import { cached, getSession, redisStore, tokenSessions } from 'fastify-request-session'
+ *
+ * const client = new Redis(process.env['REDIS_URL'] ?? '')
+ * const users = tokenSessions<{ visits: number }>({ store: cached(redisStore(client), { maxSessions: 50_000 }) })
+ * await getSession(users, null, (session) => { session.increment('visits') })
+ * await users.close()
+ * client.disconnect()
+ * ```
+ */
+export function cached<S extends TrackableStore> (store: S, options?: CachedOptions): Layer<S> {
+  const checked = cachedOptions(store, options)
+  const layer = new CachedStore(requireInterface('track', store, 'cached()'), checked)
+  const { replace } = store as Partial<CompleteStore>
+  return addOptionalMethods(layer, store, { replace: (id, record) => layer.write(() => replace?.call(store, id, record), id) }) as SessionStore as Layer<S>
+}
+
+/** Proofs that all changes are heard, in the time that a read may be old. */
+const proofsPerAge = 4
+/** Milliseconds after a failure of the store in which sessions are read as they were without asking it. */
+const pauseAfterFailure = 250
+
+type Loaded = SessionRecord | Successor | undefined
+
+/** The loads of one session that are on their way, and the changes of it since the first of them was sent. */
+interface Loads {
+  count: number
+  changes: number
+}
+
+class CachedStore implements SessionStore, TrackListener {
+  readonly #store: TrackableStore
+  readonly #maxSessions: number
+  readonly #maxAge: number
+  /** Milliseconds. */
+  readonly #staleIfError: number
+  readonly #entries = new Map<string, KeptSession>()
+  #order: SegmentedLru
+  readonly #loads = new Map<string, Loads>()
+  #tracking: Tracking | undefined
+  #isClosed = false
+  /** Moments from which on nothing is known of what was read before. */
+  #losses = 0
+  #failedAt = -Infinity
+  readonly #counts = { hits: 0, misses: 0, bypasses: 0, invalidations: 0, stale: 0 }
+  readonly keyspace: string
+
+  constructor (store: TrackableStore, { maxSessions, maxAge, staleIfError }: ReturnType<typeof cachedOptions>) {
+    this.#store = store
+    this.#maxSessions = maxSessions
+    this.#maxAge = maxAge
+    this.#staleIfError = staleIfError * 1000
+    this.#order = new SegmentedLru(maxSessions)
+    this.keyspace = keyspaceOf(store)
+  }
+
+  /** A look goes to the store: it decides about what is written next. */
+  load (id: string, look?: boolean): MaybePromise<Loaded> {
+    const isSure = this.#lag() < this.#maxAge
+    if (!isSure || look === true) {
+      this.#counts.bypasses++
+      return look === true ? this.#store.load(id, true) : this.#orStale(id, () => this.#store.load(id))
+    }
+    const entry = this.#entries.get(id)
+    if (entry === undefined || !entry.isUsable()) {
+      this.#counts.misses++
+      return this.#orStale(id, () => this.#read(id))
+    }
+    this.#counts.hits++
+    this.#order.comeBack(entry)
+    return entry.record()
+  }
+
+  create (id: string, record: SessionRecord): MaybePromise<boolean> {
+    return this.write(() => this.#store.create(id, record), id)
+  }
+
+  /** The kept session takes the change on as well, once the store has, so that a session that is written now and then is not read again each time. */
+  commit (id: string, change: SessionChange): MaybePromise<CommitResult> {
+    const entry = this.#beginCommit(id)
+    return attempt(() => this.#store.commit(id, change), (result) => {
+      this.#noteChange(id)
+      if (entry === undefined || this.#entries.get(id) !== entry || !entry.endCommit(change, result)) this.#drop(id)
+      return result
+    }, (error) => {
+      this.#noteChange(id)
+      this.#drop(id)
+      throw error
+    })
+  }
+
+  renew (id: string, newId: string, change: SessionChange): MaybePromise<CommitResult> {
+    return this.write(() => this.#store.renew(id, newId, change), id, newId)
+  }
+
+  regenerate (id: string, newId: string, record: SessionRecord): MaybePromise<boolean> {
+    return this.write(() => this.#store.regenerate(id, newId, record), id, newId)
+  }
+
+  end (id: string, generation?: string): MaybePromise<boolean | Successor> {
+    return this.write(() => this.#store.end(id, generation), id)
+  }
+
+  /** Writes. The sessions are read anew after it, also if its outcome is unknown. */
+  write<T> (call: () => MaybePromise<T>, ...ids: string[]): MaybePromise<T> {
+    const forget = (): void => {
+      for (const id of ids) {
+        this.#noteChange(id)
+        this.#drop(id)
+      }
+    }
+    return attempt(call, (answer) => {
+      forget()
+      return answer
+    }, (error) => {
+      forget()
+      throw error
+    })
+  }
+
+  get full (): boolean {
+    return this.#store.full ?? false
+  }
+
+  async checkAtBoot (log: Pick<Console, 'info' | 'warn' | 'error'>): Promise<void> {
+    await this.#store.checkAtBoot?.(log)
+    await this.#track()?.checkAtBoot(log)
+  }
+
+  counts (): Readonly<Record<string, number>> {
+    return { ...this.#store.counts?.(), ...this.#counts }
+  }
+
+  async close (): Promise<void> {
+    this.#isClosed = true
+    this.#tracking?.stop()
+    this.#tracking = undefined
+    this.#clear()
+    await this.#store.close()
+  }
+
+  changed (id: string | undefined): void {
+    if (id === undefined) {
+      this.#counts.invalidations += this.#entries.size
+      this.#clear()
+      return
+    }
+    this.#noteChange(id)
+    const entry = this.#entries.get(id)
+    if (entry === undefined || entry.isOwnEcho()) return
+    this.#counts.invalidations++
+    this.#drop(id)
+  }
+
+  lost (): void {
+    this.#losses++
+    if (this.#staleIfError === 0) this.#clear()
+    else for (const entry of this.#entries.values()) entry.lose(performance.now())
+  }
+
+  #lag (): number {
+    return this.#track()?.lag() ?? Infinity
+  }
+
+  #track (): Tracking | undefined {
+    if (!this.#isClosed) this.#tracking ??= this.#store.track(this, this.#maxAge / proofsPerAge)
+    return this.#tracking
+  }
+
+  /** Reads a session from the store and keeps it, unless it has changed while the answer was on its way. */
+  async #read (id: string): Promise<Loaded> {
+    let loads = this.#loads.get(id)
+    if (loads === undefined) this.#loads.set(id, loads = { count: 0, changes: 0 })
+    loads.count++
+    const { changes } = loads
+    const losses = this.#losses
+    try {
+      const found = await this.#store.load(id)
+      if (found !== undefined && 'fields' in found && changes === loads.changes && losses === this.#losses) this.#keep(id, found)
+      return found
+    } finally {
+      if (--loads.count === 0) this.#loads.delete(id)
+    }
+  }
+
+  /** Reads a session; as it was, if the store is away and that is wanted. */
+  #orStale (id: string, read: () => MaybePromise<Loaded>): MaybePromise<Loaded> {
+    if (this.#staleIfError === 0) return read()
+    const now = performance.now()
+    if (now - this.#failedAt < pauseAfterFailure) {
+      const record = this.#staleRecord(id, now)
+      if (record !== undefined) return record
+    }
+    return attempt(read, (found) => found, (error) => {
+      if (error instanceof RecordError || error instanceof StoreUnsupportedError) throw error
+      this.#failedAt = performance.now()
+      const record = this.#staleRecord(id, this.#failedAt)
+      if (record === undefined) throw error
+      return record
+    })
+  }
+
+  #staleRecord (id: string, now: number): SessionRecord | undefined {
+    const entry = this.#entries.get(id)
+    if (entry === undefined || entry.expired(Date.now()) || now - entry.lostAt >= this.#staleIfError) return undefined
+    this.#counts.stale++
+    return entry.record()
+  }
+
+  #keep (id: string, record: SessionRecord): void {
+    this.#drop(id)
+    if (this.#entries.size >= this.#maxSessions) this.#drop(this.#order.next(Date.now()).id)
+    const entry = new KeptSession(id, record)
+    this.#entries.set(entry.id, entry)
+    this.#order.add(entry)
+  }
+
+  #drop (id: string): void {
+    const entry = this.#entries.get(id)
+    if (entry === undefined) return
+    this.#entries.delete(id)
+    this.#order.remove(entry)
+  }
+
+  #clear (): void {
+    this.#losses++
+    this.#entries.clear()
+    this.#order = new SegmentedLru(this.#maxSessions)
+  }
+
+  /** Loads of the session that are on their way may answer with what it was before. */
+  #noteChange (id: string): void {
+    const loads = this.#loads.get(id)
+    if (loads !== undefined) loads.changes++
+  }
+
+  /** The kept session that takes the change on; `undefined` where it may not be the one that the store changes, or two commits overlap. */
+  #beginCommit (id: string): KeptSession | undefined {
+    const entry = this.#entries.get(id)
+    if (entry === undefined) return undefined
+    const left = this.#maxAge - this.#lag()
+    if (left > 0 && entry.isUsable() && entry.beginCommit(performance.now() + left)) return entry
+    this.#drop(id)
+    return undefined
+  }
+}

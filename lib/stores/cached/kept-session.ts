@@ -1,0 +1,78 @@
+import { Entry } from '../memory/entry.js'
+import type { CommitResult, SessionChange, SessionRecord } from '../store.js'
+
+/**
+ * A session in the cache.
+ *
+ * A commit of this process changes it too, once the store has answered. The store tells that change as it tells all others, and
+ * may tell one of another process in the same breath. So one change is not heeded for each own commit, and from the first own commit
+ * on the session is used only as long as a read may be old: it lacks at the most a change that was made since.
+ */
+export class KeptSession extends Entry {
+  /** By the clock of `performance.now()`: the moment from which on it is not used. */
+  #until: number
+  /** Changes that are yet to be told, of commits of this process. */
+  #echoes: number
+  #isCommitting: boolean
+  /** By the same clock: the moment since which changes may have been missed; `Infinity`: none were. */
+  lostAt: number
+  /** The properties that the store has added to the record for itself. */
+  #own: object | undefined
+
+  constructor (id: string, record: SessionRecord) {
+    super(id, record)
+    this.#own = ownOf(record)
+    this.#until = Infinity
+    this.#echoes = 0
+    this.#isCommitting = false
+    this.lostAt = Infinity
+  }
+
+  override record (): SessionRecord {
+    return this.#own === undefined ? super.record() : Object.assign(super.record(), this.#own)
+  }
+
+  isUsable (): boolean {
+    return (this.#until === Infinity || performance.now() < this.#until) && !this.expired(Date.now())
+  }
+
+  /** Changes may have been missed: it is used only while the store is away. */
+  lose (now: number): void {
+    this.#until = -Infinity
+    this.lostAt = Math.min(this.lostAt, now)
+  }
+
+  /** A change was told. True if it may be that of a commit of this process. */
+  isOwnEcho (): boolean {
+    if (this.#echoes === 0) return false
+    this.#echoes--
+    return true
+  }
+
+  /**
+   * @param until the moment up to which a read may lack a change that is made from now on
+   * @returns false if another commit is under way: the store may take them in another order than it answers them
+   */
+  beginCommit (until: number): boolean {
+    if (this.#isCommitting) return false
+    this.#isCommitting = true
+    this.#until = Math.min(this.#until, until)
+    this.#echoes++
+    return true
+  }
+
+  /** Takes the change on. False if the session is not what the store has then. */
+  endCommit (change: SessionChange, result: CommitResult): boolean {
+    this.#isCommitting = false
+    // The data of a session that outlives it may have expired.
+    if (result.status !== 'committed' || this.extra?.deleteSession === false || this.#until === -Infinity) return false
+    if (change.from !== undefined) this.#own = ownOf(change.from)
+    const applied = this.apply(change)
+    return applied.status === 'committed' && applied.increments.every((sum, i) => sum === result.increments[i])
+  }
+}
+
+function ownOf (record: SessionRecord): object | undefined {
+  const { fields, createdAt, expiresAt, ttl, maxAge, deleteSession, dataSince, name, generation, subject, ...own } = record
+  return Object.keys(own).length === 0 ? undefined : own
+}

@@ -1,0 +1,51 @@
+import { OptionError } from '../../errors.js'
+import { checkOptions, wholeNumber, withMethods, type Checked, type Rule } from '../../util/option-rules.js'
+
+/**
+ * Options of the cache in front of a store.
+ *
+ * @example
+ * ```ts
+ * import type { CachedOptions } from 'fastify-request-session'
+ *
+ * export const options: CachedOptions = { maxSessions: 50_000, maxAge: 500, staleIfError: 10 }
+ * ```
+ */
+export interface CachedOptions {
+  /**
+   * The most sessions that are kept. Beyond it the one goes that was used the longest ago, of those that no second request has read.
+   * @default 10000
+   */
+  maxSessions?: number | undefined
+  /**
+   * Milliseconds that a read may be old at the most, also while the connection hangs. Nearly all are current: another process's
+   * change is heard within a millisecond or two.
+   * @default 1000
+   */
+  maxAge?: number | undefined
+  /**
+   * Seconds for which kept sessions are read, as they were, while the store is away; what is written fails as ever. A session that has
+   * been ended elsewhere may be let in for so long.
+   * @default 0
+   */
+  staleIfError?: number | undefined
+}
+
+const optionRules: Record<keyof CachedOptions, Rule> = {
+  maxSessions: wholeNumber('sessions', 1),
+  maxAge: wholeNumber('milliseconds', 20, 2_147_483_647),
+  staleIfError: wholeNumber('seconds', 0, 2_147_483),
+}
+
+const defaults = Object.freeze({ maxSessions: 10_000, maxAge: 1000, staleIfError: 0 })
+
+const storeRule = withMethods('a store', 'load', 'create', 'commit', 'renew', 'regenerate', 'end', 'close')
+
+/**
+ * Checks the arguments of `cached()`.
+ * @throws OptionError (`FST_SESSION_OPTION`)
+ */
+export function cachedOptions (store: unknown, options: CachedOptions | undefined): Required<Checked<CachedOptions>> {
+  if (!storeRule.test(store)) throw new OptionError('cached()', `the first argument must be ${storeRule.allowed}`)
+  return { ...defaults, ...checkOptions<CachedOptions>('cached()', options, optionRules) }
+}

@@ -1,0 +1,260 @@
+import { StoreUnsupportedError } from '../../errors.js'
+import { nothing } from '../../util/maybe-promise.js'
+import { allSlots } from '../contract-helpers.js'
+import type { TrackListener, Tracking } from '../track.js'
+import type { RedisLink, RedisServer } from './clients/connection.js'
+import type { RedisCommands } from './commands.js'
+import { newNonce } from './record-format.js'
+import { luaAccess, script } from './script.js'
+
+type Log = Pick<Console, 'info' | 'warn' | 'error'>
+
+/** Where a connection with protocol 2 hears of changed keys. */
+const channel = '__redis__:invalidate'
+/** Milliseconds between two attempts, and between two looks at the connections at the most. */
+const retryAfter = 250
+/** Milliseconds between two attempts on a server that forbids it. */
+const retryForbiddenAfter = 30_000
+
+/** The errors of servers and proxies that do not know or allow a command. */
+const forbidden = /^(?:NOPERM|ERR unknown|ERR unsupported)/i
+
+/** Changes a key for a moment. A full Redis runs it: nothing stays. */
+const canaryScript = script('allow-oom', `${luaAccess}
+check('UNLINK', KEYS[1])
+redis.call('HSET', KEYS[1], '', '')
+redis.call('UNLINK', KEYS[1])
+return 1
+`, () => [], nothing)
+
+/**
+ * Hears from each server that has sessions which keys change, by `CLIENT TRACKING`.
+ *
+ * One connection to each server both asks for it and hears it: neither can be lost without the other. Nothing is believed before a
+ * canary, a key that is changed over the client's own connection, is heard: then the changes of all that this client reads are heard.
+ * From then on pings prove it. Redis tells changes at the end of its turn, after the replies of that turn: the reply to a ping
+ * proves what was done before the ping that was answered before it was sent.
+ */
+export class KeyTracking implements Tracking {
+  readonly #commands: RedisCommands
+  readonly #prefix: string
+  readonly #listener: TrackListener
+  /** The start of the names of the sessions' keys, as the servers know them. */
+  readonly #keyStart: string
+  readonly #timer: NodeJS.Timeout
+  readonly #stopListening: () => void
+  #feeds: ServerFeed[] = []
+  #isStarting = false
+  #isWhole = false
+  #isStopped = false
+  /** The connections that were lost, those that were made anew included. */
+  #losses = 0
+  /** Ends the attempt that is under way. */
+  #abort: (error: Error) => void = nothing
+  /** The canaries that are yet to be heard, and what is done then. */
+  readonly #canaries = new Set<string>()
+  #allHeard: () => void = nothing
+  #retryAt = -Infinity
+  #log: Log | undefined
+  #reported: string | undefined
+  #attempt: Promise<Error | undefined>
+
+  constructor (commands: RedisCommands, prefix: string, listener: TrackListener, every: number) {
+    this.#commands = commands
+    this.#prefix = prefix
+    this.#listener = listener
+    this.#keyStart = `${commands.connection.keyPrefix}${prefix}{`
+    // A client that connects anew may come to another server than the feed's.
+    this.#stopListening = commands.connection.onReconnected(() => { this.#lose() })
+    this.#timer = setInterval(() => { this.#beat() }, Math.min(every, retryAfter)).unref()
+    this.#attempt = this.#start()
+  }
+
+  lag (): number {
+    if (!this.#isWhole) return Infinity
+    const [now, date] = [performance.now(), Date.now()]
+    let lag = 0
+    for (const { proved } of this.#feeds) lag = Math.max(lag, now - proved.at, date - proved.date)
+    return lag
+  }
+
+  async checkAtBoot (log: Log): Promise<void> {
+    this.#log = log
+    const error = await this.#attempt
+    if (error instanceof StoreUnsupportedError) throw error
+    if (error !== undefined) this.#report(error)
+  }
+
+  stop (): void {
+    this.#isStopped = true
+    clearInterval(this.#timer)
+    this.#stopListening()
+    this.#lose()
+  }
+
+  #beat (): void {
+    const { connection, timeout } = this.#commands
+    if (!this.#isWhole) {
+      if (!this.#isStarting && !connection.isClosed && performance.now() >= this.#retryAt) this.#attempt = this.#start()
+      return
+    }
+    const servers = new Set(connection.servers.map(({ address }) => address))
+    const areSame = servers.size === this.#feeds.length && this.#feeds.every(({ address }) => servers.has(address))
+    if (connection.isClosed || !areSame || !this.#feeds.every((feed) => feed.beat(timeout))) this.#lose()
+    // The client of a cluster learns that another node has a slot now when it asks for one of its keys.
+    else if (this.#feeds.length > 1) for (const { canary } of this.#feeds) this.#commands.send('read', 'hlen', canary).catch(nothing)
+  }
+
+  /** @returns the error with which it failed */
+  async #start (): Promise<Error | undefined> {
+    this.#isStarting = true
+    try {
+      await this.#commands.send('read', 'hlen', this.#canaryKey(allSlots()[0] as string))
+      const aborted = new Promise<never>((_resolve, reject) => { this.#abort = reject })
+      const losses = this.#losses
+      await Promise.race([this.#openFeeds(losses), aborted])
+      if (losses !== this.#losses) throw connectionLost()
+      this.#isWhole = true
+      if (this.#reported !== undefined) this.#log?.info('the changes of sessions are heard: sessions are read from the cache')
+      this.#reported = undefined
+      return undefined
+    } catch (error) {
+      this.#disconnect()
+      return this.#isStopped ? undefined : this.#failed(error as Error)
+    } finally {
+      this.#isStarting = false
+    }
+  }
+
+  #failed (thrown: Error): Error {
+    const cause = thrown.cause instanceof Error ? thrown.cause : thrown
+    const isForbidden = forbidden.test(cause.message)
+    const error = isForbidden ? new StoreUnsupportedError(`the server does not let this Redis user hear of changes (CLIENT TRACKING): ${cause.message}`, { cause }) : cause
+    this.#retryAt = performance.now() + (isForbidden ? retryForbiddenAfter : retryAfter)
+    if (this.#log !== undefined) this.#report(error)
+    return error
+  }
+
+  /** @param losses those before it */
+  async #openFeeds (losses: number): Promise<void> {
+    const servers = await this.#commands.allServers(this.#prefix)
+    if (this.#isStopped || losses !== this.#losses) throw connectionLost()
+    this.#feeds = servers.map((server) => new ServerFeed(server, this.#keyStart, (feed, keys) => { this.#hear(feed, keys) }, () => { this.#lose() }))
+    await this.#commands.waitFor(Promise.all(this.#feeds.map(({ begun }) => begun)), 'read')
+    await this.#sendCanaries(servers.length === 1 ? allSlots().slice(0, 1) : allSlots())
+  }
+
+  /** Changes a key in each slot, by way of the client, and waits until all are heard: then all servers that have sessions are. */
+  async #sendCanaries (slots: readonly string[]): Promise<void> {
+    const keys = slots.map((slot) => this.#canaryKey(slot))
+    for (const key of keys) this.#canaries.add(this.#commands.connection.keyPrefix + key)
+    const heard = new Promise<void>((resolve) => { this.#allHeard = resolve })
+    const moment = thisMoment()
+    for (const feed of this.#feeds) feed.canaryIsSent(moment)
+    await Promise.all(keys.map((key) => this.#commands.runScript(canaryScript, [key])))
+    await this.#commands.waitFor(heard, 'read')
+  }
+
+  #hear (feed: ServerFeed, keys: readonly string[] | undefined): void {
+    if (keys === undefined) {
+      this.#listener.changed(undefined)
+      return
+    }
+    const idAt = this.#keyStart.length + '??}'.length
+    for (const key of keys) {
+      this.#listener.changed(key.slice(idAt, key.endsWith(':data') ? -':data'.length : undefined))
+      if (!this.#canaries.delete(key)) continue
+      feed.canary = key.slice(this.#commands.connection.keyPrefix.length)
+      if (this.#canaries.size === 0) this.#allHeard()
+    }
+  }
+
+  #lose (): void {
+    const wasWhole = this.#isWhole
+    this.#losses++
+    this.#isWhole = false
+    this.#disconnect()
+    this.#abort(connectionLost())
+    if (wasWhole) this.#listener.lost()
+  }
+
+  #disconnect (): void {
+    this.#canaries.clear()
+    const feeds = this.#feeds
+    this.#feeds = []
+    for (const feed of feeds) feed.disconnect()
+  }
+
+  #report (error: Error): void {
+    if (this.#reported === error.message) return
+    this.#reported = error.message
+    this.#log?.[error instanceof StoreUnsupportedError ? 'error' : 'warn'](error, 'the changes of sessions are not heard: until they are, all sessions are read from the server')
+  }
+
+  #canaryKey (slot: string): string {
+    return `${this.#prefix}{${slot}}canary ${newNonce()}`
+  }
+}
+
+function connectionLost (): Error {
+  return new Error('a connection was lost')
+}
+
+/** A moment by the clock of `performance.now()`, and by that of the day: the first one stands still while the machine sleeps. */
+interface Moment { readonly at: number, readonly date: number }
+
+function thisMoment (): Moment {
+  return { at: performance.now(), date: Date.now() }
+}
+
+type Hear = (feed: ServerFeed, keys: readonly string[] | undefined) => void
+
+/** What one server tells, over a connection of its own. */
+class ServerFeed {
+  readonly address: string
+  readonly begun: Promise<void>
+  /** All changes have been told that were made before it. */
+  proved: Moment = { at: -Infinity, date: -Infinity }
+  /** The last canary that was heard. */
+  canary = ''
+  readonly #link: RedisLink
+  /** When the ping that was last answered was sent. */
+  #answered = this.proved
+  /** When the ping was sent that is not answered yet. */
+  #sent: Moment | undefined
+  #isOver = false
+
+  constructor (server: RedisServer, keyStart: string, hear: Hear, ended: () => void) {
+    this.address = server.address
+    this.#link = server.link(() => { if (!this.#isOver) ended() })
+    this.begun = this.#begin(keyStart, hear)
+    this.begun.catch(nothing)
+  }
+
+  canaryIsSent (moment: Moment): void {
+    this.proved = this.#answered = moment
+  }
+
+  /** Sends the next ping. False: the last one has had no answer for too long. */
+  beat (timeout: number): boolean {
+    if (this.#sent !== undefined) return performance.now() - this.#sent.at < timeout
+    const sent = this.#sent = thisMoment()
+    this.#link.send('ping').then(() => {
+      this.proved = this.#answered
+      this.#answered = sent
+      this.#sent = undefined
+    }, nothing)
+    return true
+  }
+
+  disconnect (): void {
+    this.#isOver = true
+    this.#link.disconnect()
+  }
+
+  async #begin (keyStart: string, hear: Hear): Promise<void> {
+    const id = await this.#link.send('client', 'ID')
+    await this.#link.send('client', 'TRACKING', 'ON', 'REDIRECT', String(id), 'BCAST', 'PREFIX', keyStart)
+    await this.#link.listen(channel, (keys) => { hear(this, Array.isArray(keys) ? keys.map(String) : undefined) })
+  }
+}

@@ -1,0 +1,71 @@
+import type { SessionStore } from './store.js'
+
+/**
+ * Hears which sessions of a store have changed. Its methods must not throw.
+ *
+ * @example
+ * ```ts
+ * import type { TrackListener } from 'fastify-request-session'
+ *
+ * const kept = new Map<string, unknown>()
+ * export const listener: TrackListener = {
+ *   changed: (id) => { if (id === undefined) kept.clear(); else kept.delete(id) },
+ *   lost: () => { kept.clear() },
+ * }
+ * ```
+ */
+export interface TrackListener {
+  /** The session of this id has changed, ended or expired, or may have. `undefined`: any session may have. */
+  changed (id: string | undefined): void
+
+  /** From now on changes may be missed: no session that was read before is known to be as it was. */
+  lost (): void
+}
+
+/**
+ * The tracking of a store's sessions.
+ *
+ * @example
+ * ```ts
+ * import type { Tracking } from 'fastify-request-session'
+ *
+ * export const mayBeBelieved = (tracking: Tracking): boolean => tracking.lag() < 1000
+ * ```
+ */
+export interface Tracking {
+  /** Milliseconds since the moment before which all changes have been told; `Infinity` while changes may be missed. */
+  lag (): number
+
+  /**
+   * Called when the plugin is registered, or not at all: waits for the first attempt, and keeps the log for later ones.
+   * @throws StoreUnsupportedError (`FST_SESSION_STORE_UNSUPPORTED`) if the server forbids the tracking
+   */
+  checkAtBoot (log: Pick<Console, 'info' | 'warn' | 'error'>): Promise<void>
+
+  /** Ends the tracking: nothing is told after it. */
+  stop (): void
+}
+
+/**
+ * A store that tells which of its sessions change, whatever process changes them, and their expiry too. `cached()` needs it.
+ *
+ * @example
+ * ```ts
+ * import { Redis } from 'ioredis'
+ * import { redisStore, type TrackableStore } from 'fastify-request-session'
+ *
+ * const client = new Redis(process.env['REDIS_URL'] ?? '')
+ * const store: TrackableStore = redisStore(client)
+ * const tracking = store.track({ changed: (id) => { console.log(id) }, lost: () => { console.log('all') } }, 250)
+ * tracking.stop()
+ * await store.close()
+ * client.disconnect()
+ * ```
+ */
+export interface TrackableStore extends SessionStore {
+  /**
+   * Begins to tell the changes of all sessions, also those that are made through this store. Where the server is away it goes on trying.
+   * @param every milliseconds between two proofs that all is heard: `lag()` is seldom more than two of them
+   */
+  track (listener: TrackListener, every: number): Tracking
+}
