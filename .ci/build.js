@@ -128,6 +128,7 @@ async function writeDeclarations () {
   const texts = { errors: read('errors'), index: await bundleDeclarations('index', /\/errors\.js$/), conformance: await bundleDeclarations('conformance', /\/store\.js$/) }
   for (const name of lazy) texts[name] = read(entries[name]).replace(/'\..+'/g, "'./index.js'")
   for (const [name, text] of Object.entries(texts)) write(`cjs/${name}.d.ts`, indentByTabs(withoutExamplesOfTypes(text)))
+  rmSync(folder, { recursive: true })
 
   /** Makes one file of an entry point's; what is `apart` is another one's. */
   async function bundleDeclarations (name, apart) {
@@ -138,7 +139,6 @@ async function writeDeclarations () {
     }, { plugins: [dts({ compilerOptions: { types: [] } })], external: isApart })
     return code
   }
-  rmSync(folder, { recursive: true })
 }
 
 rmSync(out, { recursive: true, force: true })
