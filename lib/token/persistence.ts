@@ -5,7 +5,7 @@ import { isPromise, nothing, type MaybePromise, attempt } from '../util/maybe-pr
 import { show } from '../util/option-rules.js'
 import { noChange, type Sent } from './draft.js'
 import { isWork } from './operations.js'
-import type { Identity, SessionSettings, SessionState } from './session-state.js'
+import { signals, type Identity, type SessionSettings, type SessionState } from './session-state.js'
 import { idOf, renewedToken } from './tokens.js'
 import { parseValue, refuseLarge, sizeOf } from './values.js'
 
@@ -54,6 +54,7 @@ export async function reload (state: SessionState): Promise<void> {
     return
   }
   const found = await callStore(() => store.load(stored.id, true), (found) => found)
+  if (state.isOver) state.refuseWrites() // told meanwhile
   if (found !== undefined && 'successor' in found) {
     state.identity = stored
     followRenewal(state, found)
@@ -81,9 +82,10 @@ export async function claim (state: SessionState, key: string): Promise<unknown>
   if (state.identity === undefined) return undefined
   for (let text = draft.base.get(key); text !== undefined;) {
     const change = newChange({ expect: new Map([[key, text]]), remove: [key], generation: state.record?.generation })
-    const { id } = state.identity as Identity
+    const { identity } = state
+    if (identity === undefined) throw new SessionGoneError(state.context.route)
     state.isReadOnly = false
-    const result = await callStore(() => store.commit(id, change), (result) => result)
+    const result = await callStore(() => store.commit(identity.id, change), (result) => result)
     if (result.status === 'moved') {
       followRenewal(state, result)
       continue
@@ -152,6 +154,7 @@ function saveNew (state: SessionState): Promise<void> | undefined {
     subjectSaved(state, nextSubject)
     state.mustSlide = state.isTtlChanged = false
     state.replaced = undefined
+    signals.get(state)?.stored()
   }
   try {
     const identity = createUnderToken(settings, record, state.token, state.isAnnounced ? 0 : maxTokens, replaced)

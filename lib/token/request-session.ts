@@ -11,7 +11,9 @@ import { newChange, requireInterface } from '../stores/contract-helpers.js'
 import { storeFailure, save } from './persistence.js'
 import { isPastMaxAge } from './expiry.js'
 import type { TokenCallOptions, TokenRouteOptions } from './options.js'
-import { SessionState, type Identity, type SessionContext, type SessionSettings } from './session-state.js'
+import { SessionState, signals, type Identity, type SessionContext, type SessionSettings } from './session-state.js'
+import { SessionDescription } from './session-description.js'
+import { closeAtEnd } from './signal.js'
 import { TokenSession } from './session.js'
 import { idOf } from './tokens.js'
 import type { CookieTransport, PlacedTransport, TokenTransport } from './transport.js'
@@ -90,6 +92,7 @@ class RequestSession extends SessionState implements OpenSession<Promise<TokenSe
       this.warn('the session was changed after its commit had failed: that was not kept. Call commit() after the last change.')
     }
     this.phase = 'closed'
+    signals.get(this)?.release()
   }
 
   private read (token: string): Promise<TokenSession> {
@@ -144,6 +147,8 @@ class RequestSession extends SessionState implements OpenSession<Promise<TokenSe
     if (outages.size > 0 && this.degradedBy === undefined && identity !== undefined) noteRecovery(this.settings, this.context)
     const session = new TokenSession(this)
     this.loaded = session
+    const raw: FastifyRequest['raw'] & { readonly upgrade?: boolean | null } | undefined = this.context.request?.raw
+    if (raw?.upgrade && this.identity !== undefined) closeAtEnd(this, raw.socket)
     return session
   }
 
@@ -248,7 +253,8 @@ const kState = Symbol('fastify-request-session.state')
 interface Unloaded { [kState]: RequestSession }
 
 /** The members of a session, for promises of one: a method or a getter by its name. */
-const members = Object.entries(Object.getOwnPropertyDescriptors(TokenSession.prototype)).filter(([name]) => !['constructor', 'then', 'toJSON'].includes(name))
+const members = [SessionDescription, TokenSession].flatMap(({ prototype }) => Object.entries(Object.getOwnPropertyDescriptors(prototype)))
+  .filter(([name]) => !['constructor', 'then', 'toJSON'].includes(name))
 
 /**
  * A promise whose session members throw that the session is not loaded. After the request's end they read it, for log

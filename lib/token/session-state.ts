@@ -1,5 +1,5 @@
-import { OptionError, RecordError, SessionClosedError, SessionEndedError, SessionRenewedError, SharedTokenError } from '../errors.js'
-import type { OpenContext } from '../core/provider.js'
+import { OptionError, RecordError, SessionClosedError, SessionEndedError, SessionGoneError, SessionRenewedError, SharedTokenError, type SessionOverError } from '../errors.js'
+import type { Closing, OpenContext } from '../core/provider.js'
 import { requireInterface } from '../stores/contract-helpers.js'
 import type { SessionRecord, SessionStore } from '../stores/store.js'
 import { report } from '../core/events.js'
@@ -21,6 +21,8 @@ export interface SessionSettings {
   readonly maxSize: number
   readonly transport: TokenTransport
   readonly onStoreError: 'fail' | 'anonymous'
+  /** All that follows a session for the app: closed when the app closes. */
+  readonly followers: Set<Closing>
 }
 
 /** The request, or the call outside of one, that a session is used in. */
@@ -31,6 +33,18 @@ export interface Identity {
   readonly token: string
   readonly id: string
 }
+
+/** The signal of one session, and its following. */
+export interface Followed {
+  readonly signal: AbortSignal
+  /** The session was new, and the store has it now. */
+  stored (): void
+  /** Stops the following: the signal is aborted no more. */
+  release (): void
+}
+
+/** The signals of the sessions whose user has asked for one. A map and no field: the others pay nothing for it. */
+export const signals = new WeakMap<SessionState, Followed>()
 
 /**
  * A token session as one request (or one call) sees it: its data, its expiry, its token, and their changes that wait for
@@ -69,11 +83,17 @@ export class SessionState {
   isUnheard = false
   /** The error for which the visitor is anonymous, where the store has failed: nothing is saved, and the client keeps its token. */
   degradedBy: unknown = undefined
-  /** `renewed`: the client came with a token that was given up. The session is empty, and no work on it is taken. */
-  phase: 'live' | 'ended' | 'renewed' | 'closed' = 'live'
+  /**
+   * `renewed`: the token was given up, before the client came with it or (as the signal has told) since. `gone`: ended or expired elsewhere,
+   * as the signal has told. The session is empty then, and no work on it is taken.
+   */
+  phase: 'live' | 'ended' | 'renewed' | 'gone' | 'closed' = 'live'
   isEnded = false
   saving: Promise<void> | undefined = undefined
-  /** The error of a save whose answer was lost: it may have been applied, and must not be applied twice. */
+  /**
+   * The error that each save throws until the session is read anew: the answer to the last one was lost, so that it must not be applied twice;
+   * or the session was over before its work was saved.
+   */
   lost: unknown = undefined
   /** True until the store was asked to write something. */
   isReadOnly = true
@@ -101,12 +121,21 @@ export class SessionState {
     return this
   }
 
-  /** @throws SessionEndedError (`FST_SESSION_ENDED`), SessionRenewedError (`FST_SESSION_RENEWED`), SessionClosedError (`FST_SESSION_CLOSED`) */
+  /** True where the store has the session no more: only `regenerate()` goes on from here. */
+  get isOver (): boolean {
+    return this.phase === 'renewed' || this.phase === 'gone'
+  }
+
+  /**
+   * @throws SessionEndedError (`FST_SESSION_ENDED`), SessionRenewedError (`FST_SESSION_RENEWED`), SessionGoneError (`FST_SESSION_GONE`),
+   *   SessionClosedError (`FST_SESSION_CLOSED`)
+   */
   refuseWrites (): void {
     switch (this.phase) {
       case 'live': return
       case 'ended': throw new SessionEndedError()
       case 'renewed': throw new SessionRenewedError(this.context.route)
+      case 'gone': throw new SessionGoneError(this.context.route)
       case 'closed': throw new SessionClosedError('The session', this.context.route)
     }
   }
@@ -198,6 +227,16 @@ export class SessionState {
     this.isEnded = true
     this.draft = new Draft()
     this.nextSubject = null
+  }
+
+  /** The session is over, as the store says: it reads as empty from now on. Work that waits for a commit is lost, and the commit says so. */
+  over (why: SessionOverError['why']): void {
+    if (this.phase !== 'live') return
+    const { route } = this.context
+    const error = this.isDirty ? why === 'renewed' ? new SessionRenewedError(route) : new SessionGoneError(route) : undefined
+    this.opened(undefined, undefined)
+    this.phase = why === 'renewed' ? 'renewed' : 'gone'
+    this.lost = error
   }
 
   /** The ids that the store has the session under, before and after its next commit. */

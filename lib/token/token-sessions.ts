@@ -163,7 +163,6 @@ class TokenSessions<Data extends object = SessionData> implements SessionProvide
   readonly #options: CheckedTokenOptions
   readonly #settings: SessionSettings
   readonly #sharedTokens: SharedTokens | undefined
-  readonly #subscriptions = new Set<Subscription>()
 
   constructor (options: CheckedTokenOptions) {
     const { store = memoryStore(), token, deleteSession, maxSize, ttl, maxAge, secret, onStoreError, transport = cookieTransport() } = options
@@ -171,7 +170,7 @@ class TokenSessions<Data extends object = SessionData> implements SessionProvide
     const { place } = transport as Partial<PlacedTransport>
     this.claims = place === undefined ? [keyspaceOf(store)] : [place, keyspaceOf(store)]
     this.#options = options
-    this.#settings = { store, tokens, deleteSession, maxSize: maxSize ?? Infinity, lifetime: { ttl, maxAge }, transport, onStoreError }
+    this.#settings = { store, tokens, deleteSession, maxSize: maxSize ?? Infinity, lifetime: { ttl, maxAge }, transport, onStoreError, followers: new Set() }
     this.#sharedTokens = secret === undefined ? undefined : new SharedTokens(tokens, secret)
   }
 
@@ -288,13 +287,13 @@ class TokenSessions<Data extends object = SessionData> implements SessionProvide
    * @throws StoreLacksError (`FST_SESSION_STORE_LACKS`), NoSecretError, NameError, OptionError
    */
   async subscribe (address: SessionAddress, listener: UpdateListener): Promise<Subscription | undefined> {
-    const { store, tokens } = this.#settings
+    const { store, tokens, followers } = this.#settings
     const isName = typeof address === 'string' && !tokens.valid(address)
     for (const id of this.#idsAt(isName ? { name: address } : address, 'subscribe()')) {
-      const subscription = new Subscription(store, id, listener, (subscription) => { this.#subscriptions.delete(subscription) })
-      this.#subscriptions.add(subscription)
+      const subscription = new Subscription(store, id, listener, (subscription) => { followers.delete(subscription) })
+      followers.add(subscription)
       if (await subscription.start()) return subscription
-      this.#subscriptions.delete(subscription)
+      followers.delete(subscription)
     }
     return undefined
   }
@@ -308,9 +307,9 @@ class TokenSessions<Data extends object = SessionData> implements SessionProvide
    */
   readonly ping: Pinging['ping'] = pingOf(() => pingStore(this.#settings))
 
-  /** Frees the provider's own timers and subscriptions. What it was given, a Redis client say, stays open. */
+  /** Frees the provider's own timers, subscriptions and signals. What it was given, a Redis client say, stays open. */
   async close (): Promise<void> {
-    await Promise.all([...this.#subscriptions].map((subscription) => subscription.close()))
+    await Promise.all([...this.#settings.followers].map((follower) => follower.close()))
     await this.#settings.store.close()
   }
 
