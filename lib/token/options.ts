@@ -154,6 +154,8 @@ export interface NewSession<Data extends object = SessionData> {
   deleteSession?: boolean | undefined
   /** The user that it belongs to: 1 to 256 characters. */
   subject?: string | undefined
+  /** A text by which its user tells it from his others: 1 to 256 characters. */
+  label?: string | undefined
   /** Its first data. */
   data?: Partial<Data> | undefined
 }
@@ -200,6 +202,7 @@ export const newSessionRules: Record<keyof NewSession, Rule> = {
   maxAge: rules.seconds,
   deleteSession: rules.boolean,
   subject: checkedLater,
+  label: checkedLater,
   data: { allowed: 'a plain object without getters, hidden properties and symbols as keys', test: isStorableObject },
 }
 

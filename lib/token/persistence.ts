@@ -7,6 +7,7 @@ import { noChange, type Sent } from './draft.js'
 import { isWork } from './operations.js'
 import { signals, type Identity, type SessionSettings, type SessionState } from './session-state.js'
 import { idOf, renewedToken } from './tokens.js'
+import { inTurn } from './turns.js'
 import { parseValue, refuseLarge, sizeOf } from './values.js'
 
 /** Conflicts after which a commit gives up. */
@@ -118,9 +119,9 @@ export function createUnderToken (
     created ? identity : more > 0 ? createUnderToken({ store, tokens }, record, next(), more - 1, replaced) : undefined)
 }
 
-/** Ends a session, or its successor. `false` if there was none. */
-export function endSession (store: SessionStore, id: string, generation?: string): MaybePromise<boolean> {
-  return callStore(() => store.end(id, generation), (answer) => typeof answer === 'boolean' ? answer : endSession(store, answer.successor))
+/** Ends a session, or its successor. `false` if there was none, or none of the subject. */
+export function endSession (store: SessionStore, id: string, only?: Parameters<SessionStore['end']>[1]): MaybePromise<boolean> {
+  return callStore(() => store.end(id, only), (answer) => typeof answer === 'boolean' ? answer : endSession(store, answer.successor, { subject: only?.subject }))
 }
 
 function saveNew (state: SessionState): Promise<void> | undefined {
@@ -128,17 +129,17 @@ function saveNew (state: SessionState): Promise<void> | undefined {
     ended(state)
     return undefined
   }
-  const { settings, draft, replaced, nextSubject, subject, ttl } = state
+  const { settings, draft, replaced, nextSubject, nextLabel, subject, label, ttl } = state
   const fields = draft.texts()
   refuseLarge(settings, state.context.route, fields)
-  if (fields.size === 0 && (subject ?? replaced ?? state.record) === undefined) return undefined
+  if (fields.size === 0 && (subject ?? label ?? replaced ?? state.record) === undefined) return undefined
   if (isUnheard(state)) return undefined
   const sent = draft.toSend()
   const now = Date.now()
   const { deleteSession } = settings
   state.isReadOnly = false
   // A session that could not be renewed, since another request was first, goes on as a sibling with all that it had.
-  const record = newRecord({ createdAt: now, deleteSession, ...state.record, fields, expiresAt: state.expiryAfterUse(now), ttl, subject })
+  const record = newRecord({ createdAt: now, deleteSession, ...state.record, fields, expiresAt: state.expiryAfterUse(now), usedAt: now, ttl, label, subject })
   const created = (identity: Identity | undefined): void => {
     if (identity === undefined) throw new StoreUnavailableError('the id of a new session is taken')
     if (state.draft !== draft && state.phase === 'live') { // regenerated meanwhile
@@ -152,6 +153,7 @@ function saveNew (state: SessionState): Promise<void> | undefined {
     state.record = record
     state.sendToken(identity.token, record.expiresAt)
     subjectSaved(state, nextSubject)
+    labelSaved(state, nextLabel)
     state.mustSlide = state.isTtlChanged = false
     state.replaced = undefined
     signals.get(state)?.stored()
@@ -180,7 +182,7 @@ function isUnheard (state: SessionState): boolean {
 function saveStored (state: SessionState, { id }: Identity, tries?: number): Promise<void> | undefined {
   const { store } = state.settings
   const generation = state.record?.generation
-  if (state.phase === 'ended') return callStore(() => endSession(store, id, generation), () => ended(state)) as Promise<void> | undefined
+  if (state.phase === 'ended') return callStore(() => endSession(store, id, { generation }), () => ended(state)) as Promise<void> | undefined
   if (state.nextToken !== undefined && isUnheard(state)) return undefined
   const sent = state.draft.toSend()
   try {
@@ -188,21 +190,23 @@ function saveStored (state: SessionState, { id }: Identity, tries?: number): Pro
   } catch (error) {
     return failSave(state, sent, error)
   }
-  const expiresAt = state.slide(Date.now(), sent !== undefined)
+  const now = Date.now()
+  const expiresAt = state.slide(now, sent !== undefined)
   if (sent !== undefined && sent.change.expect.size > 0 && tries === undefined) {
     state.draft.notSent(sent)
     return inTurn(store, id, () => saveStored(state, state.identity as Identity, 0))
   }
-  const { nextToken, nextSubject: subject } = state
-  if (sent === undefined && expiresAt === undefined && nextToken === undefined && subject === undefined) {
+  const { nextToken, nextSubject: subject, nextLabel: label } = state
+  if (sent === undefined && expiresAt === undefined && nextToken === undefined && subject === undefined && label === undefined) {
     if (state.record?.expiresAt === null) state.sendToken((state.identity as Identity).token, null)
     return undefined
   }
   state.isReadOnly = false
   const { expect, clear, set, remove, increment } = sent?.change ?? noChange
   const ttl = state.isTtlChanged ? state.ttl : undefined
-  const dataSince = state.record?.deleteSession === false && sent !== undefined ? Date.now() : undefined
-  const change: SessionChange = { expect, clear, set, remove, increment, expiresAt, ttl, dataSince, subject, generation }
+  const dataSince = state.record?.deleteSession === false && sent !== undefined ? now : undefined
+  const usedAt = expiresAt === undefined ? undefined : now
+  const change: SessionChange = { expect, clear, set, remove, increment, expiresAt, usedAt, ttl, dataSince, label, subject, generation }
   const renewed = nextToken === undefined ? undefined : { token: nextToken, id: idOf(nextToken) }
   let result: CommitResult | Promise<CommitResult>
   try {
@@ -233,40 +237,23 @@ function refuseGrowth (state: SessionState, { base, change: { set, remove } }: S
   if (sizeOf(fields) > before) refuseLarge(state.settings, state.context.route, fields)
 }
 
-/** The saves with expectations that are under way, by store and id. */
-const turns = new WeakMap<SessionStore, Map<string, Promise<unknown>>>()
-
-/**
- * Runs a save that expects values, with all of its tries, once those of this process before it are done: of a hundred at
- * once all but one would conflict, and so again each time.
- */
-function inTurn (store: SessionStore, id: string, saveNow: () => Promise<void> | undefined): Promise<void> | undefined {
-  const waiting = turns.get(store)?.get(id)
-  const saved = waiting === undefined ? saveNow() : waiting.then(saveNow)
-  if (saved === undefined) return undefined
-  const ofStore = turns.get(store) ?? new Map<string, Promise<unknown>>()
-  turns.set(store, ofStore)
-  const turn = saved.then(nothing, nothing)
-  ofStore.set(id, turn)
-  turn.then(() => { if (ofStore.get(id) === turn) ofStore.delete(id) })
-  return saved
-}
-
 /** The store has answered a commit. */
 function saved (state: SessionState, result: CommitResult, change: SessionChange, sent: Sent | undefined, renewed: Identity | undefined, tries = 0): Promise<void> | undefined {
   if (state.identity === undefined) { // regenerated meanwhile
     if (result.status === 'committed' && renewed !== undefined) state.replaced = renewed
     return undefined
   }
-  const isUse = sent === undefined && renewed === undefined && change.ttl === undefined && change.subject === undefined
+  const isUse = sent === undefined && renewed === undefined && change.ttl === undefined && change.subject === undefined && change.label === undefined
   switch (result.status) {
     case 'committed': {
       const record = state.record as SessionRecord
       if (change.dataSince !== undefined && sent?.base.size === 0) record.dataSince = change.dataSince
       if (sent !== undefined) state.draft.sent(sent, result.increments)
       if (change.expiresAt !== undefined) record.expiresAt = change.expiresAt
+      if (change.usedAt !== undefined) record.usedAt = change.usedAt
       if (change.ttl !== undefined) record.ttl = change.ttl
       if (change.subject !== undefined) subjectSaved(state, change.subject)
+      if (change.label !== undefined) labelSaved(state, change.label)
       if (renewed !== undefined) state.identity = renewed
       if (renewed !== undefined || change.expiresAt !== undefined || record.expiresAt === null) state.sendToken(state.identity.token, record.expiresAt)
       if (state.nextToken === renewed?.token) state.nextToken = undefined
@@ -313,6 +300,11 @@ function saveSibling (state: SessionState, { successor, how }: Successor): Promi
 function subjectSaved (state: SessionState, subject: string | null | undefined): void {
   (state.record as SessionRecord).subject = subject ?? undefined
   if (state.nextSubject === subject) state.nextSubject = undefined
+}
+
+function labelSaved (state: SessionState, label: string | null | undefined): void {
+  (state.record as SessionRecord).label = label ?? undefined
+  if (state.nextLabel === label) state.nextLabel = undefined
 }
 
 function ended (state: SessionState): void {

@@ -163,18 +163,18 @@ class RequestSession extends SessionState implements OpenSession<Promise<TokenSe
     if (!record.deleteSession && this.draft.base.size === 0) return // there is no data to keep
     const expiresAt = this.expiryAfterUse(now)
     if (expiresAt !== null && expiresAt <= record.expiresAt) return
-    const change = newChange({ expiresAt, generation: record.generation })
+    const change = newChange({ expiresAt, usedAt: now, generation: record.generation })
     this.mustSlide = true
     this.isReadOnly = false
     // Where this fails or comes too late, the commit says so.
-    attempt(() => this.settings.store.commit(identity.id, change), ({ status }) => { if (status === 'committed') record.expiresAt = expiresAt }, nothing)
+    attempt(() => this.settings.store.commit(identity.id, change), ({ status }) => { if (status === 'committed') Object.assign(record, { expiresAt, usedAt: now }) }, nothing)
   }
 
   /** All that waits to be saved, as a text to compare. */
   private pendingWork (): string {
-    const { draft, ttl, nextToken, nextSubject, isEnded } = this
+    const { draft, ttl, nextToken, nextSubject, nextLabel, isEnded } = this
     try {
-      return inspect([draft.texts(), ttl, nextToken, nextSubject, isEnded], { maxArrayLength: null, maxStringLength: null })
+      return inspect([draft.texts(), ttl, nextToken, nextSubject, nextLabel, isEnded], { maxArrayLength: null, maxStringLength: null })
     } catch {
       return 'a value that JSON does not keep'
     }
@@ -273,7 +273,7 @@ const unloadedPrototype = Object.create(Promise.prototype, Object.fromEntries(me
 }))) as object
 
 /** Members that only read: without a session they give `undefined`. */
-const looks = new Set(['get', 'has', 'keys', 'entries', 'find', 'data', 'size', 'token', 'name', 'shared', 'subject', 'isNew', 'ended', 'degraded', 'createdAt', 'freshAt', 'expiresAt', 'ttl'])
+const looks = new Set(['get', 'has', 'keys', 'entries', 'find', 'data', 'size', 'token', 'id', 'name', 'label', 'shared', 'subject', 'isNew', 'ended', 'degraded', 'createdAt', 'freshAt', 'lastUsedAt', 'expiresAt', 'ttl'])
 
 /** A session that is not opened yet: awaiting it opens it, and reading a member gives `undefined`. */
 class StandIn implements Promise<TokenSession> {

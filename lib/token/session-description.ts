@@ -1,5 +1,6 @@
 import type { SessionState } from './session-state.js'
 import { releaseSignal, signalOf } from './signal.js'
+import { idOf } from './tokens.js'
 import { refuseProperties } from './values.js'
 
 export const kState = Symbol('fastify-request-session.state')
@@ -20,6 +21,15 @@ export abstract class SessionDescription {
   /** The client's token. A new session has one from the start; it is valid once the session is saved. */
   get token (): string {
     return this[kState].token
+  }
+
+  /**
+   * The key of the session in the store, by which `list()` tells of it and `end({ id })` ends it: a hash of the token, which opens nothing. A
+   * new session has one from the start. `renew()` and `regenerate()` change it at commit.
+   */
+  get id (): string {
+    const { identity, token } = this[kState]
+    return identity?.id ?? idOf(token)
   }
 
   /** The name that the session was created with. */
@@ -47,6 +57,30 @@ export abstract class SessionDescription {
     this[kState].subject = subject
   }
 
+  /** A text by which its user tells the session from his others: `'Firefox on Linux'`. `list` and `info` tell it, and `renew()` keeps it. */
+  get label (): string | undefined {
+    return this[kState].label
+  }
+
+  /**
+   * Takes effect at commit; `undefined`: no label.
+   * @throws NameError (`FST_SESSION_NAME`) unless it is a text of 1 to 256 characters
+   * @example
+   * ```ts
+   * import type { TokenSession } from 'fastify-request-session'
+   *
+   * export function logIn (session: TokenSession, user: string, device: string): void {
+   *   session.regenerate()
+   *   session.subject = user
+   *   session.label = device.slice(0, 256)
+   * }
+   * ```
+   */
+  set label (label: string | undefined) {
+    this[kState].refuseWrites()
+    this[kState].label = label
+  }
+
   /** True while the session was never saved. */
   get isNew (): boolean {
     return this[kState].identity === undefined
@@ -65,6 +99,14 @@ export abstract class SessionDescription {
   /** The login: when a session with a `subject` was made, by `regenerate()` for example. `renew()` does not move it. `undefined` without a subject. */
   get freshAt (): Date | undefined {
     return this.subject === undefined ? undefined : this.createdAt
+  }
+
+  /**
+   * The last use that was written, before this request's: as exact as the expiry slides, within a tenth of the idle time. Of a session that
+   * does not expire of idleness, within a day. Now, for a new one.
+   */
+  get lastUsedAt (): Date {
+    return new Date(this[kState].record?.usedAt ?? Date.now())
   }
 
   /** When the session expires unless it is used before; `null`: never. For a new one, when it would. */

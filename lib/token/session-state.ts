@@ -68,6 +68,8 @@ export class SessionState {
   lifetime!: Lifetime
   /** The subject that the session gets at commit; `null`: none; `undefined`: as it is. */
   nextSubject: string | null | undefined = undefined
+  /** The label, likewise. */
+  nextLabel: string | null | undefined = undefined
   mustSlide = false
   /** True if the client keeps its token when the browser ends; `undefined`: not said in this request. */
   persistent: boolean | undefined = undefined
@@ -115,7 +117,7 @@ export class SessionState {
     this.record = record
     this.ttl = record?.ttl
     this.lifetime = record === undefined ? this.settings.lifetime : lifetimeOf(record, this.settings.lifetime)
-    this.nextToken = this.nextSubject = this.replaced = this.lost = this.persistent = undefined
+    this.nextToken = this.nextSubject = this.nextLabel = this.replaced = this.lost = this.persistent = undefined
     this.isPresented = identity !== undefined
     this.isTtlChanged = this.mustSlide = false
     return this
@@ -151,6 +153,14 @@ export class SessionState {
   set subject (subject: string | undefined) {
     requireInterface('subjects', this.settings.store, 'session.subject')
     this.nextSubject = subject === undefined ? null : checkName('session.subject', subject)
+  }
+
+  get label (): string | undefined {
+    return this.nextLabel === undefined ? this.record?.label : this.nextLabel ?? undefined
+  }
+
+  set label (label: string | undefined) {
+    this.nextLabel = label === undefined ? null : checkName('session.label', label)
   }
 
   /** The expiry after this request's commit, in milliseconds since the epoch; `null`: never. */
@@ -226,7 +236,7 @@ export class SessionState {
     this.phase = 'ended'
     this.isEnded = true
     this.draft = new Draft()
-    this.nextSubject = null
+    this.nextSubject = this.nextLabel = null
   }
 
   /** The session is over, as the store says: it reads as empty from now on. Work that waits for a commit is lost, and the commit says so. */
@@ -248,7 +258,7 @@ export class SessionState {
 
   get isDirty (): boolean {
     if (this.isEnded) return this.identity !== undefined
-    return this.draft.isDirty || this.nextSubject !== undefined || this.replaced !== undefined || (this.identity !== undefined && (this.nextToken !== undefined || this.isTtlChanged))
+    return this.draft.isDirty || this.nextSubject !== undefined || this.nextLabel !== undefined || this.replaced !== undefined || (this.identity !== undefined && (this.nextToken !== undefined || this.isTtlChanged))
   }
 
   /** The expiry that a use at this moment leads to. */
@@ -267,7 +277,7 @@ export class SessionState {
       if (this.draft.base.size === 0 && !changesData) return undefined
       if (changesData) return expiry
     }
-    return this.mustSlide || this.isTtlChanged || isSlideDue(record.expiresAt, expiry, this.lifetime.ttl) ? expiry : undefined
+    return this.mustSlide || this.isTtlChanged || isSlideDue(record, expiry, this.lifetime.ttl, now) ? expiry : undefined
   }
 
   /** True while the client can still be sent a token. */

@@ -9,7 +9,7 @@ import { checkOptions, describeType, type Checked } from '../util/option-rules.j
 import { callStore, endSession } from './persistence.js'
 import { TokenSession } from './session.js'
 import { createSession } from './manage/create.js'
-import { endIfOf, endSessions, existingTokens, infoOf, listSessions, lookUp, subjectOf, totalsOf, type EndFilter, type ListingOptions, type SessionInfo, type SessionTotals, type TotalsOptions } from './manage/list.js'
+import { endSessions, existingTokens, infoOf, listSessions, lookUp, subjectOf, totalsOf, type EndFilter, type ListingOptions, type SessionInfo, type SessionTotals, type TotalsOptions } from './manage/list.js'
 import { pingStore } from './manage/ping.js'
 import { restoreSessions, type RestoreOptions, type RestoreResult } from './manage/restore.js'
 import { saveSessions, type SaveOptions, type SaveResult } from './manage/save.js'
@@ -210,11 +210,14 @@ class TokenSessions<Data extends object = SessionData> implements SessionProvide
     return this.#settings.tokens.valid(token) ? this.#load(token, 'load()') : undefined
   }
 
-  /** Deletes a session and its data, also if it was renewed less than a minute ago. `false` if there was none. */
+  /**
+   * Deletes a session and its data, also if it was renewed less than a minute ago. `false` if there was none. With `{ id, subject }` only a
+   * session that belongs to the subject is deleted, in one atomic step of the store.
+   */
   async end (address: SessionAddress): Promise<boolean> {
     const { store } = this.#settings
     const subject = subjectOf(address, 'end()')
-    const ended = await Promise.all(this.#idsAt(address, 'end()').map((id) => subject === undefined ? endSession(store, id) : endIfOf(store, id, subject)))
+    const ended = await Promise.all(this.#idsAt(address, 'end()').map((id) => endSession(store, id, { subject })))
     return ended.includes(true)
   }
 

@@ -1,6 +1,6 @@
 import cluster from 'node:cluster'
 import { successorLife } from '../contract-helpers.js'
-import type { CommitResult, CompleteStore, SessionChange, SessionRecord, SessionSummary, StoreEvent, StoreWatch, Successor } from '../store.js'
+import type { CommitResult, CompleteStore, SessionChange, SessionRecord, SessionStore, SessionSummary, StoreEvent, StoreWatch, Successor } from '../store.js'
 import { Entry, ownCopy, SubjectIndex, Watchers } from './entry.js'
 import { SegmentedLru } from './segmented-lru.js'
 import { checkOptions, wholeNumber, type Rule } from '../../util/option-rules.js'
@@ -152,9 +152,9 @@ class MemoryStore implements CompleteStore {
     return true
   }
 
-  end (id: string, generation?: string): boolean | Successor {
+  end (id: string, { generation, subject }: Parameters<SessionStore['end']>[1] = {}): boolean | Successor {
     const entry = this.#live(id)
-    if (entry === undefined || isOtherGeneration(entry, generation)) return this.#successorOf(id) ?? false
+    if (entry === undefined || isOtherGeneration(entry, generation) || (subject !== undefined && entry.extra?.subject !== subject)) return this.#successorOf(id) ?? false
     this.#end(entry)
     return true
   }

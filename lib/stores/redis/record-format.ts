@@ -31,7 +31,10 @@ const patterns = {
   flags: '[01]\\S*',
   /** `=`: with the session. */
   dataSince: '[=\\d]\\d*',
+  /** `=`: with the session. */
+  usedAt: '[=\\d]\\d*',
   name: '\\S*',
+  label: '\\S*',
   generation: '\\S*',
   subject: '\\S*',
   /** The session's entry in the index of its subject, and the time of the session's own server until which it is kept. */
@@ -145,7 +148,9 @@ export function formatDescription (record: SessionRecord, entry: IndexEntry | un
     maxAge: formatSeconds(record.maxAge),
     flags: record.deleteSession ? 0 : 1,
     dataSince: record.dataSince === record.createdAt ? '=' : record.dataSince,
+    usedAt: record.usedAt === record.createdAt ? '=' : record.usedAt,
     name: encodeText(record.name),
+    label: encodeText(record.label),
     generation: encodeText(record.generation),
     subject: entry?.subject ?? '',
     entryTag: entry?.tag ?? '',
@@ -189,9 +194,11 @@ export function parseDescription (description: string, fields: Map<string, strin
     maxAge: parseNumber(texts.maxAge, maxSeconds),
     deleteSession: texts.flags.startsWith('0'),
     dataSince: parseNumber(texts.dataSince === '=' ? texts.createdAt : texts.dataSince, lastTime) ?? 0,
-    name: texts.name === '' ? undefined : decodeText(texts.name),
-    generation: texts.generation === '' ? undefined : decodeText(texts.generation),
-    subject: texts.subject === '' ? undefined : decodeText(texts.subject),
+    usedAt: parseNumber(texts.usedAt === '=' ? texts.createdAt : texts.usedAt, lastTime) ?? 0,
+    name: decodeText(texts.name),
+    label: decodeText(texts.label),
+    generation: decodeText(texts.generation),
+    subject: decodeText(texts.subject),
   }
 }
 
@@ -246,7 +253,8 @@ export function encodeText (text: string | undefined): string {
   return text === undefined ? '' : encodeURIComponent(text)
 }
 
-function decodeText (text: string): string {
+function decodeText (text: string): string | undefined {
+  if (text === '') return undefined
   try {
     return decodeURIComponent(text)
   } catch (cause) {

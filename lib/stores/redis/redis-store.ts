@@ -1,6 +1,6 @@
 import { hash, randomUUID } from 'node:crypto'
 import { RecordError, StoreUnsupportedError } from '../../errors.js'
-import type { CommitResult, CompleteStore, SessionChange, SessionRecord, SessionSummary, StoreEvent, StoreWatch, Successor } from '../store.js'
+import type { CommitResult, CompleteStore, SessionChange, SessionRecord, SessionStore, SessionSummary, StoreEvent, StoreWatch, Successor } from '../store.js'
 import { slotOf } from '../contract-helpers.js'
 import { ChangeFeed } from './change-feed.js'
 import { causeCode, RedisCommands } from './commands.js'
@@ -118,8 +118,8 @@ class RedisStore implements CompleteStore {
     return created
   }
 
-  async end (id: string, generation?: string): Promise<boolean | Successor> {
-    const { ended, entry } = await this.#run(endScript, id, undefined, false, generation)
+  async end (id: string, only: Parameters<SessionStore['end']>[1] = {}): Promise<boolean | Successor> {
+    const { ended, entry } = await this.#run(endScript, id, undefined, false, only)
     await this.#subjects.remove(id, entry)
     return ended
   }

@@ -1,5 +1,5 @@
 import { successorLife } from '../contract-helpers.js'
-import type { SessionRecord, Successor } from '../store.js'
+import type { SessionRecord, SessionStore, Successor } from '../store.js'
 import { luaAccess, script, type Int } from './script.js'
 import { encodeText, formatDescription, formatSuccessor, formatTimeLeft, luaFormat, luaParts, luaSuccessor, newNonce, parseTimeLeft, type EntryName, type IndexEntry } from './record-format.js'
 
@@ -87,19 +87,22 @@ if message then publish(feed, cjson.encode(message)) end
 return { oldSubject or '', oldTag or '' }
 `, recordArgs, ([subject, tag]: string[]) => entryName(subject, tag))
 
-/** Ends a session, also a damaged one, or answers with its successor. A full Redis runs it: it frees memory. ARGV: the generation that it must have, '' for any. */
+/**
+ * Ends a session, also a damaged one, or answers with its successor. A full Redis runs it: it frees memory. ARGV: the generation and the
+ * subject that it must have, '' for any.
+ */
 export const endScript = script('allow-oom', `${luaFormat}${luaSuccessor}${luaAccess}
 local description = redis.pcall('HGET', KEYS[1], '')
 if type(description) ~= 'string' then description = '' end
 local how, successor = successorIn(description)
 if how then return { -1, how, successor } end
 local ${luaParts} = parse(description)
-if ARGV[1] ~= '' and ARGV[1] ~= generation or redis.call('EXISTS', KEYS[1]) == 0 then return { 0 } end
+if ARGV[1] ~= '' and ARGV[1] ~= generation or ARGV[2] ~= '' and ARGV[2] ~= subject or redis.call('EXISTS', KEYS[1]) == 0 then return { 0 } end
 if (outlivesData or not createdAt) and not KEYS[2] then return lacksData end
 local ended = redis.call('UNLINK', unpack(KEYS))
 if feed then publish(feed, '["ended"]') end
 return { ended, subject or '', entryTag or '' }
-`, (generation: string | undefined) => [encodeText(generation)], ([ended, first, second]: [Int, string?, string?]) => ({
+`, ({ generation, subject }: NonNullable<Parameters<SessionStore['end']>[1]>) => [encodeText(generation), encodeText(subject)], ([ended, first, second]: [Int, string?, string?]) => ({
   ended: Number(ended) < 0 ? { how: first, successor: second } as Successor : Number(ended) > 0,
   entry: Number(ended) < 0 ? undefined : entryName(first, second),
 }))

@@ -26,9 +26,10 @@ export async function createSession (
 ): Promise<Created> {
   const call = 'create()'
   const checked = checkOptions<NewSession>(call, options, newSessionRules)
-  const { name, shared = false, subject } = checked
+  const { name, shared = false, subject, label } = checked
   if (name !== undefined) checkName(`${call}: name`, name)
   if (shared && name === undefined) throw new NameError(`${call}: name`, 'a shared session needs one.')
+  if (label !== undefined) checkName(`${call}: label`, label)
   if (subject !== undefined) {
     checkName(`${call}: subject`, subject)
     requireInterface('subjects', settings.store, `${call} with a subject`)
@@ -41,7 +42,7 @@ export async function createSession (
 }
 
 function recordOf ({ lifetime, deleteSession }: SessionSettings, options: NewSession): SessionRecord {
-  const { name, shared, ttl, maxAge, subject, data = {} } = options
+  const { name, shared, ttl, maxAge, subject, label, data = {} } = options
   const fields = new Map<string, string>()
   for (const [key, value] of Object.entries(data)) {
     checkKey(key)
@@ -58,6 +59,7 @@ function recordOf ({ lifetime, deleteSession }: SessionSettings, options: NewSes
     name,
     generation: shared ? newGeneration() : undefined,
     subject,
+    label,
   })
 }
 
