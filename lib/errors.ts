@@ -132,7 +132,7 @@ export class PropertyError extends errorWith<[name: string]>()(
 export class NotANumberError extends errorWith<[key: string, problem: string]>()(
   'FST_SESSION_NOT_A_NUMBER', 'The session key %s cannot be incremented: %s', 500, TypeError) {}
 
-/** A session's name or subject is not a non-empty, well-formed text of at most 256 characters, or a shared session has no name. */
+/** A session's name, subject or label is not a non-empty, well-formed text of at most 256 characters, or a shared session has no name. */
 export class NameError extends errorWith<[what: string, problem: string]>()(
   'FST_SESSION_NAME', '%s: %s', 400, TypeError) {}
 

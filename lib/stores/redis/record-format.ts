@@ -195,10 +195,10 @@ export function parseDescription (description: string, fields: Map<string, strin
     deleteSession: texts.flags.startsWith('0'),
     dataSince: parseNumber(texts.dataSince === '=' ? texts.createdAt : texts.dataSince, lastTime) ?? 0,
     usedAt: parseNumber(texts.usedAt === '=' ? texts.createdAt : texts.usedAt, lastTime) ?? 0,
-    name: decodeText(texts.name),
-    label: decodeText(texts.label),
-    generation: decodeText(texts.generation),
-    subject: decodeText(texts.subject),
+    name: texts.name === '' ? undefined : decodeText(texts.name),
+    label: texts.label === '' ? undefined : decodeText(texts.label),
+    generation: texts.generation === '' ? undefined : decodeText(texts.generation),
+    subject: texts.subject === '' ? undefined : decodeText(texts.subject),
   }
 }
 
@@ -253,8 +253,7 @@ export function encodeText (text: string | undefined): string {
   return text === undefined ? '' : encodeURIComponent(text)
 }
 
-function decodeText (text: string): string | undefined {
-  if (text === '') return undefined
+function decodeText (text: string): string {
   try {
     return decodeURIComponent(text)
   } catch (cause) {
