@@ -99,11 +99,14 @@ export class SessionRenewedError extends errorWith<[route: string]>()(
  */
 export class SessionOverError extends errorWith<[route: string, why: string]>()(
   'FST_SESSION_OVER', 'The session of %s is over: it %s.', 401) {
-  /** `'ended'`: by `end()` or `endAll()`. `'expired'`: its time was up. `'renewed'`: another request has given it, or a new session in its place, another token. */
-  readonly why: 'ended' | 'expired' | 'renewed'
+  /**
+   * `'ended'`: by `end()` or `endAll()`. `'expired'`: its time was up. `'renewed'`: another request has given it, or a new session in its place,
+   * another token. `'limit'`: its subject has logged in elsewhere, and had `maxSessions` already.
+   */
+  readonly why: 'ended' | 'expired' | 'renewed' | 'limit'
 
   constructor (route: string, why: SessionOverError['why']) {
-    super(route, { ended: 'was ended', expired: 'has expired', renewed: 'has another token' }[why])
+    super(route, { ended: 'was ended', expired: 'has expired', renewed: 'has another token', limit: 'was ended by a login elsewhere' }[why])
     this.why = why
   }
 }

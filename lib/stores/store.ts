@@ -51,9 +51,10 @@ export interface SessionStore {
   /**
    * Deletes a session and its data. `false` if there was none. An id that was given up less than a minute ago is answered with
    * its successor, and nothing is deleted.
-   * @param only the generation that the session must have, and the subject that it must belong to, in the same atomic step; else it stays: `false`
+   * @param only the session's generation, subject and last use, which are compared in the same atomic step: another one stays, and the answer is
+   *   `false`; and the `reason` that watchers are told
    */
-  end (id: string, only?: { readonly generation?: string | undefined, readonly subject?: string | undefined }): boolean | Successor | Promise<boolean | Successor>
+  end (id: string, only?: Partial<Pick<SessionRecord, 'generation' | 'subject' | 'usedAt'>> & { reason?: 'limit' }): boolean | Successor | Promise<boolean | Successor>
 
   /** True while `create` would drop another session to make room: `restore` stops then. `undefined`: never, as far as is known. */
   readonly full?: boolean
@@ -162,7 +163,7 @@ export interface SessionChange {
   increment: ReadonlyMap<string, number>
   /** The new expiry, in milliseconds since the epoch; `null`: never; `undefined`: as it is. */
   expiresAt: number | null | undefined
-  /** The record's new `usedAt`; `undefined`: as it is. It is given only where `expiresAt` is. */
+  /** The record's new `usedAt`; `undefined`: as it is. */
   usedAt: number | undefined
   /** The session's new idle time of its own, in seconds; `null`: never; `undefined`: as it is. */
   ttl: number | null | undefined
@@ -294,8 +295,8 @@ export type StoreEvent =
    * the expiry, from now on; `null`: never; `undefined`: as it was.
    */
   | { readonly type: 'changed', readonly keys: readonly string[], readonly timeLeft: number | null | undefined }
-  /** Ended, or (`renewed`) given another token. It is the last event, unless `look` still finds the session: then it was not true. */
-  | { readonly type: 'ended', readonly renewed: boolean }
+  /** Ended (`reason`: if one was given), or `renewed`: given another token. It is the last event, unless `look` still finds the session: then it was not true. */
+  | { readonly type: 'ended', readonly renewed: boolean, readonly reason?: 'limit' }
   /** The connection was lost and is there again: events in between are missing. */
   | { readonly type: 'interrupted' }
 

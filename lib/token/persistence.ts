@@ -4,6 +4,7 @@ import type { CommitResult, SessionChange, SessionRecord, SessionStore, Successo
 import { isPromise, nothing, type MaybePromise, attempt } from '../util/maybe-promise.js'
 import { show } from '../util/option-rules.js'
 import { noChange, type Sent } from './draft.js'
+import { endSurplus, limitOfSave, type Limit } from './limit.js'
 import { isWork } from './operations.js'
 import { signals, type Identity, type SessionSettings, type SessionState } from './session-state.js'
 import { idOf, renewedToken } from './tokens.js'
@@ -29,7 +30,9 @@ export function save (state: SessionState): Promise<void> | undefined {
   }
   if (state.lost !== undefined && state.phase !== 'ended') throw state.lost
   state.isSaved = false
-  const saved = state.identity === undefined ? saveNew(state) : saveStored(state, state.identity)
+  const limit = state.settings.maxSessions == null ? undefined : limitOfSave(state)
+  const stored = state.identity === undefined ? saveNew(state) : saveStored(state, state.identity)
+  const saved = limit === undefined ? stored : saveLimited(state, stored, limit)
   if (saved === undefined) {
     state.isSaved = true
     return undefined
@@ -43,6 +46,11 @@ export function save (state: SessionState): Promise<void> | undefined {
     throw error
   })
   return state.saving
+}
+
+async function saveLimited (state: SessionState, stored: Promise<void> | undefined, limit: Limit): Promise<void> {
+  await stored
+  if (state.record?.subject === limit.subject) await callStore(() => endSurplus(state.settings.store, limit), nothing)
 }
 
 /** Drops the changes and reads the session anew. */
@@ -205,7 +213,7 @@ function saveStored (state: SessionState, { id }: Identity, tries?: number): Pro
   const { expect, clear, set, remove, increment } = sent?.change ?? noChange
   const ttl = state.isTtlChanged ? state.ttl : undefined
   const dataSince = state.record?.deleteSession === false && sent !== undefined ? now : undefined
-  const usedAt = expiresAt === undefined ? undefined : now
+  const usedAt = expiresAt === undefined && subject === undefined ? undefined : now
   const change: SessionChange = { expect, clear, set, remove, increment, expiresAt, usedAt, ttl, dataSince, label, subject, generation }
   const renewed = nextToken === undefined ? undefined : { token: nextToken, id: idOf(nextToken) }
   let result: CommitResult | Promise<CommitResult>

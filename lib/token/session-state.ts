@@ -8,6 +8,7 @@ import { Draft } from './draft.js'
 import { expiryAfterUse, isSlideDue, lifetimeOf, type Lifetime } from './expiry.js'
 import { checkName } from './values.js'
 import { idOf, renewedToken, type TokenKind } from './tokens.js'
+import type { TokenSessionOptions } from './options.js'
 import type { CookieTransport, TokenTransport } from './transport.js'
 
 /** The store of a provider's sessions, their tokens and their limits. */
@@ -21,6 +22,7 @@ export interface SessionSettings {
   readonly maxSize: number
   readonly transport: TokenTransport
   readonly onStoreError: 'fail' | 'anonymous'
+  readonly maxSessions: TokenSessionOptions['maxSessions']
   /** All that follows a session for the app: closed when the app closes. */
   readonly followers: Set<Closing>
 }
@@ -92,10 +94,7 @@ export class SessionState {
   phase: 'live' | 'ended' | 'renewed' | 'gone' | 'closed' = 'live'
   isEnded = false
   saving: Promise<void> | undefined = undefined
-  /**
-   * The error that each save throws until the session is read anew: the answer to the last one was lost, so that it must not be applied twice;
-   * or the session was over before its work was saved.
-   */
+  /** The error of each save until the session is read anew: the last one's answer was lost, or the session was over before its work was saved. */
   lost: unknown = undefined
   /** True until the store was asked to write something. */
   isReadOnly = true

@@ -112,7 +112,7 @@ class SessionSignal implements Followed {
     const state = this.#state
     // A save under way may be the very one that has given the session another id.
     while (state.saving !== undefined) await state.saving.catch(nothing)
-    const why = update?.type === 'expired' ? 'expired' : update?.renewed ? 'renewed' : await this.#whyGone(id, update)
+    const why = update?.type === 'expired' ? 'expired' : update?.renewed ? 'renewed' : update?.reason ?? await this.#whyGone(id, update)
     if (this.#isReleased || this.#subscription !== subscription) return
     const goesOn = state.phase === 'live' && state.identity?.id !== id && !state.isSuperseded
     if (goesOn) this.stored()

@@ -2,7 +2,7 @@ import type { Readable, Writable } from 'node:stream'
 import { pingOf, type Pinging } from '../core/health.js'
 import type { BootCheck, Claiming, Counting, SessionOpener, SessionProvider } from '../core/provider.js'
 import { NoSecretError, OptionError } from '../errors.js'
-import { keyspaceOf } from '../stores/contract-helpers.js'
+import { keyspaceOf, requireInterface } from '../stores/contract-helpers.js'
 import { memoryStore } from '../stores/memory/memory-store.js'
 import type { SessionRecord } from '../stores/store.js'
 import { checkOptions, describeType, type Checked } from '../util/option-rules.js'
@@ -165,12 +165,13 @@ class TokenSessions<Data extends object = SessionData> implements SessionProvide
   readonly #sharedTokens: SharedTokens | undefined
 
   constructor (options: CheckedTokenOptions) {
-    const { store = memoryStore(), token, deleteSession, maxSize, ttl, maxAge, secret, onStoreError, transport = cookieTransport() } = options
+    const { store = memoryStore(), token, deleteSession, maxSize, ttl, maxAge, secret, onStoreError, maxSessions, transport = cookieTransport() } = options
+    if (maxSessions != null) requireInterface('subjects', store, 'tokenSessions({ maxSessions })')
     const tokens = tokenKinds[token]
     const { place } = transport as Partial<PlacedTransport>
     this.claims = place === undefined ? [keyspaceOf(store)] : [place, keyspaceOf(store)]
     this.#options = options
-    this.#settings = { store, tokens, deleteSession, maxSize: maxSize ?? Infinity, lifetime: { ttl, maxAge }, transport, onStoreError, followers: new Set() }
+    this.#settings = { store, tokens, deleteSession, maxSize: maxSize ?? Infinity, lifetime: { ttl, maxAge }, transport, onStoreError, maxSessions, followers: new Set() }
     this.#sharedTokens = secret === undefined ? undefined : new SharedTokens(tokens, secret)
   }
 
@@ -210,10 +211,7 @@ class TokenSessions<Data extends object = SessionData> implements SessionProvide
     return this.#settings.tokens.valid(token) ? this.#load(token, 'load()') : undefined
   }
 
-  /**
-   * Deletes a session and its data, also if it was renewed less than a minute ago. `false` if there was none. With `{ id, subject }` only a
-   * session that belongs to the subject is deleted, in one atomic step of the store.
-   */
+  /** Deletes a session and its data, also if it was renewed less than a minute ago; with `{ id, subject }` only one of the subject. `false` if there was none. */
   async end (address: SessionAddress): Promise<boolean> {
     const { store } = this.#settings
     const subject = subjectOf(address, 'end()')

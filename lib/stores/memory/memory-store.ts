@@ -152,10 +152,11 @@ class MemoryStore implements CompleteStore {
     return true
   }
 
-  end (id: string, { generation, subject }: Parameters<SessionStore['end']>[1] = {}): boolean | Successor {
+  end (id: string, { generation, subject, usedAt, reason }: Parameters<SessionStore['end']>[1] = {}): boolean | Successor {
     const entry = this.#live(id)
-    if (entry === undefined || isOtherGeneration(entry, generation) || (subject !== undefined && entry.extra?.subject !== subject)) return this.#successorOf(id) ?? false
-    this.#end(entry)
+    if (entry === undefined || isOtherGeneration(entry, generation)) return this.#successorOf(id) ?? false
+    if ((subject !== undefined && entry.extra?.subject !== subject) || (usedAt !== undefined && entry.createdAt + entry.usedAfter !== usedAt)) return false
+    this.#end(entry, reason)
     return true
   }
 
@@ -244,8 +245,8 @@ class MemoryStore implements CompleteStore {
     return result
   }
 
-  #end (entry: Entry): void {
-    this.#watchers.notify(entry, { type: 'ended', renewed: false })
+  #end (entry: Entry, reason?: 'limit'): void {
+    this.#watchers.notify(entry, { type: 'ended', renewed: false, ...reason !== undefined && { reason } })
     this.#remove(entry)
   }
 

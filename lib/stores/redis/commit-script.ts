@@ -203,7 +203,7 @@ if message then
   for i = 1, #written, 2 do message[#message + 1] = written[i] end
 end
 local begins = outlivesData and (wasEmpty or change.clear) and change.dataSince
-if change.nonce or change.expiresAt or change.ttl or change.label or begins or wasEmpty or entryTag ~= oldTag or feed ~= oldFeed then
+if change.nonce or change.expiresAt or change.usedAt or change.ttl or change.label or begins or wasEmpty or entryTag ~= oldTag or feed ~= oldFeed then
   ttl = change.ttl or ttl
   usedAt = change.usedAt or usedAt
   label = change.label or label
