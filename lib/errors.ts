@@ -88,6 +88,33 @@ export class SessionRenewedError extends errorWith<[route: string]>()(
   'FST_SESSION_RENEWED',
   'The session of %s has another token since a moment ago, as after a login: this work was not done. Send the request again with the new token.', 409) {}
 
+/**
+ * The reason of an aborted `session.signal`: the session is over, whichever process ended it.
+ *
+ * @example
+ * ```ts
+ * import { errors, tokenSessions } from 'fastify-request-session'
+ *
+ * const users = tokenSessions()
+ * const { signal, token } = await users.create()
+ * signal.addEventListener('abort', () => console.log((signal.reason as errors.SessionOverError).why)) // 'ended'
+ * await users.end({ token })
+ * ```
+ */
+export class SessionOverError extends errorWith<[route: string, why: string]>()(
+  'FST_SESSION_OVER', 'The session of %s is over: it %s.', 401) {
+  /**
+   * `'ended'`: by `end()` or `endAll()`. `'expired'`: its time was up. `'renewed'`: another request has given it, or a new session in its place,
+   * another token. `'limit'`: its subject has logged in elsewhere, and had `maxSessions` already.
+   */
+  readonly why: 'ended' | 'expired' | 'renewed' | 'limit'
+
+  constructor (route: string, why: SessionOverError['why']) {
+    super(route, { ended: 'was ended', expired: 'has expired', renewed: 'has another token', limit: 'was ended by a login elsewhere' }[why])
+    this.why = why
+  }
+}
+
 /** The session would have more bytes than `maxSize` allows. Nothing was written. */
 export class SessionTooLargeError extends errorWith<[route: string, size: number, maxSize: number]>()(
   'FST_SESSION_TOO_LARGE', 'The session of %s would have %d bytes, and at most %d are allowed (maxSize): nothing was saved.', 413) {}
@@ -112,7 +139,7 @@ export class PropertyError extends errorWith<[name: string]>()(
 export class NotANumberError extends errorWith<[key: string, problem: string]>()(
   'FST_SESSION_NOT_A_NUMBER', 'The session key %s cannot be incremented: %s', 500, TypeError) {}
 
-/** A session's name or subject is not a non-empty, well-formed text of at most 256 characters, or a shared session has no name. */
+/** A session's name, subject or label is not a non-empty, well-formed text of at most 256 characters, or a shared session has no name. */
 export class NameError extends errorWith<[what: string, problem: string]>()(
   'FST_SESSION_NAME', '%s: %s', 400, TypeError) {}
 

@@ -17,7 +17,9 @@ interface PrintedSession {
   readonly name: string | null
   readonly shared: boolean
   readonly subject: string | null
+  readonly label: string | null
   readonly createdAt: Date
+  readonly lastUsedAt: Date
   readonly expiresAt: Date | null
   readonly timeLeft: number | null
   readonly ttl: number | null | undefined
@@ -26,8 +28,8 @@ interface PrintedSession {
   readonly deleteSession: boolean
 }
 
-export function toPrinted ({ id, name, shared, subject, createdAt, expiresAt, timeLeft, ttl, maxAge, keys, deleteSession }: SessionInfo): PrintedSession {
-  return { id, name: name ?? null, shared, subject: subject ?? null, createdAt, expiresAt, timeLeft, ttl, maxAge, keys, deleteSession }
+export function toPrinted ({ id, name, shared, subject, label, createdAt, lastUsedAt, expiresAt, timeLeft, ttl, maxAge, keys, deleteSession }: SessionInfo): PrintedSession {
+  return { id, name: name ?? null, shared, subject: subject ?? null, label: label ?? null, createdAt, lastUsedAt, expiresAt, timeLeft, ttl, maxAge, keys, deleteSession }
 }
 
 /** Writes lines no faster than they are read. A reader that stops early (`| head`) is no error. */
@@ -49,8 +51,8 @@ export async function writeObject (terminal: Terminal, object: object, asJson: b
 
 /** Columns of a fixed width: rows are written as they arrive, before the widest value is known. */
 const columns: ReadonlyArray<readonly [title: string, width: number, key: keyof PrintedSession]> = [
-  ['ID', 43, 'id'], ['CREATED', 24, 'createdAt'], ['EXPIRES', 24, 'expiresAt'], ['TTL', 10, 'ttl'], ['KEYS', 5, 'keys'], ['SHARED', 6, 'shared'],
-  ['SUBJECT', 16, 'subject'], ['NAME', 0, 'name'],
+  ['ID', 43, 'id'], ['CREATED', 24, 'createdAt'], ['LAST USED', 24, 'lastUsedAt'], ['EXPIRES', 24, 'expiresAt'], ['TTL', 10, 'ttl'], ['KEYS', 5, 'keys'], ['SHARED', 6, 'shared'],
+  ['SUBJECT', 16, 'subject'], ['LABEL', 20, 'label'], ['NAME', 0, 'name'],
 ]
 
 export const tableHead = columns.map(([title, width]) => title.padEnd(width)).join('  ')

@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict'
 import type { Case } from './harness.js'
 
-/** Cases of a session's name, generation, `maxAge` and subject. */
+/** Cases of a session's name, label, generation, `maxAge`, subject and last use. */
 export const identityCases: Case[] = [
   {
-    name: 'identity: name, generation, maxAge and subject come back as they were, and stay through commits',
+    name: 'identity: name, label, generation, maxAge and subject come back as they were, and stay through commits',
     async test (harness) {
       const texts = ['plain', 'two words', '100 % {a}:*?[x]\n"', 'Überraschung 🍕', '-', '=', '+', '__proto__', 'x'.repeat(256)]
       for (const [i, text] of texts.entries()) {
-        const record = harness.record({ key: '1' }, { name: text, subject: text, generation: i % 2 === 0 ? text : undefined, maxAge: [undefined, null, 5][i % 3] ?? null, deleteSession: i % 2 !== 1 })
+        const record = harness.record({ key: '1' }, { name: text, label: text, subject: text, generation: i % 2 === 0 ? text : undefined, maxAge: [undefined, null, 5][i % 3] ?? null, deleteSession: i % 2 !== 1 })
         const id = harness.id()
         assert.equal(await harness.store.create(id, record), true)
         await harness.assertRecord(id, record)
@@ -52,15 +52,63 @@ export const identityCases: Case[] = [
       const change = { set: new Map([['key', '2']]), generation: 'first' }
       assert.deepEqual(await harness.commit(id, change), { status: 'missing' })
       assert.deepEqual(await harness.store.renew(id, harness.id(id), harness.change(change)), { status: 'missing' })
-      assert.equal(await harness.store.end(id, 'first'), false)
+      assert.equal(await harness.store.end(id, { generation: 'first' }), false)
       const plain = await harness.createSession()
       assert.deepEqual(await harness.commit(plain, change), { status: 'missing' })
-      assert.equal(await harness.store.end(plain, 'first'), false)
+      assert.equal(await harness.store.end(plain, { generation: 'first' }), false)
       await harness.assertRecord(id, record)
       await harness.commitOk(id, { ...change, generation: 'second' })
       await harness.assertData(id, { key: '2' })
-      assert.equal(await harness.store.end(id, 'second'), true)
+      assert.equal(await harness.store.end(id, { generation: 'second' }), true)
       await harness.assertGone(id)
+    },
+  },
+  {
+    name: 'identity: a commit gives a label, another, none; it does not touch the expiry, and a renewal keeps it',
+    async test (harness) {
+      for (const deleteSession of [true, false]) {
+        const record = harness.record({ key: '1' }, { deleteSession })
+        const id = harness.id()
+        await harness.store.create(id, record)
+        for (const [given, label] of [['Firefox on Linux', 'Firefox on Linux'], [undefined, 'Firefox on Linux'], ['100 % \n"🍕"', '100 % \n"🍕"'], [null, undefined], ['=', '=']] as const) {
+          await harness.commitOk(id, { label: given })
+          await harness.assertRecord(id, { ...record, label })
+        }
+        await harness.commit(id, { expect: new Map([['key', '2']]), label: 'refused' })
+        const newId = harness.id(id)
+        assert.equal((await harness.store.renew(id, newId, harness.change({}))).status, 'committed')
+        await harness.assertRecord(newId, { ...record, label: '=' })
+      }
+    },
+  },
+  {
+    name: 'identity: the last use is what the last change of the expiry says, and a change of data alone leaves it',
+    async test (harness) {
+      for (const deleteSession of [true, false]) {
+        const record = harness.record({ key: '1' }, { deleteSession, usedAt: Date.now() - 7000 })
+        const id = harness.id()
+        await harness.store.create(id, record)
+        await harness.assertRecord(id, record)
+        await harness.commitOk(id, { set: new Map([['key', '2']]) })
+        const changed = { ...record, fields: new Map([['key', '2']]) }
+        await harness.assertRecord(id, changed)
+        for (const usedAt of [record.createdAt, record.createdAt + 5000]) {
+          await harness.commitOk(id, { expiresAt: record.expiresAt, usedAt })
+          await harness.assertRecord(id, { ...changed, usedAt })
+        }
+      }
+    },
+  },
+  {
+    name: 'identity: end of a subject leaves the sessions of others alone, and those of nobody',
+    async test (harness) {
+      const [ada, bob, nobody] = [await harness.createSession({}, { subject: 'a b' }), await harness.createSession({}, { subject: 'bob' }), await harness.createSession()]
+      for (const id of [bob, nobody]) assert.equal(await harness.store.end(id, { subject: 'a b' }), false)
+      assert.equal(await harness.store.end(ada, { subject: 'a b', generation: 'first' }), false)
+      for (const id of [ada, bob, nobody]) await harness.loadExisting(id)
+      assert.equal(await harness.store.end(ada, { subject: 'a b' }), true)
+      await harness.assertGone(ada)
+      assert.equal(await harness.store.end(bob, { subject: undefined, generation: undefined }), true)
     },
   },
 ]

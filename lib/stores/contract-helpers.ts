@@ -4,8 +4,8 @@ import type { TrackableStore } from './track.js'
 
 /** A whole record: what is not given is as for a plain session. */
 export function newRecord (given: Pick<SessionRecord, 'fields' | 'createdAt' | 'expiresAt'> & Partial<SessionRecord>): SessionRecord {
-  const { fields, createdAt, expiresAt, ttl, deleteSession = true, dataSince = createdAt, name, generation, maxAge, subject } = given
-  return { fields, createdAt, expiresAt, ttl, deleteSession, dataSince, name, generation, maxAge, subject }
+  const { fields, createdAt, expiresAt, ttl, deleteSession = true, dataSince = createdAt, usedAt = createdAt, name, label, generation, maxAge, subject } = given
+  return { fields, createdAt, expiresAt, ttl, deleteSession, dataSince, usedAt, name, label, generation, maxAge, subject }
 }
 
 /** A whole change: what is not given stays as it is. */
@@ -17,8 +17,10 @@ export function newChange (given: Partial<SessionChange>): SessionChange {
     remove: [],
     increment: new Map(),
     expiresAt: undefined,
+    usedAt: undefined,
     ttl: undefined,
     dataSince: undefined,
+    label: undefined,
     subject: undefined,
     generation: undefined,
     ...given,

@@ -13,7 +13,7 @@
  * const store: SessionStore = {
  *   load: (id) => inner.load(id), create: (id, record) => inner.create(id, record), commit: (id, change) => inner.commit(id, change),
  *   renew: (id, newId, change) => inner.renew(id, newId, change), regenerate: (id, newId, record) => inner.regenerate(id, newId, record),
- *   end: (id, generation) => { console.log('a session ends'); return inner.end(id, generation) },
+ *   end: (id, only) => { console.log('a session ends'); return inner.end(id, only) },
  *   close: () => inner.close(),
  * }
  * await tokenSessions({ store }).close()
@@ -32,10 +32,7 @@ export interface SessionStore {
   /** Writes a session that must not exist yet. `false`, and nothing is written, if the id is taken. */
   create (id: string, record: SessionRecord): boolean | Promise<boolean>
 
-  /**
-   * Applies a change in one atomic step, or nothing of it: parallel commits to one session never lose each
-   * other's keys, and a session that has ended or expired meanwhile is not brought back.
-   */
+  /** Applies a change in one atomic step, or nothing of it: parallel commits lose none of each other's keys, and no ended or expired session comes back. */
   commit (id: string, change: SessionChange): CommitResult | Promise<CommitResult>
 
   /**
@@ -46,17 +43,17 @@ export interface SessionStore {
 
   /**
    * Deletes the session of an id, if it has one, and writes another under a new id, in one atomic step. The old id leads to
-   * the new one for a minute, unless it leads to another already. `false`, and nothing is written, if the new id is taken.
-   * Both ids have the same `slotOf`.
+   * the new one for a minute, unless it leads to another already. `false`, and nothing is written, if the new id is taken. Both ids have the same `slotOf`.
    */
   regenerate (id: string, newId: string, record: SessionRecord): boolean | Promise<boolean>
 
   /**
    * Deletes a session and its data. `false` if there was none. An id that was given up less than a minute ago is answered with
    * its successor, and nothing is deleted.
-   * @param generation if given, only a session that was created with it is deleted
+   * @param only the session's generation, subject and last use, which are compared in the same atomic step: another one stays, and the answer is
+   *   `false`; and the `reason` that watchers are told
    */
-  end (id: string, generation?: string): boolean | Successor | Promise<boolean | Successor>
+  end (id: string, only?: Partial<Pick<SessionRecord, 'generation' | 'subject' | 'usedAt'>> & { reason?: 'limit' }): boolean | Successor | Promise<boolean | Successor>
 
   /** True while `create` would drop another session to make room: `restore` stops then. `undefined`: never, as far as is known. */
   readonly full?: boolean
@@ -102,7 +99,7 @@ export interface Successor {
  * const now = Date.now()
  * const record: SessionRecord = {
  *   fields: new Map([['user', '"ada"']]), createdAt: now, expiresAt: now + 1_800_000, ttl: undefined, maxAge: undefined,
- *   deleteSession: true, dataSince: now, name: undefined, generation: undefined, subject: undefined,
+ *   deleteSession: true, dataSince: now, usedAt: now, name: undefined, label: undefined, generation: undefined, subject: undefined,
  * }
  * await memoryStore().create('an id', record)
  * ```
@@ -116,18 +113,16 @@ export interface SessionRecord {
   expiresAt: number | null
   /** The session's own idle time in seconds; `null`: never; `undefined`: the route's or the plugin's counts. */
   ttl: number | null | undefined
-  /**
-   * `true`: an expired session is deleted. `false`: only its data is deleted, and the session stays. Without data,
-   * by expiry or by removal, such a session has no expiry (`expiresAt` is `null`) until a change with new data sets one.
-   */
+  /** `false`: an expired session stays, without its data. While it has none it has no expiry: `expiresAt` is `null` until a change with new data sets one. */
   deleteSession: boolean
-  /**
-   * When the data began, in milliseconds since the epoch: with the session, but for one that outlives its data, where it is the
-   * first change after it had none. `maxAge` counts from then on.
-   */
+  /** When the data began, for `maxAge`: with the session, or, if that outlives its data, at the first change after it had none. Milliseconds since the epoch. */
   dataSince: number
+  /** The last use that was written, in milliseconds since the epoch. */
+  usedAt: number
   /** The name that the session was created with. */
   name: string | undefined
+  /** A text for its user, by which he tells it from his others. */
+  label: string | undefined
   /**
    * A random text that tells a shared session from others of its name: its id follows from the name, and comes again when the
    * name does. `undefined`: not shared.
@@ -149,7 +144,8 @@ export interface SessionRecord {
  *
  * const change: SessionChange = {
  *   expect: new Map([['state', '"new"']]), clear: false, set: new Map([['state', '"paid"']]), remove: ['basket'],
- *   increment: new Map([['orders', 1]]), expiresAt: undefined, ttl: undefined, dataSince: undefined, subject: undefined, generation: undefined,
+ *   increment: new Map([['orders', 1]]), expiresAt: undefined, usedAt: undefined, ttl: undefined, dataSince: undefined,
+ *   label: undefined, subject: undefined, generation: undefined,
  * }
  * const result = await memoryStore().commit('an id', change)
  * console.log(result.status) // 'missing'
@@ -166,10 +162,14 @@ export interface SessionChange {
   increment: ReadonlyMap<string, number>
   /** The new expiry, in milliseconds since the epoch; `null`: never; `undefined`: as it is. */
   expiresAt: number | null | undefined
+  /** The record's new `usedAt`; `undefined`: as it is. */
+  usedAt: number | undefined
   /** The session's new idle time of its own, in seconds; `null`: never; `undefined`: as it is. */
   ttl: number | null | undefined
   /** The record's new `dataSince`, if the session outlives its data and has none before this change, or `clear` removes it; `undefined`: as it is. */
   dataSince: number | undefined
+  /** The new label; `null`: none; `undefined`: as it is. */
+  label: string | null | undefined
   /** The new subject; `null`: none; `undefined`: as it is. */
   subject: string | null | undefined
   /** The generation that the session must have, else it is another one and the result is `missing`; `undefined`: any. */
@@ -296,8 +296,8 @@ export type StoreEvent =
    * the expiry, from now on; `null`: never; `undefined`: as it was.
    */
   | { readonly type: 'changed', readonly keys: readonly string[], readonly timeLeft: number | null | undefined }
-  /** Ended, or (`renewed`) given another token. It is the last event, unless `look` still finds the session: then it was not true. */
-  | { readonly type: 'ended', readonly renewed: boolean }
+  /** Ended (`reason`: if one was given), or `renewed`: given another token. It is the last event, unless `look` still finds the session: then it was not true. */
+  | { readonly type: 'ended', readonly renewed: boolean, readonly reason?: 'limit' }
   /** The connection was lost and is there again: events in between are missing. */
   | { readonly type: 'interrupted' }
 

@@ -37,8 +37,12 @@ export function isPastMaxAge (record: SessionRecord, defaults: Lifetime): boolea
 /** Browsers keep a cookie for 400 days at the most: a session that lives longer is written, and its cookie sent, before they are over. */
 const maxSlideStep = 40 * 86_400_000
 
-/** True where the stored expiry is so far from that after this use that it is worth a write. */
-export function isSlideDue (stored: number | null, target: number | null, ttl: number | null): boolean {
-  if (stored === null || target === null) return stored !== target
-  return Math.abs(target - stored) > Math.min((ttl ?? 0) * 1000 * slideStep, maxSlideStep)
+/** The last use of a session that does not expire of idleness is written once a day. */
+const maxUseStep = 86_400_000
+
+/** True where the stored expiry, or the stored last use, is so far from this use that it is worth a write. */
+export function isSlideDue ({ expiresAt, usedAt }: SessionRecord, target: number | null, ttl: number | null, now: number): boolean {
+  const step = Math.min((ttl ?? 0) * 1000 * slideStep, maxSlideStep)
+  if (now - usedAt > (ttl === null ? maxUseStep : step)) return true
+  return expiresAt === null || target === null ? expiresAt !== target : Math.abs(target - expiresAt) > step
 }

@@ -101,6 +101,12 @@ export interface TokenSessionOptions extends Omit<TokenRouteOptions, 'required' 
    * `FST_SESSION_TOO_LARGE` (413). `null`: no limit. @default 1048576
    */
   maxSize?: number | null | undefined
+  /**
+   * The most sessions of one subject, or a function of the subject that says it; `null`: no limit. A login beyond it ends the least recently used
+   * one (`lastUsedAt`, by the clocks of the app's servers), whose `signal` is told `'limit'`. A session counts from the commit that gives it the
+   * subject. Sessions that are restored are not limited. @default null
+   */
+  maxSessions?: number | null | ((subject: string) => number | null) | undefined
   /** The form of tokens: 256 random bits in base64url, or an unsigned 64-bit integer as a decimal string. @default 'random256' */
   token?: 'random256' | 'uint64' | undefined
   /** The way of the token between client and server: a cookie by default. */
@@ -154,6 +160,8 @@ export interface NewSession<Data extends object = SessionData> {
   deleteSession?: boolean | undefined
   /** The user that it belongs to: 1 to 256 characters. */
   subject?: string | undefined
+  /** A text by which its user tells it from his others: 1 to 256 characters. */
+  label?: string | undefined
   /** Its first data. */
   data?: Partial<Data> | undefined
 }
@@ -175,11 +183,15 @@ export const routeRules: Record<keyof TokenRouteOptions, Rule> = { ...sharedRule
 
 const bytes = wholeNumber('bytes', 1)
 
+/** The number of sessions that a subject may have. */
+export const sessionCount = wholeNumber('sessions', 1)
+
 export const providerRules: Record<keyof TokenSessionOptions, Rule> = {
   ...sharedRules,
   store: withMethods('a session store such as memoryStore()', 'load', 'create', 'commit', 'renew', 'regenerate', 'end', 'close'),
   deleteSession: rules.boolean,
   maxSize: { ...bytes, allowed: `${bytes.allowed}, or null for no limit`, test: (value) => value === null || bytes.test(value) },
+  maxSessions: { allowed: `${sessionCount.allowed}, null for no limit, or a function of the subject`, test: (value) => value === null || typeof value === 'function' || sessionCount.test(value) },
   token: { ...oneOf(...Object.keys(tokenKinds)), harmless: false }, // a token could be given by mistake
   transport: withMethods('a transport such as cookieTransport()', 'read', 'write'),
   secret: {
@@ -200,6 +212,7 @@ export const newSessionRules: Record<keyof NewSession, Rule> = {
   maxAge: rules.seconds,
   deleteSession: rules.boolean,
   subject: checkedLater,
+  label: checkedLater,
   data: { allowed: 'a plain object without getters, hidden properties and symbols as keys', test: isStorableObject },
 }
 

@@ -4,9 +4,11 @@ import type { CommitResult, SessionChange, SessionRecord, SessionStore, Successo
 import { isPromise, nothing, type MaybePromise, attempt } from '../util/maybe-promise.js'
 import { show } from '../util/option-rules.js'
 import { noChange, type Sent } from './draft.js'
+import { endSurplus, limitOfSave, type Limit } from './limit.js'
 import { isWork } from './operations.js'
-import type { Identity, SessionSettings, SessionState } from './session-state.js'
+import { signals, type Identity, type SessionSettings, type SessionState } from './session-state.js'
 import { idOf, renewedToken } from './tokens.js'
+import { inTurn } from './turns.js'
 import { parseValue, refuseLarge, sizeOf } from './values.js'
 
 /** Conflicts after which a commit gives up. */
@@ -28,7 +30,9 @@ export function save (state: SessionState): Promise<void> | undefined {
   }
   if (state.lost !== undefined && state.phase !== 'ended') throw state.lost
   state.isSaved = false
-  const saved = state.identity === undefined ? saveNew(state) : saveStored(state, state.identity)
+  const limit = state.settings.maxSessions == null ? undefined : limitOfSave(state)
+  const stored = state.identity === undefined ? saveNew(state) : saveStored(state, state.identity)
+  const saved = limit === undefined ? stored : saveLimited(state, stored, limit)
   if (saved === undefined) {
     state.isSaved = true
     return undefined
@@ -44,6 +48,11 @@ export function save (state: SessionState): Promise<void> | undefined {
   return state.saving
 }
 
+async function saveLimited (state: SessionState, stored: Promise<void> | undefined, limit: Limit): Promise<void> {
+  await stored
+  if (state.record?.subject === limit.subject) await callStore(() => endSurplus(state.settings.store, limit), nothing)
+}
+
 /** Drops the changes and reads the session anew. */
 export async function reload (state: SessionState): Promise<void> {
   await state.saving?.catch(nothing)
@@ -54,6 +63,7 @@ export async function reload (state: SessionState): Promise<void> {
     return
   }
   const found = await callStore(() => store.load(stored.id, true), (found) => found)
+  if (state.isOver) state.refuseWrites() // told meanwhile
   if (found !== undefined && 'successor' in found) {
     state.identity = stored
     followRenewal(state, found)
@@ -81,9 +91,10 @@ export async function claim (state: SessionState, key: string): Promise<unknown>
   if (state.identity === undefined) return undefined
   for (let text = draft.base.get(key); text !== undefined;) {
     const change = newChange({ expect: new Map([[key, text]]), remove: [key], generation: state.record?.generation })
-    const { id } = state.identity as Identity
+    const { identity } = state
+    if (identity === undefined) throw new SessionGoneError(state.context.route)
     state.isReadOnly = false
-    const result = await callStore(() => store.commit(id, change), (result) => result)
+    const result = await callStore(() => store.commit(identity.id, change), (result) => result)
     if (result.status === 'moved') {
       followRenewal(state, result)
       continue
@@ -116,9 +127,9 @@ export function createUnderToken (
     created ? identity : more > 0 ? createUnderToken({ store, tokens }, record, next(), more - 1, replaced) : undefined)
 }
 
-/** Ends a session, or its successor. `false` if there was none. */
-export function endSession (store: SessionStore, id: string, generation?: string): MaybePromise<boolean> {
-  return callStore(() => store.end(id, generation), (answer) => typeof answer === 'boolean' ? answer : endSession(store, answer.successor))
+/** Ends a session, or its successor. `false` if there was none, or none of the subject. */
+export function endSession (store: SessionStore, id: string, only?: Parameters<SessionStore['end']>[1]): MaybePromise<boolean> {
+  return callStore(() => store.end(id, only), (answer) => typeof answer === 'boolean' ? answer : endSession(store, answer.successor, { subject: only?.subject }))
 }
 
 function saveNew (state: SessionState): Promise<void> | undefined {
@@ -126,17 +137,17 @@ function saveNew (state: SessionState): Promise<void> | undefined {
     ended(state)
     return undefined
   }
-  const { settings, draft, replaced, nextSubject, subject, ttl } = state
+  const { settings, draft, replaced, nextSubject, nextLabel, subject, label, ttl } = state
   const fields = draft.texts()
   refuseLarge(settings, state.context.route, fields)
-  if (fields.size === 0 && (subject ?? replaced ?? state.record) === undefined) return undefined
+  if (fields.size === 0 && (subject ?? label ?? replaced ?? state.record) === undefined) return undefined
   if (isUnheard(state)) return undefined
   const sent = draft.toSend()
   const now = Date.now()
   const { deleteSession } = settings
   state.isReadOnly = false
   // A session that could not be renewed, since another request was first, goes on as a sibling with all that it had.
-  const record = newRecord({ createdAt: now, deleteSession, ...state.record, fields, expiresAt: state.expiryAfterUse(now), ttl, subject })
+  const record = newRecord({ createdAt: now, deleteSession, ...state.record, fields, expiresAt: state.expiryAfterUse(now), usedAt: now, ttl, label, subject })
   const created = (identity: Identity | undefined): void => {
     if (identity === undefined) throw new StoreUnavailableError('the id of a new session is taken')
     if (state.draft !== draft && state.phase === 'live') { // regenerated meanwhile
@@ -150,8 +161,10 @@ function saveNew (state: SessionState): Promise<void> | undefined {
     state.record = record
     state.sendToken(identity.token, record.expiresAt)
     subjectSaved(state, nextSubject)
+    labelSaved(state, nextLabel)
     state.mustSlide = state.isTtlChanged = false
     state.replaced = undefined
+    signals.get(state)?.stored()
   }
   try {
     const identity = createUnderToken(settings, record, state.token, state.isAnnounced ? 0 : maxTokens, replaced)
@@ -177,7 +190,7 @@ function isUnheard (state: SessionState): boolean {
 function saveStored (state: SessionState, { id }: Identity, tries?: number): Promise<void> | undefined {
   const { store } = state.settings
   const generation = state.record?.generation
-  if (state.phase === 'ended') return callStore(() => endSession(store, id, generation), () => ended(state)) as Promise<void> | undefined
+  if (state.phase === 'ended') return callStore(() => endSession(store, id, { generation }), () => ended(state)) as Promise<void> | undefined
   if (state.nextToken !== undefined && isUnheard(state)) return undefined
   const sent = state.draft.toSend()
   try {
@@ -185,21 +198,23 @@ function saveStored (state: SessionState, { id }: Identity, tries?: number): Pro
   } catch (error) {
     return failSave(state, sent, error)
   }
-  const expiresAt = state.slide(Date.now(), sent !== undefined)
+  const now = Date.now()
+  const expiresAt = state.slide(now, sent !== undefined)
   if (sent !== undefined && sent.change.expect.size > 0 && tries === undefined) {
     state.draft.notSent(sent)
     return inTurn(store, id, () => saveStored(state, state.identity as Identity, 0))
   }
-  const { nextToken, nextSubject: subject } = state
-  if (sent === undefined && expiresAt === undefined && nextToken === undefined && subject === undefined) {
+  const { nextToken, nextSubject: subject, nextLabel: label } = state
+  if (sent === undefined && expiresAt === undefined && nextToken === undefined && subject === undefined && label === undefined) {
     if (state.record?.expiresAt === null) state.sendToken((state.identity as Identity).token, null)
     return undefined
   }
   state.isReadOnly = false
   const { expect, clear, set, remove, increment } = sent?.change ?? noChange
   const ttl = state.isTtlChanged ? state.ttl : undefined
-  const dataSince = state.record?.deleteSession === false && sent !== undefined ? Date.now() : undefined
-  const change: SessionChange = { expect, clear, set, remove, increment, expiresAt, ttl, dataSince, subject, generation, from: state.record }
+  const dataSince = state.record?.deleteSession === false && sent !== undefined ? now : undefined
+  const usedAt = expiresAt === undefined && subject === undefined ? undefined : now
+  const change: SessionChange = { expect, clear, set, remove, increment, expiresAt, usedAt, ttl, dataSince, label, subject, generation, from: state.record }
   const renewed = nextToken === undefined ? undefined : { token: nextToken, id: idOf(nextToken) }
   let result: CommitResult | Promise<CommitResult>
   try {
@@ -230,40 +245,23 @@ function refuseGrowth (state: SessionState, { base, change: { set, remove } }: S
   if (sizeOf(fields) > before) refuseLarge(state.settings, state.context.route, fields)
 }
 
-/** The saves with expectations that are under way, by store and id. */
-const turns = new WeakMap<SessionStore, Map<string, Promise<unknown>>>()
-
-/**
- * Runs a save that expects values, with all of its tries, once those of this process before it are done: of a hundred at
- * once all but one would conflict, and so again each time.
- */
-function inTurn (store: SessionStore, id: string, saveNow: () => Promise<void> | undefined): Promise<void> | undefined {
-  const waiting = turns.get(store)?.get(id)
-  const saved = waiting === undefined ? saveNow() : waiting.then(saveNow)
-  if (saved === undefined) return undefined
-  const ofStore = turns.get(store) ?? new Map<string, Promise<unknown>>()
-  turns.set(store, ofStore)
-  const turn = saved.then(nothing, nothing)
-  ofStore.set(id, turn)
-  turn.then(() => { if (ofStore.get(id) === turn) ofStore.delete(id) })
-  return saved
-}
-
 /** The store has answered a commit. */
 function saved (state: SessionState, result: CommitResult, change: SessionChange, sent: Sent | undefined, renewed: Identity | undefined, tries = 0): Promise<void> | undefined {
   if (state.identity === undefined) { // regenerated meanwhile
     if (result.status === 'committed' && renewed !== undefined) state.replaced = renewed
     return undefined
   }
-  const isUse = sent === undefined && renewed === undefined && change.ttl === undefined && change.subject === undefined
+  const isUse = sent === undefined && renewed === undefined && change.ttl === undefined && change.subject === undefined && change.label === undefined
   switch (result.status) {
     case 'committed': {
       const record = state.record as SessionRecord
       if (change.dataSince !== undefined && sent?.base.size === 0) record.dataSince = change.dataSince
       if (sent !== undefined) state.draft.sent(sent, result.increments)
       if (change.expiresAt !== undefined) record.expiresAt = change.expiresAt
+      if (change.usedAt !== undefined) record.usedAt = change.usedAt
       if (change.ttl !== undefined) record.ttl = change.ttl
       if (change.subject !== undefined) subjectSaved(state, change.subject)
+      if (change.label !== undefined) labelSaved(state, change.label)
       if (renewed !== undefined) state.identity = renewed
       if (renewed !== undefined || change.expiresAt !== undefined || record.expiresAt === null) state.sendToken(state.identity.token, record.expiresAt)
       if (state.nextToken === renewed?.token) state.nextToken = undefined
@@ -310,6 +308,11 @@ function saveSibling (state: SessionState, { successor, how }: Successor): Promi
 function subjectSaved (state: SessionState, subject: string | null | undefined): void {
   (state.record as SessionRecord).subject = subject ?? undefined
   if (state.nextSubject === subject) state.nextSubject = undefined
+}
+
+function labelSaved (state: SessionState, label: string | null | undefined): void {
+  (state.record as SessionRecord).label = label ?? undefined
+  if (state.nextLabel === label) state.nextLabel = undefined
 }
 
 function ended (state: SessionState): void {

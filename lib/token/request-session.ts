@@ -11,7 +11,9 @@ import { newChange, requireInterface } from '../stores/contract-helpers.js'
 import { storeFailure, save } from './persistence.js'
 import { isPastMaxAge } from './expiry.js'
 import type { TokenCallOptions, TokenRouteOptions } from './options.js'
-import { SessionState, type Identity, type SessionContext, type SessionSettings } from './session-state.js'
+import { SessionState, signals, type Identity, type SessionContext, type SessionSettings } from './session-state.js'
+import { SessionDescription } from './session-description.js'
+import { closeAtEnd } from './signal.js'
 import { TokenSession } from './session.js'
 import { idOf } from './tokens.js'
 import type { CookieTransport, PlacedTransport, TokenTransport } from './transport.js'
@@ -90,6 +92,7 @@ class RequestSession extends SessionState implements OpenSession<Promise<TokenSe
       this.warn('the session was changed after its commit had failed: that was not kept. Call commit() after the last change.')
     }
     this.phase = 'closed'
+    signals.get(this)?.release()
   }
 
   private read (token: string): Promise<TokenSession> {
@@ -144,6 +147,8 @@ class RequestSession extends SessionState implements OpenSession<Promise<TokenSe
     if (outages.size > 0 && this.degradedBy === undefined && identity !== undefined) noteRecovery(this.settings, this.context)
     const session = new TokenSession(this)
     this.loaded = session
+    const raw: FastifyRequest['raw'] & { readonly upgrade?: boolean | null } | undefined = this.context.request?.raw
+    if (raw?.upgrade && this.identity !== undefined) closeAtEnd(this, raw.socket)
     return session
   }
 
@@ -158,18 +163,18 @@ class RequestSession extends SessionState implements OpenSession<Promise<TokenSe
     if (!record.deleteSession && this.draft.base.size === 0) return // there is no data to keep
     const expiresAt = this.expiryAfterUse(now)
     if (expiresAt !== null && expiresAt <= record.expiresAt) return
-    const change = newChange({ expiresAt, generation: record.generation, from: record })
+    const change = newChange({ expiresAt, usedAt: now, generation: record.generation, from: record })
     this.mustSlide = true
     this.isReadOnly = false
     // Where this fails or comes too late, the commit says so.
-    attempt(() => this.settings.store.commit(identity.id, change), ({ status }) => { if (status === 'committed') record.expiresAt = expiresAt }, nothing)
+    attempt(() => this.settings.store.commit(identity.id, change), ({ status }) => { if (status === 'committed') Object.assign(record, { expiresAt, usedAt: now }) }, nothing)
   }
 
   /** All that waits to be saved, as a text to compare. */
   private pendingWork (): string {
-    const { draft, ttl, nextToken, nextSubject, isEnded } = this
+    const { draft, ttl, nextToken, nextSubject, nextLabel, isEnded } = this
     try {
-      return inspect([draft.texts(), ttl, nextToken, nextSubject, isEnded], { maxArrayLength: null, maxStringLength: null })
+      return inspect([draft.texts(), ttl, nextToken, nextSubject, nextLabel, isEnded], { maxArrayLength: null, maxStringLength: null })
     } catch {
       return 'a value that JSON does not keep'
     }
@@ -248,7 +253,8 @@ const kState = Symbol('fastify-request-session.state')
 interface Unloaded { [kState]: RequestSession }
 
 /** The members of a session, for promises of one: a method or a getter by its name. */
-const members = Object.entries(Object.getOwnPropertyDescriptors(TokenSession.prototype)).filter(([name]) => !['constructor', 'then', 'toJSON'].includes(name))
+const members = [SessionDescription, TokenSession].flatMap(({ prototype }) => Object.entries(Object.getOwnPropertyDescriptors(prototype)))
+  .filter(([name]) => !['constructor', 'then', 'toJSON'].includes(name))
 
 /**
  * A promise whose session members throw that the session is not loaded. After the request's end they read it, for log
@@ -267,7 +273,7 @@ const unloadedPrototype = Object.create(Promise.prototype, Object.fromEntries(me
 }))) as object
 
 /** Members that only read: without a session they give `undefined`. */
-const looks = new Set(['get', 'has', 'keys', 'entries', 'find', 'data', 'size', 'token', 'name', 'shared', 'subject', 'isNew', 'ended', 'degraded', 'createdAt', 'freshAt', 'expiresAt', 'ttl'])
+const looks = new Set(['get', 'has', 'keys', 'entries', 'find', 'data', 'size', 'token', 'id', 'name', 'label', 'shared', 'subject', 'isNew', 'ended', 'degraded', 'createdAt', 'freshAt', 'lastUsedAt', 'expiresAt', 'ttl'])
 
 /** A session that is not opened yet: awaiting it opens it, and reading a member gives `undefined`. */
 class StandIn implements Promise<TokenSession> {

@@ -1,5 +1,5 @@
-import { OptionError, RecordError, SessionClosedError, SessionEndedError, SessionRenewedError, SharedTokenError } from '../errors.js'
-import type { OpenContext } from '../core/provider.js'
+import { OptionError, RecordError, SessionClosedError, SessionEndedError, SessionGoneError, SessionRenewedError, SharedTokenError, type SessionOverError } from '../errors.js'
+import type { Closing, OpenContext } from '../core/provider.js'
 import { requireInterface } from '../stores/contract-helpers.js'
 import type { SessionRecord, SessionStore } from '../stores/store.js'
 import { report } from '../core/events.js'
@@ -8,6 +8,7 @@ import { Draft } from './draft.js'
 import { expiryAfterUse, isSlideDue, lifetimeOf, type Lifetime } from './expiry.js'
 import { checkName } from './values.js'
 import { idOf, renewedToken, type TokenKind } from './tokens.js'
+import type { TokenSessionOptions } from './options.js'
 import type { CookieTransport, TokenTransport } from './transport.js'
 
 /** The store of a provider's sessions, their tokens and their limits. */
@@ -21,6 +22,9 @@ export interface SessionSettings {
   readonly maxSize: number
   readonly transport: TokenTransport
   readonly onStoreError: 'fail' | 'anonymous'
+  readonly maxSessions: TokenSessionOptions['maxSessions']
+  /** All that follows a session for the app: closed when the app closes. */
+  readonly followers: Set<Closing>
 }
 
 /** The request, or the call outside of one, that a session is used in. */
@@ -31,6 +35,18 @@ export interface Identity {
   readonly token: string
   readonly id: string
 }
+
+/** The signal of one session, and its following. */
+export interface Followed {
+  readonly signal: AbortSignal
+  /** The session was new, and the store has it now. */
+  stored (): void
+  /** Stops the following: the signal is aborted no more. */
+  release (): void
+}
+
+/** The signals of the sessions whose user has asked for one. A map and no field: the others pay nothing for it. */
+export const signals = new WeakMap<SessionState, Followed>()
 
 /**
  * A token session as one request (or one call) sees it: its data, its expiry, its token, and their changes that wait for
@@ -54,6 +70,8 @@ export class SessionState {
   lifetime!: Lifetime
   /** The subject that the session gets at commit; `null`: none; `undefined`: as it is. */
   nextSubject: string | null | undefined = undefined
+  /** The label, likewise. */
+  nextLabel: string | null | undefined = undefined
   mustSlide = false
   /** True if the client keeps its token when the browser ends; `undefined`: not said in this request. */
   persistent: boolean | undefined = undefined
@@ -69,11 +87,14 @@ export class SessionState {
   isUnheard = false
   /** The error for which the visitor is anonymous, where the store has failed: nothing is saved, and the client keeps its token. */
   degradedBy: unknown = undefined
-  /** `renewed`: the client came with a token that was given up. The session is empty, and no work on it is taken. */
-  phase: 'live' | 'ended' | 'renewed' | 'closed' = 'live'
+  /**
+   * `renewed`: the token was given up, before the client came with it or (as the signal has told) since. `gone`: ended or expired elsewhere,
+   * as the signal has told. The session is empty then, and no work on it is taken.
+   */
+  phase: 'live' | 'ended' | 'renewed' | 'gone' | 'closed' = 'live'
   isEnded = false
   saving: Promise<void> | undefined = undefined
-  /** The error of a save whose answer was lost: it may have been applied, and must not be applied twice. */
+  /** The error of each save until the session is read anew: the last one's answer was lost, or the session was over before its work was saved. */
   lost: unknown = undefined
   /** True until the store was asked to write something. */
   isReadOnly = true
@@ -95,18 +116,27 @@ export class SessionState {
     this.record = record
     this.ttl = record?.ttl
     this.lifetime = record === undefined ? this.settings.lifetime : lifetimeOf(record, this.settings.lifetime)
-    this.nextToken = this.nextSubject = this.replaced = this.lost = this.persistent = undefined
+    this.nextToken = this.nextSubject = this.nextLabel = this.replaced = this.lost = this.persistent = undefined
     this.isPresented = identity !== undefined
     this.isTtlChanged = this.mustSlide = false
     return this
   }
 
-  /** @throws SessionEndedError (`FST_SESSION_ENDED`), SessionRenewedError (`FST_SESSION_RENEWED`), SessionClosedError (`FST_SESSION_CLOSED`) */
+  /** True where the store has the session no more: only `regenerate()` goes on from here. */
+  get isOver (): boolean {
+    return this.phase === 'renewed' || this.phase === 'gone'
+  }
+
+  /**
+   * @throws SessionEndedError (`FST_SESSION_ENDED`), SessionRenewedError (`FST_SESSION_RENEWED`), SessionGoneError (`FST_SESSION_GONE`),
+   *   SessionClosedError (`FST_SESSION_CLOSED`)
+   */
   refuseWrites (): void {
     switch (this.phase) {
       case 'live': return
       case 'ended': throw new SessionEndedError()
       case 'renewed': throw new SessionRenewedError(this.context.route)
+      case 'gone': throw new SessionGoneError(this.context.route)
       case 'closed': throw new SessionClosedError('The session', this.context.route)
     }
   }
@@ -122,6 +152,14 @@ export class SessionState {
   set subject (subject: string | undefined) {
     requireInterface('subjects', this.settings.store, 'session.subject')
     this.nextSubject = subject === undefined ? null : checkName('session.subject', subject)
+  }
+
+  get label (): string | undefined {
+    return this.nextLabel === undefined ? this.record?.label : this.nextLabel ?? undefined
+  }
+
+  set label (label: string | undefined) {
+    this.nextLabel = label === undefined ? null : checkName('session.label', label)
   }
 
   /** The expiry after this request's commit, in milliseconds since the epoch; `null`: never. */
@@ -197,7 +235,17 @@ export class SessionState {
     this.phase = 'ended'
     this.isEnded = true
     this.draft = new Draft()
-    this.nextSubject = null
+    this.nextSubject = this.nextLabel = null
+  }
+
+  /** The session is over, as the store says: it reads as empty from now on. Work that waits for a commit is lost, and the commit says so. */
+  over (why: SessionOverError['why']): void {
+    if (this.phase !== 'live') return
+    const { route } = this.context
+    const error = this.isDirty ? why === 'renewed' ? new SessionRenewedError(route) : new SessionGoneError(route) : undefined
+    this.opened(undefined, undefined)
+    this.phase = why === 'renewed' ? 'renewed' : 'gone'
+    this.lost = error
   }
 
   /** The ids that the store has the session under, before and after its next commit. */
@@ -209,7 +257,7 @@ export class SessionState {
 
   get isDirty (): boolean {
     if (this.isEnded) return this.identity !== undefined
-    return this.draft.isDirty || this.nextSubject !== undefined || this.replaced !== undefined || (this.identity !== undefined && (this.nextToken !== undefined || this.isTtlChanged))
+    return this.draft.isDirty || this.nextSubject !== undefined || this.nextLabel !== undefined || this.replaced !== undefined || (this.identity !== undefined && (this.nextToken !== undefined || this.isTtlChanged))
   }
 
   /** The expiry that a use at this moment leads to. */
@@ -228,7 +276,7 @@ export class SessionState {
       if (this.draft.base.size === 0 && !changesData) return undefined
       if (changesData) return expiry
     }
-    return this.mustSlide || this.isTtlChanged || isSlideDue(record.expiresAt, expiry, this.lifetime.ttl) ? expiry : undefined
+    return this.mustSlide || this.isTtlChanged || isSlideDue(record, expiry, this.lifetime.ttl, now) ? expiry : undefined
   }
 
   /** True while the client can still be sent a token. */

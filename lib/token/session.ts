@@ -3,10 +3,8 @@ import { OptionError } from '../errors.js'
 import { describeType } from '../util/option-rules.js'
 import type { Element, Key, ListKey, NumberKey, SessionData, Value } from './options.js'
 import { claim, reload, save } from './persistence.js'
+import { kState, SessionDescription } from './session-description.js'
 import type { SessionState } from './session-state.js'
-import { refuseProperties } from './values.js'
-
-const kState = Symbol('fastify-request-session.state')
 
 /**
  * A user's session: a map of keys to JSON values, with a token. It is read and changed in memory; the changes are saved
@@ -29,86 +27,21 @@ const kState = Symbol('fastify-request-session.state')
  * await session.commit()
  * ```
  */
-export class TokenSession<Data extends object = SessionData> {
-  /** @internal Not `#private`: V8 would run an initializer for each session. */
-  readonly [kState]: SessionState
-
+export class TokenSession<Data extends object = SessionData> extends SessionDescription {
   static {
-    Object.setPrototypeOf(this.prototype, refuseProperties)
-    Object.defineProperty(this.prototype, kState, { value: undefined, writable: true })
     // Awaiting a session looks for `then`: found here, before the slower last prototype.
     Object.defineProperty(this.prototype, 'then', { value: undefined })
   }
 
   /** @internal Sessions come from a provider. */
   constructor (state: SessionState) {
+    super()
     this[kState] = state
   }
 
   /** @internal */
   static stateOf (session: TokenSession): SessionState {
     return session[kState]
-  }
-
-  /** The client's token. A new session has one from the start; it is valid once the session is saved. */
-  get token (): string {
-    return this[kState].token
-  }
-
-  /** The name that the session was created with. */
-  get name (): string | undefined {
-    return this[kState].record?.name
-  }
-
-  /** True if the token is derived from the name: any process can open the session by its name. */
-  get shared (): boolean {
-    return this[kState].record?.generation !== undefined
-  }
-
-  /** The session's owner, such as a user's id. The store indexes sessions by subject, for `list` and `endAll`. */
-  get subject (): string | undefined {
-    return this[kState].subject
-  }
-
-  /**
-   * Takes effect at commit; `undefined`: no owner.
-   * @throws NameError (`FST_SESSION_NAME`) unless it is a text of 1 to 256 characters; StoreLacksError
-   *   (`FST_SESSION_STORE_LACKS`) if the store keeps no index of subjects
-   */
-  set subject (subject: string | undefined) {
-    this[kState].refuseWrites()
-    this[kState].subject = subject
-  }
-
-  /** True while the session was never saved. */
-  get isNew (): boolean {
-    return this[kState].identity === undefined
-  }
-
-  /** True where the visitor is anonymous since the store has failed (`onStoreError: 'anonymous'`): work is refused at commit. */
-  get degraded (): boolean {
-    return this[kState].degradedBy !== undefined
-  }
-
-  /** When the session was saved first; now, for a new one. */
-  get createdAt (): Date {
-    return new Date(this[kState].record?.createdAt ?? Date.now())
-  }
-
-  /** The login: when a session with a `subject` was made, by `regenerate()` for example. `renew()` does not move it. `undefined` without a subject. */
-  get freshAt (): Date | undefined {
-    return this.subject === undefined ? undefined : this.createdAt
-  }
-
-  /** When the session expires unless it is used before; `null`: never. For a new one, when it would. */
-  get expiresAt (): Date | null {
-    const { expiresAt } = this[kState]
-    return expiresAt === null ? null : new Date(expiresAt)
-  }
-
-  /** The idle time that counts, in seconds: the session's own, else the route's, else the plugin's; `null`: never. */
-  get ttl (): number | null {
-    return this[kState].lifetime.ttl
   }
 
   get size (): number {
@@ -265,7 +198,7 @@ export class TokenSession<Data extends object = SessionData> {
 
   /** Slides the expiry at commit, however little time has passed; use alone slides it at most once per tenth of the ttl. */
   touch (): void {
-    if (this[kState].phase !== 'renewed') this[kState].refuseWrites()
+    if (!this[kState].isOver) this[kState].refuseWrites()
     this[kState].mustSlide = true
   }
 
@@ -297,7 +230,7 @@ export class TokenSession<Data extends object = SessionData> {
    * ```
    */
   regenerate (keep: ReadonlyArray<Key<Data>> = []): void {
-    if (this[kState].phase !== 'renewed') this[kState].refuseWrites()
+    if (!this[kState].isOver) this[kState].refuseWrites()
     if (!Array.isArray(keep)) throw new OptionError('regenerate()', `keep must be a list of keys; got ${describeType(keep)}`)
     this[kState].regenerate((keep as Array<Key<Data>>).map((key) => [key, this.get(key)]))
   }
@@ -310,11 +243,6 @@ export class TokenSession<Data extends object = SessionData> {
   end (): void {
     if (this[kState].phase !== 'ended') this[kState].refuseWrites()
     this[kState].end()
-  }
-
-  /** True after `end()`. */
-  get ended (): boolean {
-    return this[kState].isEnded
   }
 
   /**

@@ -2,14 +2,14 @@ import type { Readable, Writable } from 'node:stream'
 import { pingOf, type Pinging } from '../core/health.js'
 import type { BootCheck, Claiming, Counting, SessionOpener, SessionProvider } from '../core/provider.js'
 import { NoSecretError, OptionError } from '../errors.js'
-import { keyspaceOf } from '../stores/contract-helpers.js'
+import { keyspaceOf, requireInterface } from '../stores/contract-helpers.js'
 import { memoryStore } from '../stores/memory/memory-store.js'
 import type { SessionRecord } from '../stores/store.js'
 import { checkOptions, describeType, type Checked } from '../util/option-rules.js'
 import { callStore, endSession } from './persistence.js'
 import { TokenSession } from './session.js'
 import { createSession } from './manage/create.js'
-import { endIfOf, endSessions, existingTokens, infoOf, listSessions, lookUp, subjectOf, totalsOf, type EndFilter, type ListingOptions, type SessionInfo, type SessionTotals, type TotalsOptions } from './manage/list.js'
+import { endSessions, existingTokens, infoOf, listSessions, lookUp, subjectOf, totalsOf, type EndFilter, type ListingOptions, type SessionInfo, type SessionTotals, type TotalsOptions } from './manage/list.js'
 import { pingStore } from './manage/ping.js'
 import { restoreSessions, type RestoreOptions, type RestoreResult } from './manage/restore.js'
 import { saveSessions, type SaveOptions, type SaveResult } from './manage/save.js'
@@ -163,15 +163,15 @@ class TokenSessions<Data extends object = SessionData> implements SessionProvide
   readonly #options: CheckedTokenOptions
   readonly #settings: SessionSettings
   readonly #sharedTokens: SharedTokens | undefined
-  readonly #subscriptions = new Set<Subscription>()
 
   constructor (options: CheckedTokenOptions) {
-    const { store = memoryStore(), token, deleteSession, maxSize, ttl, maxAge, secret, onStoreError, transport = cookieTransport() } = options
+    const { store = memoryStore(), token, deleteSession, maxSize, ttl, maxAge, secret, onStoreError, maxSessions, transport = cookieTransport() } = options
+    if (maxSessions != null) requireInterface('subjects', store, 'tokenSessions({ maxSessions })')
     const tokens = tokenKinds[token]
     const { place } = transport as Partial<PlacedTransport>
     this.claims = place === undefined ? [keyspaceOf(store)] : [place, keyspaceOf(store)]
     this.#options = options
-    this.#settings = { store, tokens, deleteSession, maxSize: maxSize ?? Infinity, lifetime: { ttl, maxAge }, transport, onStoreError }
+    this.#settings = { store, tokens, deleteSession, maxSize: maxSize ?? Infinity, lifetime: { ttl, maxAge }, transport, onStoreError, maxSessions, followers: new Set() }
     this.#sharedTokens = secret === undefined ? undefined : new SharedTokens(tokens, secret)
   }
 
@@ -211,11 +211,11 @@ class TokenSessions<Data extends object = SessionData> implements SessionProvide
     return this.#settings.tokens.valid(token) ? this.#load(token, 'load()') : undefined
   }
 
-  /** Deletes a session and its data, also if it was renewed less than a minute ago. `false` if there was none. */
+  /** Deletes a session and its data, also if it was renewed less than a minute ago; with `{ id, subject }` only one of the subject. `false` if there was none. */
   async end (address: SessionAddress): Promise<boolean> {
     const { store } = this.#settings
     const subject = subjectOf(address, 'end()')
-    const ended = await Promise.all(this.#idsAt(address, 'end()').map((id) => subject === undefined ? endSession(store, id) : endIfOf(store, id, subject)))
+    const ended = await Promise.all(this.#idsAt(address, 'end()').map((id) => endSession(store, id, { subject })))
     return ended.includes(true)
   }
 
@@ -288,13 +288,13 @@ class TokenSessions<Data extends object = SessionData> implements SessionProvide
    * @throws StoreLacksError (`FST_SESSION_STORE_LACKS`), NoSecretError, NameError, OptionError
    */
   async subscribe (address: SessionAddress, listener: UpdateListener): Promise<Subscription | undefined> {
-    const { store, tokens } = this.#settings
+    const { store, tokens, followers } = this.#settings
     const isName = typeof address === 'string' && !tokens.valid(address)
     for (const id of this.#idsAt(isName ? { name: address } : address, 'subscribe()')) {
-      const subscription = new Subscription(store, id, listener, (subscription) => { this.#subscriptions.delete(subscription) })
-      this.#subscriptions.add(subscription)
+      const subscription = new Subscription(store, id, listener, (subscription) => { followers.delete(subscription) })
+      followers.add(subscription)
       if (await subscription.start()) return subscription
-      this.#subscriptions.delete(subscription)
+      followers.delete(subscription)
     }
     return undefined
   }
@@ -308,9 +308,9 @@ class TokenSessions<Data extends object = SessionData> implements SessionProvide
    */
   readonly ping: Pinging['ping'] = pingOf(() => pingStore(this.#settings))
 
-  /** Frees the provider's own timers and subscriptions. What it was given, a Redis client say, stays open. */
+  /** Frees the provider's own timers, subscriptions and signals. What it was given, a Redis client say, stays open. */
   async close (): Promise<void> {
-    await Promise.all([...this.#subscriptions].map((subscription) => subscription.close()))
+    await Promise.all([...this.#settings.followers].map((follower) => follower.close()))
     await this.#settings.store.close()
   }
 

@@ -60,7 +60,7 @@ if (redis) {
       const empty = await run(['list', '--json'])
       t.match(empty, { code: 0, stdout: '', stderr: /^There are no sessions under the prefix "cli-\w+:", (nor|but) under .*\.\n$/ })
       t.same(await run(['list', '--json', '--subject', 'nobody']), { code: 0, stdout: '', stderr: '' })
-      await create({ name: 'order 7', shared: true, subject: 'ada' })
+      await create({ name: 'order 7', shared: true, subject: 'ada', label: 'Firefox\x1b[2J on Linux' })
       await create({ name: 'tab', subject: 'bob', ttl: null, deleteSession: false })
       await create({ name: 'tab', subject: 'cid\x1b[2J\u202e\n', ttl: 60 })
       const [all, table, ofAda, named] = await Promise.all([
@@ -69,7 +69,7 @@ if (redis) {
       t.match(all, { code: 0, stderr: '' })
       const sessions = lines(all.stdout).map((line) => JSON.parse(line) as Record<string, unknown>)
       t.match(sessions.find(({ subject }) => subject === 'ada'), {
-        id: /^[\w-]{43}$/, name: 'order 7', shared: true, createdAt: /^\d{4}-/, expiresAt: /^\d{4}-/, timeLeft: Number, keys: 1, deleteSession: true,
+        id: /^[\w-]{43}$/, name: 'order 7', shared: true, label: 'Firefox\x1b[2J on Linux', createdAt: /^\d{4}-/, lastUsedAt: /^\d{4}-/, expiresAt: /^\d{4}-/, timeLeft: Number, keys: 1, deleteSession: true,
       })
       t.match(sessions.find(({ subject }) => subject === 'bob'), { name: 'tab', shared: false, expiresAt: null, timeLeft: null, ttl: null, keys: 1, deleteSession: false })
       t.notOk('ttl' in sessions.find(({ subject }) => subject === 'ada')!, 'the app has it')
@@ -77,8 +77,8 @@ if (redis) {
       t.equal(sessions.length, 3)
       t.equal(table.code, 0)
       t.equal(lines(table.stdout).length, 4)
-      t.match(table.stdout, /^ID .* TTL .* NAME\n/)
-      for (const ttl of [/ 60 .* tab$/m, / - .*bob +tab$/m, / app's .*"order 7"$/m]) t.match(table.stdout, ttl)
+      t.match(table.stdout, /^ID .* LAST USED .* TTL .* LABEL .* NAME\n/)
+      for (const ttl of [/ 60 .* tab$/m, / - .*bob +- +tab$/m, / app's .*"order 7"$/m]) t.match(table.stdout, ttl)
       t.match(table.stdout, '"order 7"')
       for (const { stdout } of [all, table]) t.notOk(/\p{C}/u.test(stdout.replaceAll('\n', '')), 'nothing in a name gets at the terminal')
       t.equal(lines(ofAda.stdout).length, 1)

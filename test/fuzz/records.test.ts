@@ -95,7 +95,9 @@ t.test(`${half} damaged records of a store of one's own`, async (t) => {
       maxAge: random.pick([undefined, null, 1, 2 ** 31]),
       deleteSession: random.onceIn(2),
       dataSince: number(),
+      usedAt: number(),
       name: random.pick([undefined, 'name', bytes(random, 9)]),
+      label: random.pick([undefined, 'label', bytes(random, 9)]),
       generation: random.pick([undefined, 'g']),
       subject: random.pick([undefined, 'ada', bytes(random, 9)]),
     }

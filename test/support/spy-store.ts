@@ -35,7 +35,7 @@ export class SpyStore implements SessionStore {
       if (method !== 'commit' && method !== 'renew') return []
       return [Object.fromEntries(Object.entries(change)
         .map(([key, value]): [string, unknown] => [key, value instanceof Map ? Object.fromEntries(value) : value])
-        .filter(([, value]) => value !== undefined && value !== false && !isEmpty(value)))]
+        .filter(([key, value]) => key !== 'from' && value !== undefined && value !== false && !isEmpty(value)))]
     })
   }
 

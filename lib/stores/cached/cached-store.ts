@@ -120,8 +120,8 @@ class CachedStore implements SessionStore, TrackListener {
     return this.write(() => this.#store.regenerate(id, newId, record), id, newId)
   }
 
-  end (id: string, generation?: string): MaybePromise<boolean | Successor> {
-    return this.write(() => this.#store.end(id, generation), id)
+  end (...args: Parameters<SessionStore['end']>): MaybePromise<boolean | Successor> {
+    return this.write(() => this.#store.end(...args), args[0])
   }
 
   /** Writes. The sessions are read anew after it, also if its outcome is unknown. */

@@ -14,10 +14,10 @@ const notFound: Find = () => -1
 const searchedKeys = 8
 
 /** The properties that few sessions have, kept apart so that the others stay small. */
-type Extra = Pick<SessionRecord, 'ttl' | 'maxAge' | 'deleteSession' | 'name' | 'generation' | 'subject'> & { readonly dataSince: number | undefined }
+type Extra = Pick<SessionRecord, 'ttl' | 'maxAge' | 'deleteSession' | 'name' | 'label' | 'generation' | 'subject'> & { readonly dataSince: number | undefined }
 
 const noExtra: Extra = Object.freeze({
-  ttl: undefined, maxAge: undefined, deleteSession: true, dataSince: undefined, name: undefined, generation: undefined, subject: undefined,
+  ttl: undefined, maxAge: undefined, deleteSession: true, dataSince: undefined, name: undefined, label: undefined, generation: undefined, subject: undefined,
 })
 
 /** One session, laid out to be small. */
@@ -28,6 +28,8 @@ export class Entry implements Link<Entry> {
   createdAt: number
   /** Milliseconds since the epoch; `Infinity`: never. */
   expiresAt: number
+  /** Milliseconds from `createdAt` to the last use: a small number needs no object of its own. */
+  usedAfter: number
   extra: Extra | undefined
   /** True in the protected segment of the `SegmentedLru`, which alone changes it. */
   isProtected: boolean
@@ -41,6 +43,7 @@ export class Entry implements Link<Entry> {
     this.fields = flatten(record.fields)
     this.createdAt = record.createdAt
     this.expiresAt = record.expiresAt ?? Infinity
+    this.usedAfter = record.usedAt - record.createdAt
     this.extra = extraOf(record)
     this.#neverExpireEmpty()
   }
@@ -50,6 +53,7 @@ export class Entry implements Link<Entry> {
     this.fields = flatten(record.fields)
     this.createdAt = record.createdAt
     this.expiresAt = record.expiresAt ?? Infinity
+    this.usedAfter = record.usedAt - record.createdAt
     this.extra = extraOf(record)
     this.#neverExpireEmpty()
   }
@@ -80,17 +84,17 @@ export class Entry implements Link<Entry> {
 
   /** The record without its data. */
   get description (): Omit<SessionRecord, 'fields'> {
-    const { createdAt, expiresAt } = this
-    const { ttl, maxAge, deleteSession, dataSince = createdAt, name, generation, subject } = this.extra ?? noExtra
-    return { createdAt, expiresAt: expiresAt === Infinity ? null : expiresAt, ttl, maxAge, deleteSession, dataSince, name, generation, subject }
+    const { createdAt, expiresAt, usedAfter } = this
+    const { ttl, maxAge, deleteSession, dataSince = createdAt, name, label, generation, subject } = this.extra ?? noExtra
+    return { createdAt, expiresAt: expiresAt === Infinity ? null : expiresAt, ttl, maxAge, deleteSession, dataSince, usedAt: createdAt + usedAfter, name, label, generation, subject }
   }
 
   record (): SessionRecord {
     const fields = new Map<string, string>()
     for (let i = 0; i < this.fields.length; i += 2) fields.set(this.fields[i] as string, this.fields[i + 1] as string)
-    const { createdAt, expiresAt } = this
-    const { ttl, maxAge, deleteSession, dataSince = createdAt, name, generation, subject } = this.extra ?? noExtra
-    return { fields, createdAt, expiresAt: expiresAt === Infinity ? null : expiresAt, ttl, maxAge, deleteSession, dataSince, name, generation, subject }
+    const { createdAt, expiresAt, usedAfter } = this
+    const { ttl, maxAge, deleteSession, dataSince = createdAt, name, label, generation, subject } = this.extra ?? noExtra
+    return { fields, createdAt, expiresAt: expiresAt === Infinity ? null : expiresAt, ttl, maxAge, deleteSession, dataSince, usedAt: createdAt + usedAfter, name, label, generation, subject }
   }
 
   /** The keys that `apply` would write or remove. */
@@ -125,6 +129,8 @@ export class Entry implements Link<Entry> {
     this.#write(change, increments, change.clear ? notFound : find)
     if (begins && change.dataSince !== undefined) this.extra = { ...this.extra ?? noExtra, dataSince: change.dataSince }
     if (change.expiresAt !== undefined) this.expiresAt = change.expiresAt ?? Infinity
+    if (change.usedAt !== undefined) this.usedAfter = change.usedAt - this.createdAt
+    if (change.label !== undefined) this.extra = { ...this.extra ?? noExtra, label: change.label ?? undefined }
     if (change.ttl !== undefined) this.extra = { ...this.extra ?? noExtra, ttl: change.ttl }
     if (change.subject !== undefined) this.extra = { ...this.extra ?? noExtra, subject: change.subject ?? undefined }
     this.#neverExpireEmpty()
@@ -169,9 +175,9 @@ function search (fields: readonly string[], key: string): number {
   return -1
 }
 
-function extraOf ({ ttl, maxAge, deleteSession, dataSince, name, generation, subject }: SessionRecord): Extra | undefined {
-  if (deleteSession && (ttl ?? maxAge ?? name ?? generation ?? subject) === undefined && ttl !== null && maxAge !== null) return undefined
-  return { ttl, maxAge, deleteSession, dataSince, name, generation, subject }
+function extraOf ({ ttl, maxAge, deleteSession, dataSince, name, label, generation, subject }: SessionRecord): Extra | undefined {
+  if (deleteSession && (ttl ?? maxAge ?? name ?? label ?? generation ?? subject) === undefined && ttl !== null && maxAge !== null) return undefined
+  return { ttl, maxAge, deleteSession, dataSince, name, label, generation, subject }
 }
 
 function flatten (fields: ReadonlyMap<string, string>): string[] {

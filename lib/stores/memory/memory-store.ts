@@ -1,6 +1,6 @@
 import cluster from 'node:cluster'
 import { successorLife } from '../contract-helpers.js'
-import type { CommitResult, CompleteStore, SessionChange, SessionRecord, SessionSummary, StoreEvent, StoreWatch, Successor } from '../store.js'
+import type { CommitResult, CompleteStore, SessionChange, SessionRecord, SessionStore, SessionSummary, StoreEvent, StoreWatch, Successor } from '../store.js'
 import { Entry, ownCopy, SubjectIndex, Watchers } from './entry.js'
 import { SegmentedLru } from './segmented-lru.js'
 import { checkOptions, wholeNumber, type Rule } from '../../util/option-rules.js'
@@ -152,10 +152,11 @@ class MemoryStore implements CompleteStore {
     return true
   }
 
-  end (id: string, generation?: string): boolean | Successor {
+  end (id: string, { generation, subject, usedAt, reason }: Parameters<SessionStore['end']>[1] = {}): boolean | Successor {
     const entry = this.#live(id)
     if (entry === undefined || isOtherGeneration(entry, generation)) return this.#successorOf(id) ?? false
-    this.#end(entry)
+    if ((subject !== undefined && entry.extra?.subject !== subject) || (usedAt !== undefined && entry.createdAt + entry.usedAfter !== usedAt)) return false
+    this.#end(entry, reason)
     return true
   }
 
@@ -244,8 +245,8 @@ class MemoryStore implements CompleteStore {
     return result
   }
 
-  #end (entry: Entry): void {
-    this.#watchers.notify(entry, { type: 'ended', renewed: false })
+  #end (entry: Entry, reason?: 'limit'): void {
+    this.#watchers.notify(entry, { type: 'ended', renewed: false, ...reason !== undefined && { reason } })
     this.#remove(entry)
   }
 

@@ -125,7 +125,7 @@ function readMessage (message: string): StoreEvent | undefined {
   const [type, timeLeft = '', ...keys] = parts
   switch (type) {
     case 'changed': return /^([-=]|\d{1,16})$/.test(timeLeft) ? { type, keys, timeLeft: timeLeft === '=' ? undefined : timeLeft === '-' ? null : Number(timeLeft) } : undefined
-    case 'ended': return { type, renewed: false }
+    case 'ended': return { type, renewed: false, ...timeLeft === 'limit' && { reason: timeLeft } }
     case 'renewed': return { type: 'ended', renewed: true }
     default: return undefined
   }

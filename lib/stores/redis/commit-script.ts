@@ -15,9 +15,12 @@ interface CommitHeader {
   expiresAt?: string | undefined
   /** Milliseconds until `expiresAt`. */
   timeLeft?: string | undefined
+  usedAt?: string | undefined
   ttl?: string | undefined
   dataSince?: string | undefined
   clear?: true | undefined
+  /** '': no label from now on. */
+  label?: string | undefined
   /** '': no subject from now on. */
   subject?: string | undefined
   generation?: string | undefined
@@ -35,13 +38,15 @@ interface CommitHeader {
 }
 
 function commitArgs (change: SessionChange, entry: IndexEntry | undefined, newId: string | undefined, nonce: string | undefined): string[] {
-  const { expiresAt, ttl, dataSince, clear, subject, generation, expect, remove, set, increment } = change
+  const { expiresAt, usedAt, ttl, dataSince, clear, label, subject, generation, expect, remove, set, increment } = change
   const header: CommitHeader = {
     expiresAt: expiresAt === undefined ? undefined : String(expiresAt ?? '-'),
     timeLeft: typeof expiresAt === 'number' ? formatTimeLeft(expiresAt) : undefined,
+    usedAt: usedAt === undefined ? undefined : String(usedAt),
     ttl: ttl === undefined ? undefined : formatSeconds(ttl),
     dataSince: dataSince === undefined ? undefined : String(dataSince),
     clear: clear || undefined,
+    label: label === undefined ? undefined : encodeText(label ?? undefined),
     subject: subject === undefined ? undefined : encodeText(subject ?? undefined),
     generation: generation ? encodeText(generation) : undefined,
     renewed: newId === undefined ? undefined : formatSuccessor({ how: 'renewed', successor: newId }),
@@ -197,8 +202,10 @@ if message then
   for i = 1, #written, 2 do message[#message + 1] = written[i] end
 end
 local begins = outlivesData and (wasEmpty or change.clear) and change.dataSince
-if change.nonce or change.expiresAt or change.ttl or begins or wasEmpty or entryTag ~= oldTag or feed ~= oldFeed then
+if change.nonce or change.expiresAt or change.usedAt or change.ttl or change.label or begins or wasEmpty or entryTag ~= oldTag or feed ~= oldFeed then
   ttl = change.ttl or ttl
+  usedAt = change.usedAt or usedAt
+  label = change.label or label
   dataSince = begins or dataSince
   redis.call('HSET', key, '', format(${luaParts}))
 end

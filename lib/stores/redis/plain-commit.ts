@@ -1,6 +1,6 @@
 import type { CommitResult, SessionChange } from '../store.js'
 import { luaAccess, luaPlus, script, type Int } from './script.js'
-import { formatTimeLeft, luaRecent, withExpiry, type StoredRecord } from './record-format.js'
+import { formatTimeLeft, luaRecent, describedAfterUse, type StoredRecord } from './record-format.js'
 
 /** The most arguments that Lua may pass to one command. */
 const maxArgs = 1000
@@ -15,21 +15,21 @@ const withoutSubject = / {4}$/
  */
 export function plainRecordOf (change: SessionChange): StoredRecord | undefined {
   const record = change.from as StoredRecord | undefined
-  const { expect, clear, set, remove, increment, expiresAt, ttl, dataSince, subject, generation } = change
-  if (record?.described === undefined || generation !== record.generation || clear || expect.size > 0 || ttl !== undefined || dataSince !== undefined || subject !== undefined) return undefined
+  const { expect, clear, set, remove, increment, expiresAt, ttl, dataSince, label, subject, generation } = change
+  if (record?.described === undefined || generation !== record.generation || clear || expect.size > 0 || ttl !== undefined || dataSince !== undefined || label !== undefined || subject !== undefined) return undefined
   if (expiresAt === null || (set.size + increment.size) * 2 + remove.length > maxArgs || !plainStart.test(record.described)) return undefined
   return expiresAt === undefined || withoutSubject.test(record.described) ? record : undefined
 }
 
 /** ARGV: the description as it was read, then '' and the keys and texts to set, or all of the parts. */
 function plainArgs (change: SessionChange, record: StoredRecord, nonce: string | undefined): string[] {
-  const { set, remove, increment, expiresAt } = change
+  const { set, remove, increment, expiresAt, usedAt } = change
   const args = [record.described]
-  if (remove.length === 0 && increment.size === 0 && expiresAt === undefined && set.size > 0) {
+  const isUse = expiresAt !== undefined || usedAt !== undefined
+  if (remove.length === 0 && increment.size === 0 && !isUse && set.size > 0) {
     args.push('')
   } else {
-    const slides = typeof expiresAt === 'number'
-    args.push(slides ? withExpiry(record.described, expiresAt) : record.described, slides ? formatTimeLeft(expiresAt) : '', nonce ?? '', String(remove.length), String(increment.size), ...remove)
+    args.push(isUse ? describedAfterUse(record.described, change) : record.described, typeof expiresAt === 'number' ? formatTimeLeft(expiresAt) : '', nonce ?? '', String(remove.length), String(increment.size), ...remove)
     for (const [key, by] of increment) args.push(key, String(by))
   }
   for (const [key, text] of set) args.push(key, text)
@@ -61,7 +61,7 @@ for i = 1, ARGV[6] do
 end
 for i = at + 1, #ARGV do written[#written + 1] = ARGV[i] end
 if nonce ~= '' then recent = remember(recent, nonce, sums) end
-if nonce ~= '' or timeLeft ~= '' then
+if nonce ~= '' or ARGV[2] ~= start then
   written[#written + 1] = ''
   written[#written + 1] = ARGV[2] .. recent
 end

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { RecordError } from '../../errors.js'
 import { maxSeconds } from '../../util/option-rules.js'
 import { lastTime } from '../contract-helpers.js'
-import type { SessionRecord, Successor } from '../store.js'
+import type { SessionChange, SessionRecord, Successor } from '../store.js'
 import { luaClock, type Int } from './script.js'
 
 /*
@@ -31,7 +31,10 @@ const patterns = {
   flags: '[01]\\S*',
   /** `=`: with the session. */
   dataSince: '[=\\d]\\d*',
+  /** `=`: with the session. */
+  usedAt: '[=\\d]\\d*',
   name: '\\S*',
+  label: '\\S*',
   generation: '\\S*',
   subject: '\\S*',
   /** The session's entry in the index of its subject, and the time of the session's own server until which it is kept. */
@@ -147,7 +150,9 @@ export function formatDescription (record: SessionRecord, entry: IndexEntry | un
     maxAge: formatSeconds(record.maxAge),
     flags: record.deleteSession ? 0 : 1,
     dataSince: record.dataSince === record.createdAt ? '=' : record.dataSince,
+    usedAt: record.usedAt === record.createdAt ? '=' : record.usedAt,
     name: encodeText(record.name),
+    label: encodeText(record.label),
     generation: encodeText(record.generation),
     subject: entry?.subject ?? '',
     entryTag: entry?.tag ?? '',
@@ -200,16 +205,25 @@ export function parseDescription (description: string, fields: Map<string, strin
     maxAge: parseNumber(texts.maxAge, maxSeconds),
     deleteSession: texts.flags.startsWith('0'),
     dataSince: parseNumber(texts.dataSince === '=' ? texts.createdAt : texts.dataSince, lastTime) ?? 0,
+    usedAt: parseNumber(texts.usedAt === '=' ? texts.createdAt : texts.usedAt, lastTime) ?? 0,
     name: texts.name === '' ? undefined : decodeText(texts.name),
+    label: texts.label === '' ? undefined : decodeText(texts.label),
     generation: texts.generation === '' ? undefined : decodeText(texts.generation),
     subject: texts.subject === '' ? undefined : decodeText(texts.subject),
   }
 }
 
-/** The start of a description with another expiry. */
-export function withExpiry (described: string, expiresAt: number): string {
-  const [version, createdAt, , ...others] = described.split(' ')
-  return [version, createdAt, expiresAt, ...others].join(' ')
+/** The start of a description after a use. */
+export function describedAfterUse (described: string, { expiresAt, usedAt }: Pick<SessionChange, 'expiresAt' | 'usedAt'>): string {
+  const texts = described.split(' ')
+  if (expiresAt !== undefined) texts[placeOf('expiresAt')] = formatTime(expiresAt)
+  if (usedAt !== undefined) texts[placeOf('usedAt')] = String(usedAt)
+  return texts.join(' ')
+}
+
+/** The version comes before the parts. */
+function placeOf (part: Part): number {
+  return parts.indexOf(part) + 1
 }
 
 /** The tag of a session's index entry: '' for none, `undefined` for a damaged description. */

@@ -1,13 +1,13 @@
 import { randomUUID } from 'node:crypto'
 import { RecordError, StoreUnsupportedError } from '../../errors.js'
-import type { CommitResult, CompleteStore, SessionChange, SessionRecord, SessionSummary, StoreEvent, StoreWatch, Successor } from '../store.js'
+import type { CommitResult, CompleteStore, SessionChange, SessionRecord, SessionStore, SessionSummary, StoreEvent, StoreWatch, Successor } from '../store.js'
 import type { Tracking, TrackListener, TrackableStore } from '../track.js'
 import { slotOf } from '../contract-helpers.js'
 import { ChangeFeed } from './change-feed.js'
 import { causeCode, RedisCommands } from './commands.js'
 import { listIds } from './listing.js'
 import { redisStoreOptions, refuseUnusable, type RedisClient, type RedisStoreOptions } from './options.js'
-import { encodeText, entryTagOf, feedOf, lacksData, newNonce, parseDescription, parseHash, parseTimeLeft, subjectIn, withExpiry, type IndexEntry } from './record-format.js'
+import { describedAfterUse, encodeText, entryTagOf, feedOf, lacksData, newNonce, parseDescription, parseHash, parseTimeLeft, subjectIn, type IndexEntry } from './record-format.js'
 import { commitScript } from './commit-script.js'
 import { plainCommitScript, plainRecordOf } from './plain-commit.js'
 import { createScript, describeScript, endScript, regenerateScript, replaceScript, watchScript } from './scripts.js'
@@ -100,7 +100,7 @@ class RedisStore implements CompleteStore, TrackableStore {
     const record = newId === undefined && again === undefined ? plainRecordOf(change) : undefined
     if (record !== undefined) {
       const result = await this.#commands.runScript(plainCommitScript, [this.#key(id)], change, record, nonce)
-      if (typeof change.expiresAt === 'number' && result?.status === 'committed') record.described = withExpiry(record.described, change.expiresAt)
+      if ((change.expiresAt ?? change.usedAt) !== undefined && result?.status === 'committed') record.described = describedAfterUse(record.described, change)
       if (result !== undefined) return result
     }
     const entry = again?.entry
@@ -128,8 +128,8 @@ class RedisStore implements CompleteStore, TrackableStore {
     return created
   }
 
-  async end (id: string, generation?: string): Promise<boolean | Successor> {
-    const { ended, entry } = await this.#run(endScript, id, undefined, false, generation)
+  async end (id: string, only: Parameters<SessionStore['end']>[1] = {}): Promise<boolean | Successor> {
+    const { ended, entry } = await this.#run(endScript, id, undefined, false, only)
     await this.#subjects.remove(id, entry)
     return ended
   }

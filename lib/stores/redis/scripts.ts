@@ -1,5 +1,5 @@
 import { successorLife } from '../contract-helpers.js'
-import type { SessionRecord, Successor } from '../store.js'
+import type { SessionRecord, SessionStore, Successor } from '../store.js'
 import { luaAccess, script, type Int } from './script.js'
 import { encodeText, formatDescription, formatSuccessor, formatTimeLeft, luaFormat, luaParts, luaSuccessor, newNonce, parseTimeLeft, type EntryName, type IndexEntry } from './record-format.js'
 
@@ -87,19 +87,26 @@ if message then publish(feed, cjson.encode(message)) end
 return { oldSubject or '', oldTag or '' }
 `, recordArgs, ([subject, tag]: string[]) => entryName(subject, tag))
 
-/** Ends a session, also a damaged one, or answers with its successor. A full Redis runs it: it frees memory. ARGV: the generation that it must have, '' for any. */
+type EndOptions = NonNullable<Parameters<SessionStore['end']>[1]>
+
+/**
+ * Ends a session, also a damaged one, or answers with its successor. A full Redis runs it: it frees memory. ARGV: the generation and the
+ * subject that it must have, and the last use of it, each '' for any; the reason that watchers are told, or ''.
+ */
 export const endScript = script('allow-oom', `${luaFormat}${luaSuccessor}${luaAccess}
 local description = redis.pcall('HGET', KEYS[1], '')
 if type(description) ~= 'string' then description = '' end
 local how, successor = successorIn(description)
 if how then return { -1, how, successor } end
 local ${luaParts} = parse(description)
-if ARGV[1] ~= '' and ARGV[1] ~= generation or redis.call('EXISTS', KEYS[1]) == 0 then return { 0 } end
+if usedAt == '=' then usedAt = createdAt end
+local function is (expected, part) return expected == '' or expected == part end
+if not (is(ARGV[1], generation) and is(ARGV[2], subject) and is(ARGV[3], usedAt)) or redis.call('EXISTS', KEYS[1]) == 0 then return { 0 } end
 if (outlivesData or not createdAt) and not KEYS[2] then return lacksData end
 local ended = redis.call('UNLINK', unpack(KEYS))
-if feed then publish(feed, '["ended"]') end
+if feed then publish(feed, cjson.encode({ 'ended', ARGV[4] })) end
 return { ended, subject or '', entryTag or '' }
-`, (generation: string | undefined) => [encodeText(generation)], ([ended, first, second]: [Int, string?, string?]) => ({
+`, ({ generation, subject, usedAt, reason }: EndOptions) => [encodeText(generation), encodeText(subject), String(usedAt ?? ''), reason ?? ''], ([ended, first, second]: [Int, string?, string?]) => ({
   ended: Number(ended) < 0 ? { how: first, successor: second } as Successor : Number(ended) > 0,
   entry: Number(ended) < 0 ? undefined : entryName(first, second),
 }))

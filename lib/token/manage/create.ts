@@ -1,11 +1,13 @@
 import { NameError, SessionExistsError } from '../../errors.js'
 import { newRecord, requireInterface } from '../../stores/contract-helpers.js'
 import type { SessionRecord } from '../../stores/store.js'
+import { nothing } from '../../util/maybe-promise.js'
 import { checkOptions, show } from '../../util/option-rules.js'
 import { expiryAfterUse, lifetimeOf } from '../expiry.js'
 import { checkName, checkKey, checkValue, refuseLarge } from '../values.js'
 import { newSessionRules, type NewSession } from '../options.js'
-import { createUnderToken } from '../persistence.js'
+import { endSurplus, limitOf } from '../limit.js'
+import { callStore, createUnderToken } from '../persistence.js'
 import type { Identity, SessionSettings } from '../session-state.js'
 import { idOf, newGeneration } from '../tokens.js'
 import { lookUp } from './list.js'
@@ -26,22 +28,25 @@ export async function createSession (
 ): Promise<Created> {
   const call = 'create()'
   const checked = checkOptions<NewSession>(call, options, newSessionRules)
-  const { name, shared = false, subject } = checked
+  const { name, shared = false, subject, label } = checked
   if (name !== undefined) checkName(`${call}: name`, name)
   if (shared && name === undefined) throw new NameError(`${call}: name`, 'a shared session needs one.')
+  if (label !== undefined) checkName(`${call}: label`, label)
   if (subject !== undefined) {
     checkName(`${call}: subject`, subject)
     requireInterface('subjects', settings.store, `${call} with a subject`)
   }
+  const limit = limitOf(settings, subject)
   const record = recordOf(settings, checked)
   refuseLarge(settings, call, record.fields)
   const identity = shared ? await createShared(settings, name as string, record, tokensOf) : await createUnderToken(settings, record)
   if (identity === undefined) throw new SessionExistsError(show(name))
+  if (limit !== undefined) await callStore(() => endSurplus(settings.store, limit), nothing)
   return { identity, record }
 }
 
 function recordOf ({ lifetime, deleteSession }: SessionSettings, options: NewSession): SessionRecord {
-  const { name, shared, ttl, maxAge, subject, data = {} } = options
+  const { name, shared, ttl, maxAge, subject, label, data = {} } = options
   const fields = new Map<string, string>()
   for (const [key, value] of Object.entries(data)) {
     checkKey(key)
@@ -58,6 +63,7 @@ function recordOf ({ lifetime, deleteSession }: SessionSettings, options: NewSes
     name,
     generation: shared ? newGeneration() : undefined,
     subject,
+    label,
   })
 }
 

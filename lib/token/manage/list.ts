@@ -31,7 +31,11 @@ export interface SessionInfo {
   readonly shared: boolean
   /** The owner, such as a user's id. */
   readonly subject: string | undefined
+  /** A text by which its user tells it from his others. */
+  readonly label: string | undefined
   readonly createdAt: Date
+  /** The last use that was written: as exact as the expiry slides, within a tenth of the idle time, or within a day where there is none. */
+  readonly lastUsedAt: Date
   /** The expiry, unless the session is used before; `null`: never. */
   readonly expiresAt: Date | null
   /** Seconds until the expiry, rounded up; `null`: it never expires. */
@@ -47,13 +51,15 @@ export interface SessionInfo {
 }
 
 export function infoOf (id: string, summary: SessionSummary): SessionInfo {
-  const { name, generation, subject, createdAt, expiresAt, ttl, maxAge, deleteSession, size, timeLeft } = summary
+  const { name, label, generation, subject, createdAt, usedAt, expiresAt, ttl, maxAge, deleteSession, size, timeLeft } = summary
   return {
     id,
     name,
     shared: generation !== undefined,
     subject,
+    label,
     createdAt: new Date(createdAt),
+    lastUsedAt: new Date(usedAt),
     expiresAt: expiresAt === null ? null : new Date(expiresAt),
     timeLeft: timeLeft === null ? null : Math.ceil(timeLeft / 1000),
     ttl,
@@ -209,13 +215,13 @@ export async function endSessions ({ store }: SessionSettings, filter: EndFilter
   const { subject, except, onProgress } = checkFilter('endAll()', filter, endRules)
   const kept = except === undefined ? [] : except instanceof TokenSession ? TokenSession.stateOf(except).ids : [idOf(except)]
   for (const id of [...kept]) kept.push(...await successorsOf(store, id))
-  /** A session that was renewed since it was listed is ended under its new id; one that was regenerated, if it is the subject's still. */
+  /** A session that was renewed since it was listed is ended under its new id; one that belongs to somebody else by now stays. */
   async function end (id: string): Promise<boolean> {
     if (kept.includes(id)) return false
-    const answer = await callStore(() => store.end(id), (answer) => answer)
-    if (typeof answer === 'boolean') return answer
-    const isOther = answer.how === 'regenerated' && subject !== undefined && (await lookUp(store, answer.successor))?.subject !== subject
-    return isOther ? false : end(answer.successor)
+    const answer = await callStore(() => store.end(id, { subject }), (answer) => answer)
+    if (typeof answer === 'object') return end(answer.successor)
+    // A damaged session does not say whose it is: only the index does.
+    return answer || (subject !== undefined && await isDamaged(store, id) && endSession(store, id))
   }
   let count = 0
   for await (const page of idsOf({ store }, subject, 'endAll()')) {
@@ -229,12 +235,6 @@ export async function endSessions ({ store }: SessionSettings, filter: EndFilter
 /** Refuses a subject of `undefined`: `{ id, subject: user?.id }` without a user would mean anybody's session. */
 export function subjectOf (address: unknown, call: string): string | undefined {
   return typeof address === 'object' && address !== null && 'subject' in address ? checkName(`${call}: subject`, address.subject) : undefined
-}
-
-/** Ends a session, or what it was renewed to, if it belongs to a subject. */
-export async function endIfOf (store: SessionStore, id: string, subject: string): Promise<boolean> {
-  for (const one of [id, ...await successorsOf(store, id)]) if ((await lookUp(store, one))?.subject === subject) return endSession(store, one)
-  return false
 }
 
 /** The ids that an id leads to, if it was given up. */
@@ -278,6 +278,12 @@ async function lookUpUnlessDamaged (store: SessionStore, id: string, onDamaged: 
     onDamaged(id)
     return undefined
   }
+}
+
+async function isDamaged (store: SessionStore, id: string): Promise<boolean> {
+  let damaged = false
+  await lookUpUnlessDamaged(store, id, () => { damaged = true })
+  return damaged
 }
 
 function idsOf ({ store }: Pick<SessionSettings, 'store'>, subject: string | undefined, call: string): AsyncIterable<readonly string[]> {

@@ -89,7 +89,7 @@ export class Subscription {
         if (event.timeLeft !== undefined) this.#expectEnd(event.timeLeft)
         break
       case 'ended':
-        this.#reported = { type: 'ended', renewed: event.renewed }
+        this.#reported = event
         this.#check()
         break
       case 'interrupted':
@@ -175,8 +175,8 @@ export type SessionUpdate =
   | { readonly type: 'changed', readonly keys: readonly string[] | undefined }
   /** The time is up: the session is gone, or (with `deleteSession: false`) its data. */
   | { readonly type: 'expired' }
-  /** The session was ended or, if `renewed`, got another token, which is not part of the update. */
-  | { readonly type: 'ended', readonly renewed: boolean }
+  /** The session was ended (`reason`: by `maxSessions` of its subject) or, if `renewed`, got another token, which is not part of the update. */
+  | { readonly type: 'ended', readonly renewed: boolean, readonly reason?: 'limit' }
 
 /**
  * Receives one update after the other: the next one waits for the promise of the last.

@@ -63,7 +63,7 @@ t.test('a plain commit: one script that names one key and the description that w
     await scripts()
     await getSession(users, null, work, { token })
     const [run, ...more] = await scripts()
-    t.match(run?.[1], /^1 \d+ \d+ 50 = 0 = +$/, name)
+    t.match(run?.[1], /^1 \d+ \d+ 50 = 0 = = +$/, name)
     t.strictSame(more, [])
     t.strictSame((await users.load(token))?.data(), data)
   }

@@ -1,0 +1,137 @@
+import type { Socket } from 'node:net'
+import { SessionOverError } from '../errors.js'
+import { report } from '../core/events.js'
+import { requireInterface } from '../stores/contract-helpers.js'
+import type { SessionStore } from '../stores/store.js'
+import { nothing } from '../util/maybe-promise.js'
+import { Subscription, type SessionUpdate } from './manage/subscribe.js'
+import { callStore } from './persistence.js'
+import { signals, type Followed, type SessionState } from './session-state.js'
+
+/** Milliseconds until a store that failed is asked again, at first and at the most. */
+const firstPause = 250
+const longestPause = 8000
+
+/**
+ * The signal of a session, which is followed from the first call on. It is the same one at each call.
+ * @throws StoreLacksError (`FST_SESSION_STORE_LACKS`); SessionClosedError (`FST_SESSION_CLOSED`) at a first call after the request's end
+ */
+export function signalOf (state: SessionState): AbortSignal {
+  const known = signals.get(state) as SessionSignal | undefined
+  if (known === undefined) return follow(state).signal
+  known.tellUser()
+  return known.signal
+}
+
+/** Stops the following of a session. The next call of `signalOf` begins anew. */
+export function releaseSignal (state: SessionState): void {
+  signals.get(state)?.release()
+  if (state.phase !== 'closed') signals.delete(state)
+}
+
+/** Closes the socket of an upgraded request once its session is over, unless its user has asked for the signal by then: the user decides. */
+export function closeAtEnd (state: SessionState, socket: Socket): void {
+  if ('watch' in state.settings.store) follow(state, socket)
+}
+
+function follow (state: SessionState, socket?: Socket): SessionSignal {
+  const signal = new SessionSignal(state, socket)
+  signals.set(state, signal)
+  return signal
+}
+
+/** The stores that could not be asked to follow a session: the log is told once. */
+const failing = new WeakSet<SessionStore>()
+
+/** Aborts a signal once the store says that a session is over. A session that this request renews itself is followed on. */
+class SessionSignal implements Followed {
+  readonly #state: SessionState
+  readonly #controller = new AbortController()
+  /** The socket to close; `undefined` where the user is told. */
+  #socket: Socket | undefined
+  #subscription: Subscription | undefined
+  #retry: NodeJS.Timeout | undefined
+  #pause = firstPause
+  #isReleased = false
+
+  constructor (state: SessionState, socket?: Socket) {
+    if (state.phase === 'closed') state.refuseWrites()
+    requireInterface('watch', state.settings.store, 'session.signal')
+    this.#state = state
+    this.#socket = socket
+    if (state.phase === 'live') this.stored()
+    else this.#abort(state.phase === 'renewed' ? 'renewed' : 'ended')
+  }
+
+  get signal (): AbortSignal {
+    return this.#controller.signal
+  }
+
+  tellUser (): void {
+    this.#socket = undefined
+  }
+
+  /** Follows the session, if the store has it. */
+  stored (): void {
+    const { identity, settings: { store, followers } } = this.#state
+    if (identity === undefined || this.#isReleased) return
+    followers.add(this)
+    this.#subscription?.close().catch(nothing)
+    const subscription: Subscription = new Subscription(store, identity.id, (update) => this.#take(subscription, identity.id, update), nothing)
+    this.#subscription = subscription
+    subscription.start().then((isThere) => {
+      this.#pause = firstPause
+      failing.delete(store)
+      return isThere ? undefined : this.#take(subscription, identity.id)
+    }).catch((error: unknown) => this.#failed(error))
+  }
+
+  close (): Promise<void> | undefined {
+    this.#isReleased = true
+    clearTimeout(this.#retry)
+    this.#state.settings.followers.delete(this)
+    return this.#subscription?.close()
+  }
+
+  release (): void {
+    this.close()?.catch(nothing) // a connection that cannot be stopped is lost anyway
+  }
+
+  #failed (err: unknown): void {
+    if (this.#isReleased) return
+    const { settings: { store }, context: { log, route } } = this.#state
+    if (!failing.has(store)) report(log, 'warn', { err, route }, 'the end of a session cannot be followed: its signal waits until the store can be asked again')
+    failing.add(store)
+    this.#retry = setTimeout(() => this.stored(), this.#pause).unref()
+    this.#pause = Math.min(longestPause, this.#pause * 2)
+  }
+
+  /** @param update `undefined`: the store has no such session any more */
+  async #take (subscription: Subscription, id: string, update?: SessionUpdate): Promise<void> {
+    if (update?.type === 'changed') return
+    const state = this.#state
+    // A save under way may be the very one that has given the session another id.
+    while (state.saving !== undefined) await state.saving.catch(nothing)
+    const why = update?.type === 'expired' ? 'expired' : update?.renewed ? 'renewed' : update?.reason ?? await this.#whyGone(id, update)
+    if (this.#isReleased || this.#subscription !== subscription) return
+    const goesOn = state.phase === 'live' && state.identity?.id !== id && !state.isSuperseded
+    if (goesOn) this.stored()
+    else this.#abort(why)
+  }
+
+  /** Tells a session that has a successor from one that has none, which the feed need not have told. */
+  async #whyGone (id: string, update: SessionUpdate | undefined): Promise<SessionOverError['why']> {
+    const { settings: { store }, record } = this.#state
+    const found = await callStore(() => store.load(id, true), (found) => found)
+    if (found !== undefined && 'successor' in found) return 'renewed'
+    const wasDue = record !== undefined && record.expiresAt !== null && record.expiresAt <= Date.now()
+    return update === undefined && wasDue ? 'expired' : 'ended'
+  }
+
+  #abort (why: SessionOverError['why']): void {
+    this.release()
+    this.#state.over(why)
+    this.#controller.abort(new SessionOverError(this.#state.context.route, why))
+    this.#socket?.destroySoon()
+  }
+}

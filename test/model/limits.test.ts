@@ -1,0 +1,142 @@
+import { once } from 'node:events'
+import Fastify from 'fastify'
+import t, { type Test } from 'tap'
+import requestSession, {
+  errors, memoryStore, tokenSessions, type CompleteStore, type CompleteTokenProvider, type CompleteTokenSessionOptions, type SessionData, type SessionUpdate, type TokenSession,
+} from '../../lib/index.js'
+import { barrier } from '../support/barrier.js'
+import { inEachPlace } from '../support/places.js'
+import { SpyStore } from '../support/spy-store.js'
+import { Visitor } from '../support/token-app.js'
+
+type Users = CompleteTokenProvider<SessionData>
+
+// The timers of signals do not keep a process alive; this one does.
+const alive = setInterval(() => {}, 1000)
+t.teardown(() => clearInterval(alive))
+
+async function idsOf (users: Users, subject: string): Promise<string[]> {
+  const all: string[] = []
+  for await (const { id } of users.list({ subject })) all.push(id)
+  return all.sort()
+}
+
+await inEachPlace(t, async (t, place) => {
+  const connect = (t: Test, options: CompleteTokenSessionOptions, store: CompleteStore = place.connect()): Users => {
+    const users = tokenSessions({ store, ttl: 1000, ...options })
+    t.teardown(async () => { await users.endAll(); await users.close() })
+    return users
+  }
+
+  if (place.name === 'memory') {
+    await t.test('options', async (t) => {
+      for (const maxSessions of [0, -1, 1.5, '5', {}, true]) t.throws(() => tokenSessions({ maxSessions: maxSessions as number }), { code: 'FST_SESSION_OPTION', message: /maxSessions must be a whole number of sessions from 1/ })
+      t.throws(() => tokenSessions({ maxSessions: 5, store: new SpyStore(memoryStore()) }), { code: 'FST_SESSION_STORE_LACKS' })
+      tokenSessions({ maxSessions: null, store: new SpyStore(memoryStore()) })
+      const users = tokenSessions({ maxSessions: () => 0 })
+      await t.rejects(users.create({ subject: 'ada' }), { code: 'FST_SESSION_OPTION', message: /maxSessions\(subject\) must return a whole number/ })
+      t.equal((await users.infoAll()).sessions, 0, 'nothing was written')
+    })
+  }
+
+  await t.test('a login beyond the limit ends the least recently used session of its subject', async (t) => {
+    const users = connect(t, { maxSessions: 3 })
+    const sessions: TokenSession[] = []
+    const logIn = async (): Promise<void> => {
+      await place.advance(1000)
+      sessions.push(await users.create({ subject: 'ada' }))
+    }
+    const bob = await users.create({ subject: 'bob' })
+    await users.create()
+    for (let i = 0; i < 3; i++) await logIn()
+    await place.advance(1000)
+    sessions[0]?.touch()
+    await sessions[0]?.commit()
+    await logIn()
+    t.strictSame(await idsOf(users, 'ada'), [0, 2, 3].map((i) => sessions[i]!.id).sort(), 'the second one was used least recently')
+    await logIn()
+    t.strictSame(await idsOf(users, 'ada'), [0, 3, 4].map((i) => sessions[i]!.id).sort())
+    t.ok(await users.load(bob.token))
+    t.equal((await users.infoAll()).sessions, 5)
+  })
+
+  await t.test('by a function of the subject', async (t) => {
+    const users = connect(t, { maxSessions: (subject) => subject === 'ada' ? 1 : subject === 'bob' ? 2 : null })
+    for (let i = 0; i < 4; i++) {
+      await place.advance(1000)
+      for (const subject of ['ada', 'bob', 'cid']) await users.create({ subject })
+    }
+    t.strictSame(await Promise.all(['ada', 'bob', 'cid'].map(async (subject) => (await idsOf(users, subject)).length)), [1, 2, 4])
+  })
+
+  await t.test('in requests, by each way to get a subject', async (t) => {
+    const users = connect(t, { maxSessions: 1 })
+    const app = Fastify()
+    t.teardown(() => app.close())
+    await app.register(requestSession, { provider: users })
+    const ways: Record<string, (session: TokenSession) => void> = {
+      new: (session) => { session.subject = 'ada' },
+      regenerated: (session) => { session.regenerate(); session.subject = 'ada' },
+      renewed: (session) => { session.renew(); session.subject = 'ada' },
+    }
+    app.get('/visit', async (request) => { (await request.session).set('n', 1) })
+    app.get<{ Params: { way: string } }>('/login/:way', async (request) => { ways[request.params.way]?.(await request.session as TokenSession) })
+    app.get('/who', async (request) => ({ subject: (await request.session).subject ?? null }))
+    const visitors: Visitor[] = []
+    for (const hasVisited of [false, true]) {
+      for (const way of Object.keys(ways)) {
+        const visitor = new Visitor(app)
+        visitors.push(visitor)
+        if (hasVisited) await visitor.get('/visit')
+        await place.advance(1000)
+        t.equal((await visitor.get(`/login/${way}`)).statusCode, 200)
+        await visitor.get(`/login/${way}`)
+        t.strictSame(await Promise.all(visitors.map(async (visitor) => (await visitor.get('/who')).json().subject)), visitors.map((each) => each === visitor ? 'ada' : null), `${way}, ${hasVisited}`)
+      }
+    }
+  })
+
+  await t.test('followers and the signal are told why', async (t) => {
+    const [here, there] = [connect(t, { maxSessions: 1 }), connect(t, { maxSessions: 1 })]
+    const session = await here.create({ subject: 'ada', data: { n: 1 } })
+    const updates: SessionUpdate[] = []
+    const told = barrier()
+    await here.subscribe(session.token, (update) => { updates.push(update); told.open() })
+    const { signal } = session
+    const aborted = once(signal, 'abort')
+    await place.advance(1000)
+    await there.create({ subject: 'ada' })
+    await Promise.all([aborted, told.opened])
+    t.strictSame(updates, [{ type: 'ended', renewed: false, reason: 'limit' }])
+    t.ok(signal.reason instanceof errors.SessionOverError)
+    t.match(signal.reason, { why: 'limit', message: /by a login elsewhere/ })
+    t.throws(() => session.set('n', 2), { code: 'FST_SESSION_GONE' })
+  })
+
+  await t.test('a session that is used at that moment is not the one that goes', async (t) => {
+    const inner = place.connect()
+    let before = async (): Promise<void> => {}
+    const store = new Proxy(inner, {
+      get (_target, name) {
+        const value = Reflect.get(inner, name, inner) as unknown
+        if (name === 'end') return async (...args: Parameters<CompleteStore['end']>) => { await before(); return inner.end(...args) }
+        return typeof value === 'function' ? Reflect.get(value, 'bind').call(value, inner) as unknown : value
+      },
+    })
+    const users = connect(t, { maxSessions: 2 }, store)
+    const first = await users.create({ subject: 'ada' })
+    await place.advance(1000)
+    const second = await users.create({ subject: 'ada' })
+    await place.advance(1000)
+    before = async () => {
+      before = async () => {}
+      await place.advance(1000)
+      first.touch()
+      await first.commit()
+    }
+    await users.create({ subject: 'ada' })
+    t.ok(await users.load(first.token))
+    t.equal(await users.load(second.token), undefined)
+    t.equal((await idsOf(users, 'ada')).length, 2)
+  })
+})
