@@ -245,6 +245,16 @@ export class TokenSession<Data extends object = SessionData> extends SessionDesc
     this[kState].end()
   }
 
+  /** The name of `end()` in @fastify/session, for plugins that call it. Other than there the store hears of it at commit. */
+  async destroy (): Promise<void> {
+    this.end()
+  }
+
+  /** The name of `commit()` in @fastify/session, for plugins that call it. A handler needs neither. */
+  async save (): Promise<void> {
+    await this.commit()
+  }
+
   /**
    * Saves now, and tells the client of its token if the headers are not out yet: before a reply is hijacked.
    * @throws SessionGoneError (`FST_SESSION_GONE`) if the session was ended or has expired meanwhile; SessionRenewedError

@@ -6,6 +6,7 @@ import { keyspaceOf, requireInterface } from '../stores/contract-helpers.js'
 import { memoryStore } from '../stores/memory/memory-store.js'
 import type { SessionRecord } from '../stores/store.js'
 import { checkOptions, describeType, type Checked } from '../util/option-rules.js'
+import { checkSettings } from './boot-check.js'
 import { callStore, endSession } from './persistence.js'
 import { TokenSession } from './session.js'
 import { createSession } from './manage/create.js'
@@ -300,7 +301,7 @@ class TokenSessions<Data extends object = SessionData> implements SessionProvide
   }
 
   /** @throws StoreUnsupportedError (`FST_SESSION_STORE_UNSUPPORTED`) if the store's server answers, and cannot be used */
-  readonly checkAtBoot: BootCheck['checkAtBoot'] = async (log) => { await this.#settings.store.checkAtBoot?.(log) }
+  readonly checkAtBoot: BootCheck['checkAtBoot'] = (log) => checkSettings(this.#settings, log)
 
   /**
    * Writes a session of no visitor, reads it and ends it, for readiness probes. A full store is only read.

@@ -1,0 +1,25 @@
+import t from 'tap'
+import { tokenApp, Visitor } from '../support/token-app.js'
+
+t.test('the names of other session plugins: save() commits, destroy() ends', async (t) => {
+  const { app } = await tokenApp(t, { load: 'onRequest' }, (app) => {
+    app.get('/save', async (request, reply) => {
+      const session = await request.session
+      session.set('user', 'ada')
+      await session.save()
+      return { saved: reply.hasHeader('set-cookie') }
+    })
+    app.get('/destroy', async (request) => {
+      const session = await request.session
+      await session.destroy()
+      return { ended: session.ended }
+    })
+    app.get('/read', async (request) => (await request.session).data())
+  })
+  const visitor = new Visitor(app)
+  t.strictSame((await visitor.get('/save')).json(), { saved: true })
+  t.strictSame((await visitor.get('/read')).json(), { user: 'ada' })
+  t.strictSame((await visitor.get('/destroy')).json(), { ended: true })
+  t.strictSame((await visitor.get('/read')).json(), {})
+  t.equal(visitor.token, undefined)
+})
