@@ -20,7 +20,7 @@ function isInstalled (last) {
 if (!isInstalled(needsAll ? 'tap' : 'tsx')) {
   const start = performance.now()
   process.stderr.write(`Getting the packages that ${name} needs, once…\n`)
-  const args = ['ci', ...needsAll ? [] : ['--workspace=examples'], '--no-audit', '--no-fund', '--loglevel=error']
+  const args = ['ci', ...needsAll ? [] : ['--workspace=examples/packages'], '--no-audit', '--no-fund', '--loglevel=error']
   const { status } = spawnSync('npm', args, { cwd: fileURLToPath(root), stdio: ['ignore', 2, 2], shell: process.platform === 'win32' })
   if (status !== 0) process.exit(status ?? 1)
   process.stderr.write(`They are there, after ${Math.round((performance.now() - start) / 1000)} seconds.\n`)
