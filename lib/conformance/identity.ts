@@ -106,7 +106,9 @@ export const identityCases: Case[] = [
       for (const id of [bob, nobody]) assert.equal(await harness.store.end(id, { subject: 'a b' }), false)
       assert.equal(await harness.store.end(ada, { subject: 'a b', generation: 'first' }), false)
       for (const id of [ada, bob, nobody]) await harness.loadExisting(id)
-      assert.equal(await harness.store.end(ada, { subject: 'a b' }), true)
+      const { usedAt } = await harness.loadExisting(ada)
+      assert.equal(await harness.store.end(ada, { usedAt: usedAt - 1 }), false, 'it was used meanwhile')
+      assert.equal(await harness.store.end(ada, { subject: 'a b', usedAt }), true)
       await harness.assertGone(ada)
       assert.equal(await harness.store.end(bob, { subject: undefined, generation: undefined }), true)
     },

@@ -127,7 +127,7 @@ export abstract class SessionDescription {
 
   /**
    * Aborted once the session is over, whichever process ends it: for sockets and event streams, which outlive their request. Its
-   * `reason` is a `SessionOverError` (`FST_SESSION_OVER`) whose `why` says `'ended'`, `'expired'` or `'renewed'` (by another request). From then
+   * `reason` is a `SessionOverError` (`FST_SESSION_OVER`) whose `why` says `'ended'`, `'expired'`, `'renewed'` (by another request) or `'limit'`. From then
    * on the session reads as empty; work on it is refused with `FST_SESSION_GONE` or `FST_SESSION_RENEWED`, that which waited for a commit too.
    *
    * The session is followed from the first look at `signal` on, a new one from its first commit on, and goes on to be if this request
