@@ -16,8 +16,8 @@ t.test(`${historyCount} histories on Redis, between two processes, obey the laws
 t.test(`${historyCount} histories on Redis, between two processes with a cache each, obey the laws of a session`, async (t) => {
   const server = await withServer(t, startRedis)
   if (server === undefined) return
-  const { faults, met, hits } = await findFaultsBetweenProcesses(server.url, historyCount, { maxAge: 200 })
+  const { faults, met, hits } = await findFaultsBetweenProcesses(server.url, historyCount, { maxAge: 1000 })
   t.strictSame(faults, [])
   t.ok(met > historyCount / 2, `in ${met} of them requests of both processes have met`)
-  t.ok(hits > historyCount / 2, `${hits} reads were answered by the cache`)
+  t.ok(hits > historyCount / 10, `${hits} reads were answered by the cache`)
 })
