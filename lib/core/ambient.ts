@@ -31,7 +31,7 @@ export function runInCall<R> (provider: AnyProvider, scope: Scope, fn: () => R):
   return storage.run({ scopeOf: (other) => other === provider ? scope : outer?.scopeOf(other) }, fn)
 }
 
-/** The session that a call with neither a session nor options joins; `undefined`: it opens one. One that is settled takes no more work. */
+/** The session of the place where a call is made; `undefined`: there is none. One that is settled takes no more work. */
 export async function sessionToJoin (provider: AnyProvider): Promise<unknown> {
   const scope = providers.has(provider) ? storage.getStore()?.scopeOf(provider) : undefined
   return scope !== undefined && (scope.state === 'unopened' || scope.state === 'open') && !scope.owner.over ? scope.session : undefined

@@ -160,7 +160,7 @@ export async function getTransaction<P extends AnyTransactionProvider, R> (
  */
 export function sessionCaller<P extends AnyProvider> (provider: P, sessions: () => OpenSessions<Scope>, call: string): SessionCall<P> {
   return async (given, callback, options) => {
-    const existing = given === undefined && options === undefined ? await sessionToJoin(provider) as typeof given : given
+    const existing = await joined(provider, given, options)
     return existing != null
       ? callback(existing, new JoinedScope(provider, existing, call))
       : run(sessions(), provider, provider.forCall(options, call), callback, call)
@@ -170,11 +170,16 @@ export function sessionCaller<P extends AnyProvider> (provider: P, sessions: () 
 /** The function behind `getTransaction()` and `app.get<Name>Transaction()`, as `sessionCaller()`. */
 export function transactionCaller<P extends AnyTransactionProvider> (provider: P, sessions: () => OpenSessions<Scope>, call: string): GetTransactionOf<P> {
   return async (given, callback, options) => {
-    const existing = given === undefined && options === undefined ? await sessionToJoin(provider) as typeof given : given
+    const existing = await joined(provider, given, options)
     return existing != null && provider.isTransaction(existing, call)
       ? callback(existing as TransactionOf<P>, new JoinedScope(provider, existing, call))
       : run(sessions(), provider, provider.forTransaction(existing ?? undefined, options, call), callback, call)
   }
+}
+
+/** The session that a call joins: the given one; that of the place where it is called, if neither a session nor options are given. */
+async function joined<T> (provider: AnyProvider, given: T, options: unknown): Promise<T> {
+  return given === undefined && options === undefined ? await sessionToJoin(provider) as T : given
 }
 
 /** Runs a call outside of Fastify, which has a count of its own. */

@@ -1,7 +1,7 @@
 import { types } from 'node:util'
 import type { AnyProvider, CommitOptions } from '../core/provider.js'
 import { providerRules } from '../token/options.js'
-import { checkOptions, oneOf, wholeNumber, withMethods, type Rule } from '../util/option-rules.js'
+import { checkOptions, oneOf, rules, wholeNumber, withMethods, type Rule } from '../util/option-rules.js'
 
 /**
  * Options of the plugin.
@@ -66,7 +66,7 @@ const pluginRules: Record<keyof RequestSessionOptions, Rule> = {
   },
   provider: withMethods('a session provider such as tokenSessions()', 'forRoute', 'forCall'),
   warnAfter: wholeNumber('milliseconds', 0, 2_147_483_647),
-  ambient: oneOf(true, false),
+  ambient: rules.boolean,
 }
 
 const defaults = Object.freeze({ name: 'session', commit: 'onSend', commitWhen: undefined, warnAfter: 30_000, ambient: false } as const)

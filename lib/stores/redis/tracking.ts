@@ -209,7 +209,7 @@ function thisMoment (): Moment {
 
 type Hear = (feed: ServerFeed, keys: readonly string[] | undefined) => void
 
-/** What one server tells, over a connection of its own. */
+/** The changes that one server tells, over a connection of its own. */
 class ServerFeed {
   readonly address: string
   readonly begun: Promise<void>

@@ -48,7 +48,7 @@ interface OwnOptions {
   readonly protocol?: 2
 }
 
-/** What `duplicate()` returns. */
+/** A client that `duplicate()` makes. */
 interface OwnClient extends RedisSubscriber {
   call (command: string, args: string[]): Promise<unknown>
   on: RedisSubscriber['on'] & ((event: 'messageBuffer', listener: (channel: unknown, message: unknown) => void) => unknown)
