@@ -32,16 +32,16 @@ export interface Half {
 }
 
 /**
- * A client of a process's own, with its store and its provider.
+ * A client of a process's own, with its store, the same without a cache, and its provider.
  * @param maxAge milliseconds that a read of its cache may be old; `undefined`: it has none
  */
-export function connect (address: Address, maxAge: number | undefined): { readonly client: Redis | Cluster, readonly store: SessionStore, readonly users: Users } {
+export function connect (address: Address, maxAge: number | undefined): { readonly client: Redis | Cluster, readonly inner: SessionStore, readonly store: SessionStore, readonly users: Users } {
   const client = typeof address === 'string'
     ? new Redis(address, { enableAutoPipelining: true })
     : new Cluster([...address], { enableAutoPipelining: true })
   const inner = redisStore(client, { timeout: 30_000 })
   const store = maxAge === undefined ? inner : readingTwice(cached(inner, { maxAge }))
-  return { client, store, users: tokenSessions({ store, ttl }) }
+  return { client, inner, store, users: tokenSessions({ store, ttl }) }
 }
 
 /** Serves the requests that are one process's part of some histories, all of them at once. */
@@ -66,7 +66,7 @@ interface Result {
 
 /** Runs histories whose requests are served by this process and another one, each with a client of its own. */
 export async function findFaultsBetweenProcesses (address: Address, count: number, { maxAge, most = 3 }: { maxAge?: number, most?: number } = {}): Promise<Result> {
-  const { client, store, users } = connect(address, maxAge)
+  const { client, inner, store, users } = connect(address, maxAge)
   const other = fork(fileURLToPath(new URL('other-process.ts', import.meta.url)), [JSON.stringify(address), String(maxAge ?? '')], { serialization: 'advanced' })
   const faults: string[] = []
   let met = 0
@@ -74,7 +74,7 @@ export async function findFaultsBetweenProcesses (address: Address, count: numbe
     await answerOf(other)
     await store.checkAtBoot?.(quiet)
     for (let from = 0; from < count && faults.length < most; from += batchSize) {
-      for (const [plan, history] of await runBatch(from, Math.min(batchSize, count - from), { store, users }, other)) {
+      for (const [plan, history] of await runBatch(from, Math.min(batchSize, count - from), { inner, users }, other)) {
         if (maxAge !== undefined) allowOldReads(history, maxAge)
         const problems = check(history)
         if (problems.length > 0) faults.push(explain(plan, history, problems))
@@ -94,7 +94,7 @@ function allowOldReads ({ requests }: History, maxAge: number): void {
   for (const { events: [first] } of requests) if (first?.kind === 'look') Object.assign(first, { called: first.called - maxAge * 1e6 })
 }
 
-async function runBatch (from: number, size: number, { store, users }: { store: SessionStore, users: Users }, other: ChildProcess): Promise<Array<[Plan, History]>> {
+async function runBatch (from: number, size: number, { inner, users }: { inner: SessionStore, users: Users }, other: ChildProcess): Promise<Array<[Plan, History]>> {
   const plans = Array.from({ length: size }, (_, i) => planOf(from + i))
   const tokens = await Promise.all(plans.map(async ({ name }) => (await users.create({ data: initialData(name) })).token))
   const batch: Batch = { seeds: plans.map(({ seed }) => seed), tokens }
@@ -103,7 +103,7 @@ async function runBatch (from: number, size: number, { store, users }: { store: 
   const [own, others] = await Promise.all([serveHalves(0, batch, users), answer as Promise<Half[]>])
   return Promise.all(plans.map(async (plan, i): Promise<[Plan, History]> => {
     const halves = [own[i], others[i]] as [Half, Half]
-    const endings = await endingsOf(store, halves.flatMap(({ tokens }) => tokens))
+    const endings = await endingsOf(inner, halves.flatMap(({ tokens }) => tokens))
     const requests = halves.flatMap(({ served }) => served).sort((a, b) => a.number - b.number)
     return [plan, { name: plan.name, token: tokens[i] as string, initial: initialData(plan.name), ttl, requests, endings }]
   }))
