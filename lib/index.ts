@@ -13,14 +13,15 @@ export {
 } from './core/get-session.js'
 
 export {
-  tokenSessions, type CompleteTokenManager, type CompleteTokenProvider, type ExistingSessions, type SessionAddress, type TokenManager, type TokenProvider,
+  tokenSessions, type CompleteTokenManager, type CompleteTokenProvider, type TokenManager, type TokenProvider,
 } from './token/token-sessions.js'
 export type { CompleteTokenSessionOptions, JsonData, NewSession, SessionData, TokenCallOptions, TokenRouteOptions, TokenSessionOptions } from './token/options.js'
 export { TokenSession } from './token/session.js'
 export type { RestoreOptions, RestoreResult } from './token/manage/restore.js'
 export type { SaveOptions, SaveResult } from './token/manage/save.js'
 export type { SessionUpdate, Subscription, UpdateListener } from './token/manage/subscribe.js'
-export type { EndFilter, ListingOptions, SessionFilter, SessionInfo, SessionTotals, TotalsOptions } from './token/manage/list.js'
+export type { SessionAddress } from './token/manage/address.js'
+export type { EndFilter, ExistingSessions, ListingOptions, SessionFilter, SessionInfo, SessionTotals, TotalsOptions } from './token/manage/list.js'
 export { cookieTransport, headerTransport, type CookieOptions, type HeaderOptions, type TokenTransport } from './token/transport.js'
 
 export * from './neo4j/index.js'

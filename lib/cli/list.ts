@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
 import { countByPrefix } from '../stores/redis/listing.js'
 import type { SessionFilter } from '../token/manage/list.js'
-import type { SessionAddress } from '../token/token-sessions.js'
+import type { SessionAddress } from '../token/manage/address.js'
 import { withSessions, type Sessions } from './connection.js'
 import { addAddressOptions, addCommonOptions, readAddress, type AddCommand, type AddressOptions, type CommonOptions } from './options.js'
 import { describePrefixes, reportDamaged, reportNotFound, tableHead, tableRow, toJsonLine, toPlainLine, toPrinted, writeLines, writeObject } from './output.js'

@@ -1,5 +1,5 @@
 import { InvalidArgumentError, Option, type Command } from 'commander'
-import type { SessionAddress } from '../token/token-sessions.js'
+import type { SessionAddress } from '../token/manage/address.js'
 import { tokenKinds } from '../token/tokens.js'
 import { confirm, isInteractive, readToken, type ExitCode, type Terminal } from './terminal.js'
 

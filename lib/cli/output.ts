@@ -2,7 +2,7 @@ import type { Command } from 'commander'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import type { SessionInfo } from '../token/manage/list.js'
-import type { SessionAddress } from '../token/token-sessions.js'
+import type { SessionAddress } from '../token/manage/address.js'
 import { readRedisAddress, type CommonOptions } from './options.js'
 import { exitCodes, type ExitCode, type Terminal } from './terminal.js'
 

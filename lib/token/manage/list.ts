@@ -78,6 +78,24 @@ export function lookUp (store: SessionStore | ListingStore, id: string): MaybePr
   })
 }
 
+/**
+ * The tokens, of those asked for, that belong to a session.
+ *
+ * @example
+ * ```ts
+ * import { tokenSessions, type ExistingSessions } from 'fastify-request-session'
+ *
+ * const users = tokenSessions()
+ * const { token } = await users.create()
+ * const existing: ExistingSessions = await users.exists([token, 'no token'])
+ * console.log(existing.count) // 1
+ * ```
+ */
+export interface ExistingSessions {
+  readonly count: number
+  readonly tokens: readonly string[]
+}
+
 /** Sessions that are asked for at once. */
 const atOnce = 256
 
@@ -230,11 +248,6 @@ export async function endSessions ({ store }: SessionSettings, filter: EndFilter
     onProgress?.(count)
   }
   return count
-}
-
-/** Refuses a subject of `undefined`: `{ id, subject: user?.id }` without a user would mean anybody's session. */
-export function subjectOf (address: unknown, call: string): string | undefined {
-  return typeof address === 'object' && address !== null && 'subject' in address ? checkName(`${call}: subject`, address.subject) : undefined
 }
 
 /** The ids that an id leads to, if it was given up. */
