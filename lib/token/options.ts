@@ -1,7 +1,7 @@
 import type { CompleteStore, SessionStore } from '../stores/store.js'
 import { maxSeconds, oneOf, rules, wholeNumber, withMethods, type Checked, type Rule } from '../util/option-rules.js'
 import { tokenKinds, type Secret } from './tokens.js'
-import type { TokenTransport } from './transport.js'
+import type { TokenTransport } from './transport/transport.js'
 import { isStorableObject } from './values.js'
 
 /**

@@ -1,12 +1,14 @@
 import { NotANumberError, OutcomeUnknownError, SessionGoneError, SessionRenewedError, StoreUnavailableError, UpdateConflictError } from '../errors.js'
 import { newChange, newRecord } from '../stores/contract-helpers.js'
 import type { CommitResult, SessionChange, SessionRecord, SessionStore, Successor } from '../stores/store.js'
-import { isPromise, nothing, type MaybePromise, attempt } from '../util/maybe-promise.js'
+import { isPromise, nothing, type MaybePromise } from '../util/maybe-promise.js'
 import { show } from '../util/option-rules.js'
+import { callStore, failStore, storeFailure } from './call-store.js'
 import { noChange, type Sent } from './draft.js'
 import { endSurplus, limitOfSave, type Limit } from './limit.js'
 import { isWork } from './operations.js'
 import { signals, type Identity, type SessionSettings, type SessionState } from './session-state.js'
+import { tellOfOldToken } from './pitfalls.js'
 import { idOf, renewedToken } from './tokens.js'
 import { inTurn } from './turns.js'
 import { parseValue, refuseLarge, sizeOf } from './values.js'
@@ -306,7 +308,9 @@ function saveSibling (state: SessionState, { successor, how }: Successor): Promi
 
 /** A subject that was set during the save still waits for the next one. */
 function subjectSaved (state: SessionState, subject: string | null | undefined): void {
-  (state.record as SessionRecord).subject = subject ?? undefined
+  const record = state.record as SessionRecord
+  if (typeof subject === 'string' && subject !== record.subject && state.isPresented && state.nextToken === undefined) tellOfOldToken(state)
+  record.subject = subject ?? undefined
   if (state.nextSubject === subject) state.nextSubject = undefined
 }
 
@@ -327,24 +331,4 @@ function failSave (state: SessionState, sent: Sent | undefined, error: unknown):
   state.draft.notSent(sent)
   if (state.isDirty || sent.change.clear || sent.slots.some(([, { operations }]) => operations.length === 0 || operations.some(isWork))) throw error
   state.context.log?.info({ err: error, route: state.context.route }, 'a hint for later requests could not be kept in the session')
-}
-
-/**
- * Calls the store and goes on with its answer. Only a failure of the store is translated, not one of `next`, where
- * the app's own functions may run.
- */
-export function callStore<T, R> (call: () => MaybePromise<T>, next: (answer: T) => MaybePromise<R>): MaybePromise<R> {
-  return attempt(call, next, failStore)
-}
-
-/** Throws the error of a failed store under its name. */
-function failStore (error: unknown): never {
-  throw storeFailure(error)
-}
-
-/** Passes on this package's errors; any other error of a store becomes a StoreUnavailableError. */
-export function storeFailure (error: unknown): Error {
-  const { code, message } = Object(error) as { code?: unknown, message?: unknown }
-  if (typeof code === 'string' && code.startsWith('FST_SESSION_')) return error as Error
-  return new StoreUnavailableError(String(message ?? error), { cause: error })
 }

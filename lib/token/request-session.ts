@@ -8,15 +8,18 @@ import type { SessionRecord, SessionStore, Successor } from '../stores/store.js'
 import { attempt, nothing } from '../util/maybe-promise.js'
 import type { Checked } from '../util/option-rules.js'
 import { newChange, requireInterface } from '../stores/contract-helpers.js'
-import { storeFailure, save } from './persistence.js'
+import { storeFailure } from './call-store.js'
+import { save } from './persistence.js'
 import { isPastMaxAge } from './expiry.js'
 import type { TokenCallOptions, TokenRouteOptions } from './options.js'
+import { tellOfUnknownToken } from './pitfalls.js'
 import { SessionState, signals, type Identity, type SessionContext, type SessionSettings } from './session-state.js'
 import { SessionDescription } from './session-description.js'
 import { closeAtEnd } from './signal.js'
 import { TokenSession } from './session.js'
 import { idOf } from './tokens.js'
-import type { CookieTransport, PlacedTransport, TokenTransport } from './transport.js'
+import type { CookieTransport } from './transport/cookie-transport.js'
+import type { PlacedTransport, TokenTransport } from './transport/transport.js'
 
 /** Opens the sessions of one route, or (with a token) of one call outside of a request. */
 export function requestSessions (settings: SessionSettings, early: boolean, { token, required, fresh }: RouteConditions): SessionOpener<Promise<TokenSession>> {
@@ -55,9 +58,12 @@ class RequestSession extends SessionState implements OpenSession<Promise<TokenSe
   failedBy: unknown = undefined
   /** The work that the request's commit has failed to save. */
   private unsaved: string | undefined = undefined
+  /** The token that a call outside of a request has asked for, unless it has a session. */
+  private unknown: string | undefined
 
   constructor (settings: SessionSettings, context: OpenContext, token?: string) {
     super(settings, context)
+    this.unknown = token
     const given = context.request === undefined ? token : settings.transport.read(context.request)
     const session = typeof given === 'string' && settings.tokens.valid(given) ? this.read(given) : this.readOneOf(context.request)
     this.session = Object.setPrototypeOf(session, unloadedPrototype) as Promise<TokenSession>
@@ -91,6 +97,7 @@ class RequestSession extends SessionState implements OpenSession<Promise<TokenSe
     } else if (!this.isSaved && this.unsaved !== undefined && this.unsaved !== this.pendingWork()) {
       this.warn('the session was changed after its commit had failed: that was not kept. Call commit() after the last change.')
     }
+    if (this.unknown !== undefined && this.isSaved && this.identity !== undefined) tellOfUnknownToken(this)
     this.phase = 'closed'
     signals.get(this)?.release()
   }
@@ -138,6 +145,7 @@ class RequestSession extends SessionState implements OpenSession<Promise<TokenSe
       this.phase = 'renewed'
     } else if (record !== undefined && !(record.deleteSession && isPastMaxAge(record, this.settings.lifetime))) {
       this.opened(identity, record, isPastMaxAge(record, this.settings.lifetime))
+      this.unknown = undefined
       // A use that may not be committed slides nothing by itself.
       if (record.expiresAt !== null && record.expiresAt - Date.now() < keptAliveWithin && !this.context.isConditional) this.keepAlive()
     } else {

@@ -9,7 +9,8 @@ import { expiryAfterUse, isSlideDue, lifetimeOf, type Lifetime } from './expiry.
 import { checkName } from './values.js'
 import { idOf, renewedToken, type TokenKind } from './tokens.js'
 import type { TokenSessionOptions } from './options.js'
-import type { CookieTransport, TokenTransport } from './transport.js'
+import type { CookieTransport } from './transport/cookie-transport.js'
+import type { TokenTransport } from './transport/transport.js'
 
 /** The store of a provider's sessions, their tokens and their limits. */
 export interface SessionSettings {
@@ -303,7 +304,7 @@ export class SessionState {
 
   clearToken (): void {
     const { reply } = this.context
-    if (reply !== undefined && this.canSendToken && !this.degradedBy !== undefined && !this.isAnnounced) this.settings.transport.write(reply, undefined, null)
+    if (reply !== undefined && this.canSendToken && this.degradedBy === undefined && !this.isAnnounced) this.settings.transport.write(reply, undefined, null)
   }
 
   /** Sends the client now the token that `save` will make after the headers. */

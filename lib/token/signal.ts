@@ -5,7 +5,7 @@ import { requireInterface } from '../stores/contract-helpers.js'
 import type { SessionStore } from '../stores/store.js'
 import { nothing } from '../util/maybe-promise.js'
 import { Subscription, type SessionUpdate } from './manage/subscribe.js'
-import { callStore } from './persistence.js'
+import { callStore } from './call-store.js'
 import { signals, type Followed, type SessionState } from './session-state.js'
 
 /** Milliseconds until a store that failed is asked again, at first and at the most. */

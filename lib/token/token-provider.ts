@@ -6,10 +6,12 @@ import { memoryStore } from '../stores/memory/memory-store.js'
 import type { SessionRecord } from '../stores/store.js'
 import { checkOptions, type Checked } from '../util/option-rules.js'
 import { checkSettings } from './boot-check.js'
-import { callStore, endSession } from './persistence.js'
+import { callStore } from './call-store.js'
+import { endSession } from './persistence.js'
 import { TokenSession } from './session.js'
 import { Addresses, subjectOf, type SessionAddress } from './manage/address.js'
 import { createSession } from './manage/create.js'
+import { headersOf, tokenIn, type InjectHeaders, type ReplyHeaders } from './manage/inject.js'
 import { endSessions, existingTokens, infoOf, listSessions, lookUp, totalsOf, type EndFilter, type ExistingSessions, type ListingOptions, type SessionInfo, type SessionTotals, type TotalsOptions } from './manage/list.js'
 import { pingStore } from './manage/ping.js'
 import { restoreSessions, type RestoreOptions, type RestoreResult } from './manage/restore.js'
@@ -19,7 +21,8 @@ import { callRules, routeRules, type CheckedTokenOptions, type NewSession, type 
 import { requestSessions } from './request-session.js'
 import { SessionState, type Identity, type SessionSettings } from './session-state.js'
 import { idOf, SharedTokens, tokenKinds } from './tokens.js'
-import { cookieTransport, type PlacedTransport } from './transport.js'
+import { cookieTransport } from './transport/cookie-transport.js'
+import type { PlacedTransport } from './transport/transport.js'
 
 /** The provider and manager of token sessions. A call that the store cannot serve is refused by name, with `FST_SESSION_STORE_LACKS`. */
 export class TokenSessions<Data extends object = SessionData> implements SessionProvider<Promise<TokenSession> | TokenSession, TokenRouteOptions, TokenCallOptions>, BootCheck, Claiming, Counting, Pinging {
@@ -164,6 +167,26 @@ export class TokenSessions<Data extends object = SessionData> implements Session
       followers.delete(subscription)
     }
     return undefined
+  }
+
+  /**
+   * For tests of an app's routes: the headers of a request that comes with this session, or with a new one that is made for it. They fit
+   * the provider's transport, whatever it is.
+   * @throws OptionError (`FST_SESSION_OPTION`) for a transport without `present()`; as `create` does
+   */
+  async inject (session: TokenSession<Data> | NewSession<Data> = {}): Promise<InjectHeaders> {
+    const { token } = session instanceof TokenSession ? session : await this.create(session)
+    return { headers: headersOf(this.#settings.transport, token) }
+  }
+
+  /**
+   * For tests of an app's routes: the session whose token a reply, of `app.inject()` or of `fetch()`, gives its client. `undefined` if it gives
+   * none or takes it away, or if the session is over.
+   * @throws OptionError (`FST_SESSION_OPTION`) for a transport without `receive()`
+   */
+  async sessionOf (reply: ReplyHeaders): Promise<TokenSession<Data> | undefined> {
+    const token = tokenIn(this.#settings.transport, reply)
+    return token === undefined ? undefined : this.load(token)
   }
 
   /** @throws StoreUnsupportedError (`FST_SESSION_STORE_UNSUPPORTED`) if the store's server answers, and cannot be used */

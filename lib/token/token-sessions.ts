@@ -8,7 +8,7 @@ import type { TokenSession } from './session.js'
 import { TokenSessions } from './token-provider.js'
 
 /**
- * The management that every store allows: `create open load end exists info ping close`.
+ * The management that every store allows: `create open load end exists info ping close`, and `inject sessionOf` for tests.
  *
  * @example
  * ```ts
@@ -21,7 +21,7 @@ import { TokenSessions } from './token-provider.js'
  * await logIn(tokenSessions<Data>(), 'ada')
  * ```
  */
-export type TokenManager<Data extends object> = Pick<TokenSessions<Data>, 'create' | 'open' | 'load' | 'end' | 'exists' | 'info' | 'ping' | 'close'>
+export type TokenManager<Data extends object> = Pick<TokenSessions<Data>, 'create' | 'open' | 'load' | 'end' | 'exists' | 'info' | 'inject' | 'sessionOf' | 'ping' | 'close'>
 
 /**
  * All of the management: the store can list, index, watch and restore its sessions.

@@ -17,6 +17,7 @@ async function stage (t: Test, options: TokenSessionOptions = {}): Promise<Stage
       return typeof unawaited
     })
     app.get('/end', async (request) => { (await request.session).end(); return 'ended' })
+    app.get('/end-later', { config: { session: { commit: 'onResponse' } } }, async (request) => { (await request.session).end() })
     app.get('/renew', async (request) => { (await request.session).renew(); return 'renewed' })
     app.get('/touch', async (request) => { (await request.session).touch(); return 'touched' })
     app.get('/commit', async (request) => {
@@ -105,11 +106,12 @@ t.test('onStoreError: anonymous: goes on with an empty session that is not saved
       t.match(reply.json(), { statusCode: 503, code: 'FST_SESSION_STORE_UNAVAILABLE' }, `${url}: work that is not kept is an error`)
       t.strictSame(setCookies(reply), [], `${url} leaves the cookie`)
     }
+    t.strictSame(setCookies(await visitor.get('/end-later')), [], 'so does a reply that leaves before its commit')
     t.ok(store.take().every((method) => method === 'load'), 'nothing was written')
     store.failing = undefined
     t.equal(visitor.token, token)
     t.strictSame((await visitor.get('/read')).json(), { n: 1, size: 1 })
-    t.match(log.at(-1), { level: 40, visitors: 9, msg: /can be read again/ }, 'so is its end')
+    t.match(log.at(-1), { level: 40, visitors: 10, msg: /can be read again/ }, 'so is its end')
     const told = log.length
     await visitor.get('/read')
     t.equal(log.length, told)

@@ -1,5 +1,6 @@
 import { StoreUnavailableError } from '../../errors.js'
-import { callStore, endSession } from '../persistence.js'
+import { callStore } from '../call-store.js'
+import { endSession } from '../persistence.js'
 import type { SessionSettings } from '../session-state.js'
 import { idOf } from '../tokens.js'
 import { createSession } from './create.js'

@@ -11,7 +11,7 @@ import { OptionError, RecordError } from '../../errors.js'
 import { requireInterface } from '../../stores/contract-helpers.js'
 import { headerLine, sessionLine, trailerLine } from './save-file.js'
 import type { SessionSettings } from '../session-state.js'
-import { callStore } from '../persistence.js'
+import { callStore } from '../call-store.js'
 import { idOf } from '../tokens.js'
 
 /**

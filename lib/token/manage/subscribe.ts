@@ -1,7 +1,7 @@
 import { AsyncResource } from 'node:async_hooks'
 import { requireInterface } from '../../stores/contract-helpers.js'
 import type { SessionStore, SessionSummary, StoreEvent, StoreWatch } from '../../stores/store.js'
-import { callStore } from '../persistence.js'
+import { callStore } from '../call-store.js'
 import { nothing } from '../../util/maybe-promise.js'
 
 /** Milliseconds until a store that failed is asked again, at first and at the most. */

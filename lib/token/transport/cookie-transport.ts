@@ -2,42 +2,9 @@ import { parseCookie, stringifySetCookie, type SetCookie } from 'cookie'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { domainAllowed, domainOfReplies, isCookieDomain, type CookieDomain } from './cookie-domain.js'
 import { keepPrivate } from './private-replies.js'
-import { checkOptions, oneOf, rules, type Rule } from '../util/option-rules.js'
-import { OptionError } from '../errors.js'
-
-/**
- * How a token travels between client and server: `cookieTransport()`, `headerTransport()`, or two functions of your own.
- * A reply that your `write` gives a token must not be cached for others: set `Cache-Control` there.
- *
- * @example
- * ```ts
- * import { tokenSessions, type TokenTransport } from 'fastify-request-session'
- *
- * const inQuery: TokenTransport = {
- *   read: (request) => (request.query as { token?: string }).token,
- *   write: (reply, token) => { reply.header('x-token', token ?? '').header('cache-control', 'no-store') },
- * }
- * export const users = tokenSessions({ transport: inQuery })
- * ```
- */
-export interface TokenTransport {
-  /** The token that the client presents, unchecked; `undefined` if there is none, or more than one. */
-  read (request: FastifyRequest): string | undefined
-  /**
-   * Gives the client a token, or takes it away (`undefined`). Called before the headers leave.
-   * @param expiresAt milliseconds since the epoch; `null`: never
-   * @param persistent true where the client keeps the token when the browser ends, as `session.persist()` says; `undefined`: the transport's rule
-   */
-  write (reply: FastifyReply, token: string | undefined, expiresAt: number | null, persistent?: boolean): void
-}
-
-/** A transport that names its place in requests and replies, so that two of one app do not overwrite each other's tokens. */
-export interface PlacedTransport extends TokenTransport {
-  /** For errors: `header authorization`. */
-  readonly place: string
-  /** Keeps a reply out of shared caches if it has a token of this transport: its headers may have changed since `write`. */
-  protect (reply: FastifyReply): void
-}
+import { isToken, type PlacedTransport } from './transport.js'
+import { checkOptions, oneOf, rules, type Rule } from '../../util/option-rules.js'
+import { OptionError } from '../../errors.js'
 
 /** The cookie's transport: a browser may send several cookies of one name, of other paths or domains. */
 export interface CookieTransport extends PlacedTransport {
@@ -160,10 +127,10 @@ export function cookieTransport (options?: CookieOptions): CookieTransport {
       if (header === undefined || at < 0 || findCookie(header, name, at + 1) >= 0) return undefined
       const end = header.indexOf(';', at)
       const value = parseCookie(header.slice(at, end < 0 ? undefined : end))[name]
-      return value?.endsWith(outlivingMark) || value?.endsWith(endingMark) ? value.slice(0, -2) : value
+      return value === undefined ? undefined : tokenOf(value)
     },
     readAll (request) {
-      return cookiesOf(request, name).map((value) => markOf(value) === '' ? value : value.slice(0, -2))
+      return cookiesOf(request, name).map(tokenOf)
     },
     isPersistent (request) {
       const mark = cookiesOf(request, name).map(markOf).find((mark) => mark !== '')
@@ -181,6 +148,11 @@ export function cookieTransport (options?: CookieOptions): CookieTransport {
         ...attributes, secure, ...domain !== undefined && { domain }, value: token === undefined ? '' : token + mark, ...(token === undefined || persistent) && { maxAge },
       }))
       keepPrivate(reply, 'cookie')
+    },
+    present: (token) => ({ cookie: `${name}=${token}` }),
+    receive (headers) {
+      const cookie = headers.getSetCookie().findLast((cookie) => nameOf(cookie) === name)
+      return cookie === undefined ? undefined : tokenOf(parseCookie(cookie)[name] ?? '') || undefined
     },
     protect (reply) {
       if (reply.hasHeader('set-cookie') && cookiesSet(reply).some((cookie) => nameOf(cookie) === name)) keepPrivate(reply, 'cookie')
@@ -219,10 +191,6 @@ function cookieOf (where: string, { name: ownName, domain, path = '/', secure: o
   return { name, attributes, isAuto, isPersistent, domain }
 }
 
-function isToken (value: unknown): value is string {
-  return typeof value === 'string' && /^[\w!#$%&'*+.^`|~-]+$/.test(value)
-}
-
 /**
  * The index of the next cookie of this name, or -1. It sees the cookies that `parseCookie` sees: blanks and tabs around a
  * name do not count.
@@ -249,6 +217,11 @@ function cookiesOf ({ headers: { cookie: header = '' } }: FastifyRequest, name: 
   return values
 }
 
+/** A cookie's value without its mark. */
+function tokenOf (value: string): string {
+  return value.endsWith(outlivingMark) || value.endsWith(endingMark) ? value.slice(0, -2) : value
+}
+
 /** The mark at the end of a cookie's value; an empty text where there is none. */
 function markOf (value: string): string {
   return value.endsWith(outlivingMark) ? outlivingMark : value.endsWith(endingMark) ? endingMark : ''
@@ -270,75 +243,4 @@ function takeBack (reply: FastifyReply, name: string): void {
   const others = set.filter((cookie) => nameOf(cookie) !== name)
   reply.removeHeader('set-cookie')
   if (others.length > 0) reply.header('set-cookie', others)
-}
-
-/**
- * Options of the header.
- *
- * @example
- * ```ts
- * import { headerTransport, tokenSessions, type HeaderOptions } from 'fastify-request-session'
- *
- * const options: HeaderOptions = { name: 'x-session' }
- * export const users = tokenSessions({ transport: headerTransport(options) })
- * ```
- */
-export interface HeaderOptions {
-  /** The same in requests and replies. A header with a meaning of its own in HTTP is refused. @default 'authorization' */
-  name?: string | undefined
-  /**
-   * The word before the token; `null`: the header is the token alone.
-   * @default 'Bearer' (RFC 6750) for `authorization`, else null
-   */
-  scheme?: string | null | undefined
-}
-
-/** Headers that HTTP, Node, browsers and proxies give a meaning, make or drop: a token in one would break the reply, or never arrive. */
-const reserved = new RegExp('^(?:__proto__|age|allow|alt-svc|cache-control|clear-site-data|connection|cookie2?|date|etag|expect|expires|forwarded|from|host|http2-settings|keep-alive|' +
-  'last-modified|link|location|max-forwards|origin|pragma|range|referer|refresh|retry-after|server|server-timing|set-cookie2?|strict-transport-security|' +
-  'surrogate-control|te|trailer|transfer-encoding|upgrade|user-agent|vary|via|warning|www-authenticate|.*-cache-control|' +
-  '(?:accept|access-control|content|cross-origin|if|proxy|sec|x-accel|x-forwarded)-.*|accept)$')
-
-/**
- * Keeps the token in a request header, for clients that are no browsers. A new token is sent in the reply's header of the same name;
- * an empty one says that the session has ended. A reply with a token is kept out of shared caches.
- *
- * @throws OptionError (`FST_SESSION_OPTION`)
- * @example
- * ```ts
- * import { headerTransport, tokenSessions } from 'fastify-request-session'
- *
- * export const devices = tokenSessions({ transport: headerTransport({ name: 'authorization', scheme: 'Bearer' }) })
- * ```
- */
-export function headerTransport (options?: HeaderOptions): PlacedTransport {
-  const checked = checkOptions<HeaderOptions>('headerTransport()', options, {
-    name: { allowed: 'the name of a header that HTTP gives no other meaning', test: (value) => isToken(value) && !reserved.test(value.toLowerCase()), harmless: true },
-    scheme: { allowed: 'a word, or null for none', test: (value) => value === null || isToken(value) },
-  })
-  const name = (checked.name ?? 'authorization').toLowerCase()
-  const scheme = checked.scheme === undefined ? (name === 'authorization' ? 'Bearer' : null) : checked.scheme
-  const prefix = scheme === null ? '' : `${scheme} `
-  return {
-    place: `header ${name}`,
-    read (request) {
-      const header = request.headers[name]
-      if (typeof header !== 'string' || header.slice(0, prefix.length).toLowerCase() !== prefix.toLowerCase()) return undefined
-      return isSentTwice(request.raw.rawHeaders, name) ? undefined : header.slice(prefix.length).trim()
-    },
-    write (reply, token) {
-      reply.header(name, token === undefined ? '' : prefix + token)
-      keepPrivate(reply, name)
-    },
-    protect (reply) {
-      if (reply.getHeader(name) !== undefined) keepPrivate(reply, name)
-    },
-  }
-}
-
-/** Node keeps the first of some headers that are sent twice, and says nothing of the others. */
-function isSentTwice (rawHeaders: readonly string[], name: string): boolean {
-  let times = 0
-  for (let i = 0; i < rawHeaders.length; i += 2) if (rawHeaders[i]?.length === name.length && rawHeaders[i]?.toLowerCase() === name) times++
-  return times > 1
 }

@@ -1,7 +1,7 @@
 import { isIPv4 } from 'node:net'
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { OptionError } from '../errors.js'
-import { show } from '../util/option-rules.js'
+import { OptionError } from '../../errors.js'
+import { show } from '../../util/option-rules.js'
 
 /** The domain of a cookie, the same for all requests or by request; `undefined`: the cookie is for the request's host alone. */
 export type CookieDomain = string | ((request: FastifyRequest) => string | undefined) | undefined
