@@ -18,8 +18,8 @@ export const bars = {
     'used request, functions': { max: 85 },
   },
   redis: {
-    'read / raw GET': { min: 0.9 },
-    'write / raw GET+SET': { min: 0.85 },
+    'read / raw GET': { min: 0.85 },
+    'write / raw GET+SET': { min: 0.7 },
     'read / @fastify/session': { min: 3 },
     'write / @fastify/session': { min: 2 },
   },

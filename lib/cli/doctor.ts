@@ -39,7 +39,7 @@ export const addDoctorCommand: AddCommand = (program, terminal, exit) => {
 }
 
 async function * examine ({ commands, servers }: Sessions, { prefix, cluster }: CommonOptions): AsyncGenerator<Finding, undefined> {
-  yield await accessOf(commands, prefix)
+  yield * await accessOf(commands, prefix)
   yield { check: 'cluster', ok: true, detail: cluster ? `${servers().length} masters` : 'no' }
   for (const server of servers()) {
     yield * await unlessDenied('info', ['server', 'memory'], async () => {
@@ -89,27 +89,35 @@ const neededCommands = [
   'PTTL *', 'TIME', 'SCAN 0', 'ZADD * 0 m', 'ZREM * m', 'ZSCAN * 0', 'ZRANGE * 0 0', 'ZREMRANGEBYSCORE * 0 0', 'PUBLISH * m', 'SUBSCRIBE *', 'UNSUBSCRIBE *',
 ]
 
+/** Those that `cached()` needs as well. */
+const cacheCommands = ['CLIENT ID', 'CLIENT TRACKING ON', 'PING', 'SUBSCRIBE __redis__:invalidate']
+
 /** Answers with those of some commands, each as JSON, that this user may not run. It is given no key: a user without rights to it could not run it. */
 const accessScript = script('no-writes', `
 local denied = {}
 for i = 1, #ARGV do
   local command = cjson.decode(ARGV[i])
-  if not redis.acl_check_cmd(unpack(command)) then denied[#denied + 1] = command[1] end
+  if not redis.acl_check_cmd(unpack(command)) then denied[#denied + 1] = ARGV[i] end
 end
 return denied
-`, (commands: string[][]) => commands.map((command) => JSON.stringify(command)), (denied: string[]) => denied)
+`, (commands: string[][]) => commands.map((command) => JSON.stringify(command)), (denied: string[]) => denied.map((text) => JSON.parse(text) as string[]))
 
 /** Looks for commands that this user may not run. A user without EVAL cannot be asked further. */
-async function accessOf (commands: Sessions['commands'], prefix: string): Promise<Finding> {
+async function accessOf (commands: Sessions['commands'], prefix: string): Promise<Finding[]> {
   const key = `${prefix}{doctor}`
-  const asked = neededCommands.map((command) => command.split(' ').map((word) => word === '*' ? key : word))
+  const denied = (list: readonly string[]): Promise<string[][]> =>
+    commands.runScript(accessScript, [], list.map((command) => command.split(' ').map((word) => word === '*' ? key : word)))
   const finding = (ok: boolean, detail: string): Finding => ({ check: 'access', ok, detail })
   try {
-    const denied = await commands.runScript(accessScript, [], asked)
-    return denied.length === 0 ? finding(true, 'this user may run what the store needs') : finding(false, `this user may not run: ${denied.join(' ').toLowerCase()}`)
+    const needed = (await denied(neededCommands)).map(([command]) => command)
+    const cache = (await denied(cacheCommands)).map(([command, ...rest]) => command === 'CLIENT' ? `client|${rest[0]}` : command === 'SUBSCRIBE' ? 'the channel __redis__:invalidate' : command)
+    return [
+      needed.length === 0 ? finding(true, 'this user may run what the store needs') : finding(false, `this user may not run: ${needed.join(' ').toLowerCase()}`),
+      { check: 'cache', ok: true, detail: cache.length === 0 ? 'this user may use cached()' : `not with this user, who may not use: ${cache.join(' ').toLowerCase()}` },
+    ]
   } catch (error) {
-    if (error instanceof StoreUnsupportedError) return finding(false, 'not known: the server cannot run the scripts')
+    if (error instanceof StoreUnsupportedError) return [finding(false, 'not known: the server cannot run the scripts')]
     if (causeCode(error) !== 'NOPERM') throw error
-    return finding(false, 'this user may not run: evalsha eval (and perhaps others)')
+    return [finding(false, 'this user may not run: evalsha eval (and perhaps others)')]
   }
 }

@@ -27,9 +27,9 @@ if (server) {
     await admin.set('session:{x1}is no id', '')
     const run = await doctor()
     t.match(run, { code: 0, stderr: '' })
-    t.same(findings(run).map(({ check, ok }) => [check, ok]), ['access', 'cluster', 'server', 'memory', 'clock', 'sessions'].map((check) => [check, true]))
+    t.same(findings(run).map(({ check, ok }) => [check, ok]), ['access', 'cache', 'cluster', 'server', 'memory', 'clock', 'sessions'].map((check) => [check, true]))
     t.equal(findings(run).at(-1)?.detail, '"shop:" (2), "b{races}:" (1), "session:" (1)')
-    t.match(await runCommand(['doctor', '--redis', server.url]), { code: 0, stdout: /^ok {5}access {4}this user .*\nok {5}cluster {3}no\nok {5}server {4}Redis \d[^]*\nok {5}sessions {2}"shop:" \(2\), / })
+    t.match(await runCommand(['doctor', '--redis', server.url]), { code: 0, stdout: /^ok {5}access {4}this user .*\nok {5}cache {5}this user .*\nok {5}cluster {3}no\nok {5}server {4}Redis \d[^]*\nok {5}sessions {2}"shop:" \(2\), / })
     await admin.flushall()
   })
 
@@ -51,6 +51,19 @@ if (server) {
     t.match(app, { code: 0, stderr: '' }, "the app's own user, who has the store's commands alone")
     t.match(findings(app).filter(({ detail }) => /may not run info/.test(detail)).map(({ check }) => check), ['server', 'memory'])
     t.match(wrong(await as('~*', '&*', '+@all', '-eval', '-evalsha')), [{ check: 'access', detail: /evalsha eval/ }])
+  })
+
+  await t.test('cache: told for this user, and nothing is wrong without one', async (t) => {
+    const cacheOf = async (...rights: string[]): Promise<string | undefined> => {
+      const username = randomUUID()
+      await admin.call('ACL', 'SETUSER', username, 'reset', 'on', '>secret', '~*', '+@all', ...rights)
+      const run = await doctor(server.url.replace('://', `://${username}:secret@`))
+      t.equal(run.code, 0)
+      return findings(run).find(({ check }) => check === 'cache')?.detail
+    }
+    t.equal(await cacheOf('&*'), 'this user may use cached()')
+    t.equal(await cacheOf('&*', '-client', '+client|id'), 'not with this user, who may not use: client|tracking')
+    t.equal(await cacheOf('resetchannels', '&session:*', '-ping'), 'not with this user, who may not use: ping the channel __redis__:invalidate')
   })
 
   await t.test('memory: a policy that drops sessions is wrong, where there is a limit', async (t) => {
@@ -77,7 +90,7 @@ if (cluster) {
     const run = await runCommand(['doctor', '--json', '--cluster', '--redis', cluster.nodes[0]!.url])
     t.match(run, { code: 0, stderr: '' })
     t.equal(findings(run).filter(({ check }) => check === 'server').length, 3)
-    t.match(findings(run), [{ check: 'access' }, { check: 'cluster', detail: '3 masters' }])
+    t.match(findings(run), [{ check: 'access' }, { check: 'cache' }, { check: 'cluster', detail: '3 masters' }])
     t.match(await runCommand(['doctor', '--json', '--redis', cluster.nodes[0]!.url]), { code: 1, stdout: '', stderr: /--cluster\)\n$/ })
   })
 }
