@@ -159,6 +159,10 @@ export class StoreLacksError extends errorWith<[call: string, what: string, meth
 export class SharedTokenError extends errorWith<[]>()(
   'FST_SESSION_SHARED_TOKEN', 'The token of a shared session follows from its name and cannot be renewed.') {}
 
+/** A function of `update()` has asked for the session's token. It can neither be read nor replaced there: the store has a hash of it. */
+export class NoTokenError extends errorWith<[call: string]>()(
+  'FST_SESSION_NO_TOKEN', 'update() gives a session without its token, of which the store has only a hash: %s cannot be used there.') {}
+
 /**
  * An error whose message is for everybody, since Fastify sends it to the client. The events at the server are in `cause` and in
  * `problem`, which loggers print and replies do not have.

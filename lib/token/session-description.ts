@@ -18,7 +18,10 @@ export abstract class SessionDescription {
     Object.defineProperty(this.prototype, kState, { value: undefined, writable: true })
   }
 
-  /** The client's token. A new session has one from the start; it is valid once the session is saved. */
+  /**
+   * The client's token. A new session has one from the start; it is valid once the session is saved.
+   * @throws NoTokenError (`FST_SESSION_NO_TOKEN`) in a function of `update()`
+   */
   get token (): string {
     return this[kState].token
   }
@@ -28,8 +31,7 @@ export abstract class SessionDescription {
    * new session has one from the start. `renew()` and `regenerate()` change it at commit.
    */
   get id (): string {
-    const { identity, token } = this[kState]
-    return identity?.id ?? idOf(token)
+    return this[kState].identity?.id ?? idOf(this[kState].token)
   }
 
   /** The name that the session was created with. */

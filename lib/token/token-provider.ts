@@ -17,6 +17,7 @@ import { pingStore } from './manage/ping.js'
 import { restoreSessions, type RestoreOptions, type RestoreResult } from './manage/restore.js'
 import { saveSessions, type SaveOptions, type SaveResult } from './manage/save.js'
 import { Subscription, type UpdateListener } from './manage/subscribe.js'
+import { updateSessions, type UpdateFilter } from './manage/update.js'
 import { callRules, routeRules, type CheckedTokenOptions, type NewSession, type SessionData, type TokenCallOptions, type TokenRouteOptions } from './options.js'
 import { requestSessions } from './request-session.js'
 import { SessionState, type Identity, type SessionSettings } from './session-state.js'
@@ -87,6 +88,19 @@ export class TokenSessions<Data extends object = SessionData> implements Session
     const subject = subjectOf(address, 'end()')
     const ended = await Promise.all(this.#addresses.idsAt(address, 'end()').map((id) => endSession(store, id, { subject })))
     return ended.includes(true)
+  }
+
+  /**
+   * Changes a session, or all of a subject, outside of their requests: `fn` is given each, and its changes are committed in one atomic
+   * step, as those of a request are. It may be async. No session is prolonged by it, and none counts as used, unless `fn` calls
+   * `touch()`. One that is renewed meanwhile is changed under its new id; one that has ended is left out. Where one fails the others are
+   * changed, and then the error is thrown. A session that begins meanwhile may be missed: change the user's own record first.
+   * @returns how many were changed
+   * @throws StoreLacksError (`FST_SESSION_STORE_LACKS`), NoTokenError (`FST_SESSION_NO_TOKEN`), NameError, OptionError; as `commit()` of
+   *   a session does; the error of `fn`
+   */
+  async update (target: SessionAddress | UpdateFilter, fn: (session: TokenSession<Data>) => unknown): Promise<number> {
+    return updateSessions(this.#settings, this.#addresses, target, fn)
   }
 
   /** Those of some tokens that belong to a session. */

@@ -8,7 +8,7 @@ import type { TokenSession } from './session.js'
 import { TokenSessions } from './token-provider.js'
 
 /**
- * The management that every store allows: `create open load end exists info ping close`, and `inject sessionOf` for tests.
+ * The management that every store allows: `create open load update end exists info ping close`, and `inject sessionOf` for tests.
  *
  * @example
  * ```ts
@@ -21,7 +21,7 @@ import { TokenSessions } from './token-provider.js'
  * await logIn(tokenSessions<Data>(), 'ada')
  * ```
  */
-export type TokenManager<Data extends object> = Pick<TokenSessions<Data>, 'create' | 'open' | 'load' | 'end' | 'exists' | 'info' | 'inject' | 'sessionOf' | 'ping' | 'close'>
+export type TokenManager<Data extends object> = Pick<TokenSessions<Data>, 'create' | 'open' | 'load' | 'update' | 'end' | 'exists' | 'info' | 'inject' | 'sessionOf' | 'ping' | 'close'>
 
 /**
  * All of the management: the store can list, index, watch and restore its sessions.
@@ -75,7 +75,7 @@ export interface CompleteTokenProvider<Data extends object, Exposed = Promise<To
 
 /**
  * Token sessions: each client has its own, known by a token that travels in a cookie or a header. The provider is
- * also the manager, for services and operators: `create open load end exists info`, and on a complete store
+ * also the manager, for services and operators: `create open load update end exists info`, and on a complete store
  * `list endAll infoAll save restore subscribe`.
  *
  * @typeParam Data the keys and values of a session

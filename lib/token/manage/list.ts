@@ -300,13 +300,13 @@ async function isDamaged (store: SessionStore, id: string): Promise<boolean> {
   return damaged
 }
 
-function idsOf ({ store }: Pick<SessionSettings, 'store'>, subject: string | undefined, call: string): AsyncIterable<readonly string[]> {
+export function idsOf ({ store }: Pick<SessionSettings, 'store'>, subject: string | undefined, call: string): AsyncIterable<readonly string[]> {
   if (subject === undefined) return requireInterface('list', store, call).ids()
   return requireInterface('subjects', store, call).idsOf(checkName(`${call}: subject`, subject))
 }
 
 /** Refuses `undefined` in a filter: `{ subject: user.id }` without a user would select all sessions. */
-function checkFilter<F extends object> (call: string, filter: F, allowed: Record<keyof F & string, Rule>): { [K in keyof F]?: Exclude<F[K], undefined> } {
+export function checkFilter<F extends object> (call: string, filter: F, allowed: Record<keyof F & string, Rule>): { [K in keyof F]?: Exclude<F[K], undefined> } {
   const checked = checkOptions<F>(call, filter, allowed)
   for (const [key, value] of Object.entries(filter)) {
     if (value === undefined) throw new OptionError(call, `${key} must not be undefined: leave it out to mean all sessions; got ${describeType(filter)}`)
