@@ -1,9 +1,9 @@
-/** fastify-request-session, in its default configuration on either store, or on Redis with a cache (`near`). */
+/** fastify-request-session, in its default configuration on either store, on Redis with a cache (`near`), or in memory with `ambient: true`. */
 import { rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import Fastify from 'fastify'
-import requestSession, { cached, memoryStore, redisStore, tokenSessions } from 'fastify-request-session'
+import requestSession, { cached, currentSession, memoryStore, redisStore, tokenSessions } from 'fastify-request-session'
 import { Redis } from 'ioredis'
 import { coverageCommands } from './coverage.js'
 import { watchDelay } from './delay.js'
@@ -14,13 +14,14 @@ import { fastifyListener, kind, redisOptions, sample, serve } from './serve.js'
 const app = Fastify()
 const stores = {
   memory: () => memoryStore({ maxSessions: 2_000_000 }),
+  ambient: () => memoryStore(),
   redis: () => redisStore(new Redis(redisOptions)),
   near: () => cached(redisStore(new Redis(redisOptions))),
 }
 const store = stores[kind]()
 const sessions = tokenSessions({ store })
 
-await app.register(requestSession, { provider: sessions })
+await app.register(requestSession, { provider: sessions, ambient: kind === 'ambient' })
 
 let created = 0
 
@@ -36,6 +37,11 @@ app.get('/untouched', async () => ({ user: 'ada' }))
 
 app.get('/read', async (request) => {
   const session = await request.session
+  return { user: session.get('user') }
+})
+
+app.get('/current', async () => {
+  const session = await currentSession(sessions)
   return { user: session.get('user') }
 })
 

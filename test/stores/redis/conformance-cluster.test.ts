@@ -1,7 +1,9 @@
 import { randomBytes } from 'node:crypto'
+import { setTimeout as delay } from 'node:timers/promises'
 import { Cluster } from 'ioredis'
 import t, { type Test } from 'tap'
-import { redisStore, type RedisClient } from '../../../lib/index.js'
+import { cached, redisStore, type RedisClient } from '../../../lib/index.js'
+import { readingTwice } from '../../support/cache-stage.js'
 import { fakeClock } from '../../support/clock.js'
 import { conforms } from '../../support/conformance.js'
 import { nodeRedisCluster } from '../../support/node-redis.js'
@@ -9,6 +11,8 @@ import { record } from '../../support/records.js'
 import { passTime } from '../../support/redis-time.js'
 import { startRedisCluster } from '../../support/servers/redis-cluster.js'
 import { withServer } from '../../support/servers/require.js'
+
+const quiet = { info () {}, warn () {}, error () {} }
 
 const cluster = await withServer(t, startRedisCluster)
 if (cluster) {
@@ -47,4 +51,29 @@ if (cluster) {
       })
     })
   }
+
+  await t.test('with a cache', async (t) => {
+    const prefix = 'cached:'
+    let hits = 0
+    await conforms(t, {
+      abilities: ['list', 'subjects', 'restore', 'watch'],
+      async create () {
+        const store = cached(redisStore(admin, { timeout: 30_000, prefix }))
+        await store.checkAtBoot?.(quiet)
+        return readingTwice(store)
+      },
+      destroy (store) { hits += store.counts?.()['hits'] ?? 0 },
+      async advance (ms) {
+        tick(ms)
+        await passTime(admin.nodes('master'), prefix, ms)
+        await delay(10) // the changes are told meanwhile
+      },
+      async damage (_store, id) {
+        const found = await Promise.all(admin.nodes('master').map((node) => node.keys(`${prefix}*${id.slice(2)}`)))
+        for (const key of found.flat()) await admin.hset(key, '', '2 of a later version')
+        await delay(10)
+      },
+    })
+    t.ok(hits > 100, `${hits} sessions were read from the cache`)
+  })
 }
