@@ -4,8 +4,9 @@
  */
 import createError from '@fastify/error'
 import Fastify, { type FastifyInstance, type FastifyRequest, type FastifyServerOptions } from 'fastify'
-import requestSession, { redisStore, tokenSessions, type SessionStore, type TokenProvider } from 'fastify-request-session'
+import requestSession, { memoryStore, redisStore, tokenSessions, type SessionStore, type TokenProvider } from 'fastify-request-session'
 import type { Example } from '../shared/example.js'
+import { underTheHood, watchStore } from '../shared/hood/under-the-hood.js'
 import { logger } from '../shared/logger.js'
 import { pages } from '../shared/pages.js'
 import { connectRedis, withoutPassword } from '../shared/redis.js'
@@ -25,7 +26,7 @@ export interface ShopOptions {
   logger?: FastifyServerOptions['logger'] | undefined
 }
 
-export async function buildApp ({ store, lifetimes = [10, 30, 1800], logger = false }: ShopOptions = {}): Promise<FastifyInstance> {
+export async function buildApp ({ store = memoryStore(), lifetimes = [10, 30, 1800], logger = false }: ShopOptions = {}): Promise<FastifyInstance> {
   const app = Fastify({
     logger,
     // What does not fit a schema is refused, not bent until it fits.
@@ -34,7 +35,8 @@ export async function buildApp ({ store, lifetimes = [10, 30, 1800], logger = fa
   // JSON is what no form of another site can send: that, and the cookie's SameSite=Lax, keep forged requests out.
   app.removeContentTypeParser('text/plain')
 
-  const baskets = tokenSessions<BasketData>({ store, ttl: lifetimes.at(-1) })
+  underTheHood(app, import.meta.url)
+  const baskets = tokenSessions<BasketData>({ store: watchStore(store), ttl: lifetimes.at(-1) })
   await app.register(requestSession, { name: 'basket', provider: baskets })
   await app.register(pages, { folder: new URL('public/', import.meta.url) })
 

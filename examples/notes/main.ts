@@ -6,6 +6,8 @@ import Fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastif
 import requestSession, { errors, getSession, ravenSessions, type RavenProvider } from 'fastify-request-session'
 import type { DocumentStore } from 'ravendb'
 import type { Example } from '../shared/example.js'
+import { underTheHood } from '../shared/hood/under-the-hood.js'
+import { watchDocuments } from '../shared/hood/watch-documents.js'
 import { logger } from '../shared/logger.js'
 import { pages } from '../shared/pages.js'
 import { openDatabase } from './database.js'
@@ -31,6 +33,8 @@ export async function buildApp (store: DocumentStore, options: { logger?: Fastif
   // JSON is what no form of another site can send.
   app.removeContentTypeParser('text/plain')
 
+  underTheHood(app, import.meta.url)
+  watchDocuments(store)
   await app.register(requestSession, { name: 'documents', provider: ravenSessions(store) })
   await app.register(pages, { folder: new URL('public/', import.meta.url) })
 

@@ -1,6 +1,7 @@
 import { Neogma } from 'neogma'
 import { MissingServer } from '../../test/support/servers/missing-server.js'
 import { startNeo4j } from '../../test/support/servers/neo4j.js'
+import { watchCypher } from '../shared/hood/watch-cypher.js'
 import { StartError } from '../shared/start-error.js'
 
 /** A connected Neogma, and how to let go of it. */
@@ -42,7 +43,7 @@ async function connect (given: string): Promise<Neogma> {
   const { username, password } = new URL(given)
   const neogma = new Neogma(
     { url: address, username: decodeURIComponent(username), password: decodeURIComponent(password) },
-    { connectionTimeout: 5000, disableLosslessIntegers: true })
+    { connectionTimeout: 5000, disableLosslessIntegers: true, logging: watchCypher })
   try {
     await neogma.verifyConnectivity()
     return neogma

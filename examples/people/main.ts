@@ -11,6 +11,7 @@ import requestSession, { neo4jSessions, neo4jTransactions, type Neo4jSessions, t
 import type { Driver } from 'neo4j-driver'
 import type { Neogma } from 'neogma'
 import type { Example } from '../shared/example.js'
+import { underTheHood } from '../shared/hood/under-the-hood.js'
 import { logger } from '../shared/logger.js'
 import { pages } from '../shared/pages.js'
 import { openDatabase } from './database.js'
@@ -57,6 +58,7 @@ export async function buildApp (neogma: Neogma, { logger = false, onClosed }: Pe
   // JSON is what no form of another site can send.
   app.removeContentTypeParser('text/plain')
   const people = peopleModel(neogma)
+  underTheHood(app, import.meta.url)
 
   await app.register(requestSession, { name: 'graph', provider: neo4jSessions(neogma.driver, { accessMode: 'READ' }) })
   await app.register(requestSession, { name: 'change', provider: neo4jTransactions(neogma.driver, { timeout: 5000 }) })

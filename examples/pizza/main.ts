@@ -7,11 +7,12 @@ import Fastify, { type FastifyInstance, type FastifyRequest, type FastifyServerO
 import requestSession, {
   memoryStore, redisStore, tokenSessions, type CompleteStore, type TokenProvider,
 } from 'fastify-request-session'
+import { eventStreams } from '../shared/event-streams.js'
 import type { Example } from '../shared/example.js'
+import { underTheHood, watchStore } from '../shared/hood/under-the-hood.js'
 import { logger } from '../shared/logger.js'
 import { pages } from '../shared/pages.js'
 import { connectRedis, withoutPassword } from '../shared/redis.js'
-import { eventStreams } from './events.js'
 import { menu, pizzaIds, type PizzaId } from './orders.js'
 import { NoOrderError, Pizzeria } from './pizzeria.js'
 import { deliveryKey, shiftView, type ShiftData } from './shift.js'
@@ -40,10 +41,11 @@ export async function buildApp (options: PizzeriaOptions = {}): Promise<FastifyI
   // JSON is what no form of another site can send: that, and the cookie's SameSite=Lax, keep forged requests out.
   app.removeContentTypeParser('text/plain')
 
-  const pizzeria = new Pizzeria(orders, secret, patience)
+  underTheHood(app, import.meta.url)
+  const pizzeria = new Pizzeria(watchStore(orders), secret, patience)
   app.addHook('onClose', () => pizzeria.close())
   const openStream = eventStreams(app)
-  await app.register(requestSession, { name: 'shift', provider: tokenSessions<ShiftData>({ store: shifts, ttl: 12 * 3600 }) })
+  await app.register(requestSession, { name: 'shift', provider: tokenSessions<ShiftData>({ store: watchStore(shifts), ttl: 12 * 3600 }) })
   await app.register(pages, { folder: new URL('public/', import.meta.url) })
 
   const number = { type: 'integer', minimum: 1 }
