@@ -16,6 +16,7 @@ export {
   tokenSessions, type CompleteTokenManager, type CompleteTokenProvider, type TokenManager, type TokenProvider,
 } from './token/token-sessions.js'
 export type { CompleteTokenSessionOptions, JsonData, NewSession, SessionData, TokenCallOptions, TokenRouteOptions, TokenSessionOptions } from './token/options.js'
+export type { DataOptions, DataSchema } from './token/data/options.js'
 export { TokenSession } from './token/session.js'
 export type { RestoreOptions, RestoreResult } from './token/manage/restore.js'
 export type { SaveOptions, SaveResult } from './token/manage/save.js'

@@ -4,8 +4,8 @@ import type { TrackableStore } from './track.js'
 
 /** A whole record: what is not given is as for a plain session. */
 export function newRecord (given: Pick<SessionRecord, 'fields' | 'createdAt' | 'expiresAt'> & Partial<SessionRecord>): SessionRecord {
-  const { fields, createdAt, expiresAt, ttl, deleteSession = true, dataSince = createdAt, usedAt = createdAt, name, label, generation, maxAge, subject } = given
-  return { fields, createdAt, expiresAt, ttl, deleteSession, dataSince, usedAt, name, label, generation, maxAge, subject }
+  const { fields, createdAt, expiresAt, ttl, deleteSession = true, dataSince = createdAt, dataVersion, usedAt = createdAt, name, label, generation, maxAge, subject } = given
+  return { fields, createdAt, expiresAt, ttl, deleteSession, dataSince, dataVersion, usedAt, name, label, generation, maxAge, subject }
 }
 
 /** A whole change: what is not given stays as it is. */
@@ -23,6 +23,8 @@ export function newChange (given: Partial<SessionChange>): SessionChange {
     label: undefined,
     subject: undefined,
     generation: undefined,
+    expectVersion: undefined,
+    dataVersion: undefined,
     ...given,
   }
 }

@@ -99,7 +99,7 @@ export interface Successor {
  * const now = Date.now()
  * const record: SessionRecord = {
  *   fields: new Map([['user', '"ada"']]), createdAt: now, expiresAt: now + 1_800_000, ttl: undefined, maxAge: undefined,
- *   deleteSession: true, dataSince: now, usedAt: now, name: undefined, label: undefined, generation: undefined, subject: undefined,
+ *   deleteSession: true, dataSince: now, dataVersion: undefined, usedAt: now, name: undefined, label: undefined, generation: undefined, subject: undefined,
  * }
  * await memoryStore().create('an id', record)
  * ```
@@ -117,6 +117,8 @@ export interface SessionRecord {
   deleteSession: boolean
   /** When the data began, for `maxAge`: with the session, or, if that outlives its data, at the first change after it had none. Milliseconds since the epoch. */
   dataSince: number
+  /** The version of the data, which the app numbers: a whole number from 1 on; `undefined`: none, as of version 0. */
+  dataVersion: number | undefined
   /** The last use that was written, in milliseconds since the epoch. */
   usedAt: number
   /** The name that the session was created with. */
@@ -145,7 +147,7 @@ export interface SessionRecord {
  * const change: SessionChange = {
  *   expect: new Map([['state', '"new"']]), clear: false, set: new Map([['state', '"paid"']]), remove: ['basket'],
  *   increment: new Map([['orders', 1]]), expiresAt: undefined, usedAt: undefined, ttl: undefined, dataSince: undefined,
- *   label: undefined, subject: undefined, generation: undefined,
+ *   label: undefined, subject: undefined, generation: undefined, expectVersion: undefined, dataVersion: undefined,
  * }
  * const result = await memoryStore().commit('an id', change)
  * console.log(result.status) // 'missing'
@@ -174,6 +176,13 @@ export interface SessionChange {
   subject: string | null | undefined
   /** The generation that the session must have, else it is another one and the result is `missing`; `undefined`: any. */
   generation: string | undefined
+  /** The version that the data must have, 0 for none, else the result is `conflict`; `undefined`: any. */
+  expectVersion: number | undefined
+  /**
+   * The data's new version, 0 for none; `undefined`: as it is. With a new one `expect` names all keys: where the data have others the result is
+   * `conflict` too, unless `clear` removes them.
+   */
+  dataVersion: number | undefined
   /** The record that the change was made from, as the store gave it, where there is one: a hint by which a store may save work. */
   from?: SessionRecord | undefined
 }
@@ -196,7 +205,7 @@ export type CommitResult =
   | { readonly status: 'missing' }
   /** The id was given up less than a minute ago. Nothing was written. */
   | { readonly status: 'moved' } & Successor
-  /** `expect` does not hold. Nothing was written. `current`: the present texts of its keys. */
+  /** `expect` or `expectVersion` does not hold. Nothing was written. `current`: the present texts of its keys. */
   | { readonly status: 'conflict', readonly current: ReadonlyMap<string, string | undefined> }
   /** The value of `key` is not a whole number, or the sum would not be one between ±(2^53 − 1). Nothing was written. */
   | { readonly status: 'not-a-number', readonly key: string }

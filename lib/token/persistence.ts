@@ -1,9 +1,10 @@
 import { NotANumberError, OutcomeUnknownError, SessionGoneError, SessionRenewedError, StoreUnavailableError, UpdateConflictError } from '../errors.js'
-import { newChange, newRecord } from '../stores/contract-helpers.js'
+import { newRecord } from '../stores/contract-helpers.js'
 import type { CommitResult, SessionChange, SessionRecord, SessionStore, Successor } from '../stores/store.js'
 import { isPromise, nothing, type MaybePromise } from '../util/maybe-promise.js'
 import { show } from '../util/option-rules.js'
 import { callStore, failStore, storeFailure } from './call-store.js'
+import { CheckedDraft } from './data/checked-draft.js'
 import { noChange, type Sent } from './draft.js'
 import { endSurplus, limitOfSave, type Limit } from './limit.js'
 import { isWork } from './operations.js'
@@ -11,7 +12,7 @@ import { signals, type Identity, type SessionSettings, type SessionState } from 
 import { tellOfOldToken } from './pitfalls.js'
 import { idOf, renewedToken } from './tokens.js'
 import { inTurn } from './turns.js'
-import { parseValue, refuseLarge, sizeOf } from './values.js'
+import { refuseLarge, sizeOf } from './values.js'
 
 /** Conflicts after which a commit gives up. */
 const maxTries = 1000
@@ -75,42 +76,24 @@ export async function reload (state: SessionState): Promise<void> {
   state.opened(stored, found)
 }
 
-/** @throws SessionRenewedError (`FST_SESSION_RENEWED`) if the successor is another session */
-function followRenewal (state: SessionState, { successor, how }: Successor): void {
-  if (how === 'regenerated') throw new SessionRenewedError(state.context.route)
-  state.supersede(successor)
+/** Other requests were first: reads all data, as their rules want, and applies the waiting operations to them. */
+export async function refresh (state: SessionState, draft: CheckedDraft): Promise<void> {
+  const { identity, settings: { store }, context: { route } } = state
+  if (identity === undefined) return
+  const found = await callStore(() => store.load(identity.id, true), (found) => found)
+  if (state.draft !== draft) return // regenerated or ended meanwhile
+  if (found !== undefined && 'successor' in found) {
+    followRenewal(state, found)
+    return refresh(state, draft)
+  }
+  if (found === undefined || found.generation !== state.record?.generation) throw new SessionGoneError(route)
+  draft.rebaseOn(found)
 }
 
-/**
- * Reads a key and deletes it in one atomic step of the store: of several callers one gets the value.
- * @throws SessionGoneError (`FST_SESSION_GONE`)
- */
-export async function claim (state: SessionState, key: string): Promise<unknown> {
-  if (state.draft.isWaiting(key) || state.identity === undefined) await save(state)
-  await state.saving?.catch(nothing)
-  const { settings: { store }, draft } = state
-  if (state.degradedBy !== undefined) throw state.degradedBy
-  if (state.identity === undefined) return undefined
-  for (let text = draft.base.get(key); text !== undefined;) {
-    const change = newChange({ expect: new Map([[key, text]]), remove: [key], generation: state.record?.generation })
-    const { identity } = state
-    if (identity === undefined) throw new SessionGoneError(state.context.route)
-    state.isReadOnly = false
-    const result = await callStore(() => store.commit(identity.id, change), (result) => result)
-    if (result.status === 'moved') {
-      followRenewal(state, result)
-      continue
-    }
-    if (result.status === 'missing') throw new SessionGoneError(state.context.route)
-    if (result.status === 'committed') {
-      draft.forget(key)
-      return parseValue(key, text)
-    }
-    if (result.status !== 'conflict') break
-    text = result.current.get(key)
-  }
-  draft.forget(key)
-  return undefined
+/** @throws SessionRenewedError (`FST_SESSION_RENEWED`) if the successor is another session */
+export function followRenewal (state: SessionState, { successor, how }: Successor): void {
+  if (how === 'regenerated') throw new SessionRenewedError(state.context.route)
+  state.supersede(successor)
 }
 
 /**
@@ -142,14 +125,14 @@ function saveNew (state: SessionState): Promise<void> | undefined {
   const { settings, draft, replaced, nextSubject, nextLabel, subject, label, ttl } = state
   const fields = draft.texts()
   refuseLarge(settings, state.context.route, fields)
-  if (fields.size === 0 && (subject ?? label ?? replaced ?? state.record) === undefined) return undefined
+  if ((fields.size === 0 || (draft instanceof CheckedDraft && draft.isInitial)) && (subject ?? label ?? replaced ?? state.record) === undefined) return undefined
   if (isUnheard(state)) return undefined
   const sent = draft.toSend()
   const now = Date.now()
   const { deleteSession } = settings
   state.isReadOnly = false
   // A session that could not be renewed, since another request was first, goes on as a sibling with all that it had.
-  const record = newRecord({ createdAt: now, deleteSession, ...state.record, fields, expiresAt: state.expiryAfterUse(now), usedAt: now, ttl, label, subject })
+  const record = newRecord({ createdAt: now, deleteSession, ...state.record, fields, dataVersion: settings.data === undefined ? state.record?.dataVersion : settings.data.version || undefined, expiresAt: state.expiryAfterUse(now), usedAt: now, ttl, label, subject })
   const created = (identity: Identity | undefined): void => {
     if (identity === undefined) throw new StoreUnavailableError('the id of a new session is taken')
     if (state.draft !== draft && state.phase === 'live') { // regenerated meanwhile
@@ -158,7 +141,7 @@ function saveNew (state: SessionState): Promise<void> | undefined {
       return
     }
     state.nextToken = undefined
-    if (sent !== undefined) draft.created(sent, fields)
+    draft.created(sent, fields)
     state.identity = identity
     state.record = record
     state.sendToken(identity.token, record.expiresAt)
@@ -212,11 +195,11 @@ function saveStored (state: SessionState, { id }: Identity, tries?: number): Pro
     return undefined
   }
   state.isReadOnly = false
-  const { expect, clear, set, remove, increment } = sent?.change ?? noChange
+  const { expect, clear, set, remove, increment, expectVersion, dataVersion } = sent?.change ?? noChange
   const ttl = state.isTtlChanged ? state.ttl : undefined
   const dataSince = state.record?.deleteSession === false && sent !== undefined ? now : undefined
   const usedAt = expiresAt === undefined && subject === undefined ? undefined : now
-  const change: SessionChange = { expect, clear, set, remove, increment, expiresAt, usedAt, ttl, dataSince, label, subject, generation, from: state.record }
+  const change: SessionChange = { expect, clear, set, remove, increment, expiresAt, usedAt, ttl, dataSince, label, subject, generation, expectVersion, dataVersion, from: state.record }
   const renewed = nextToken === undefined ? undefined : { token: nextToken, id: idOf(nextToken) }
   let result: CommitResult | Promise<CommitResult>
   try {
@@ -257,7 +240,7 @@ function saved (state: SessionState, result: CommitResult, change: SessionChange
   switch (result.status) {
     case 'committed': {
       const record = state.record as SessionRecord
-      if (change.dataSince !== undefined && sent?.base.size === 0) record.dataSince = change.dataSince
+      if (change.dataSince !== undefined && sent?.begins) record.dataSince = change.dataSince
       if (sent !== undefined) state.draft.sent(sent, result.increments)
       if (change.expiresAt !== undefined) record.expiresAt = change.expiresAt
       if (change.usedAt !== undefined) record.usedAt = change.usedAt
@@ -286,6 +269,7 @@ function saved (state: SessionState, result: CommitResult, change: SessionChange
     case 'conflict':
       if (tries === maxTries) throw new UpdateConflictError([...result.current.keys()].map(show).join(', '), tries)
       if (sent !== undefined) state.draft.notSent(sent)
+      if (state.draft instanceof CheckedDraft) return refresh(state, state.draft).then(() => state.identity === undefined ? undefined : saveStored(state, state.identity, tries + 1))
       state.draft.rebase(result.current)
       return saveStored(state, state.identity, tries + 1)
   }

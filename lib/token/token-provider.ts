@@ -7,6 +7,7 @@ import type { SessionRecord } from '../stores/store.js'
 import { checkOptions, type Checked } from '../util/option-rules.js'
 import { checkSettings } from './boot-check.js'
 import { callStore } from './call-store.js'
+import { DataRules } from './data/data-rules.js'
 import { endSession } from './persistence.js'
 import { TokenSession } from './session.js'
 import { Addresses, subjectOf, type SessionAddress } from './manage/address.js'
@@ -36,13 +37,13 @@ export class TokenSessions<Data extends object = SessionData> implements Session
   readonly #addresses: Addresses
 
   constructor (options: CheckedTokenOptions) {
-    const { store = memoryStore(), token, deleteSession, maxSize, ttl, maxAge, secret, onStoreError, maxSessions, transport = cookieTransport() } = options
+    const { store = memoryStore(), token, deleteSession, maxSize, ttl, maxAge, secret, onStoreError, maxSessions, data, transport = cookieTransport() } = options
     if (maxSessions != null) requireInterface('subjects', store, 'tokenSessions({ maxSessions })')
     const tokens = tokenKinds[token]
     const { place } = transport as Partial<PlacedTransport>
     this.claims = place === undefined ? [keyspaceOf(store)] : [place, keyspaceOf(store)]
     this.#options = options
-    this.#settings = { store, tokens, deleteSession, maxSize: maxSize ?? Infinity, lifetime: { ttl, maxAge }, transport, onStoreError, maxSessions, followers: new Set() }
+    this.#settings = { store, tokens, deleteSession, maxSize: maxSize ?? Infinity, lifetime: { ttl, maxAge }, transport, onStoreError, maxSessions, data: data === undefined ? undefined : new DataRules(data), followers: new Set() }
     this.#addresses = new Addresses(tokens, secret === undefined ? undefined : new SharedTokens(tokens, secret))
   }
 

@@ -25,6 +25,7 @@ const told: Record<Exclude<keyof typeof channels, 'lateAccess'>, (event: Session
     : { what: outcome.replace('-', ' '), text: `request.${name}: ${reasonOf(error)}`, tone: 'bad' },
   rollback: ({ name }) => ({ what: 'rolled back', text: `request.${name}`, tone: 'bad' }),
   close: ({ name, duration = 0 }) => ({ what: 'closed', text: `request.${name}, after ${duration.toFixed(1)} ms` }),
+  invalidData: ({ name, error }) => ({ what: 'invalid', text: `request.${name}: its data do not fit, ${reasonOf(error)}`, tone: 'bad' }),
   expire: ({ name }) => ({ what: 'expired', text: `request.${name}: the client's token has no session any more`, tone: 'bad' }),
 }
 

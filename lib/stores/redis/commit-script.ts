@@ -2,7 +2,7 @@ import { RecordError } from '../../errors.js'
 import { successorLife } from '../contract-helpers.js'
 import type { CommitResult, SessionChange, Successor } from '../store.js'
 import { luaAccess, luaPlus, script, type Int } from './script.js'
-import { encodeText, formatSeconds, formatSuccessor, formatTimeLeft, luaFormat, luaParts, luaRecent, luaSuccessor, type EntryName, type IndexEntry } from './record-format.js'
+import { encodeText, formatDataVersion, formatSeconds, formatSuccessor, formatTimeLeft, luaFormat, luaParts, luaRecent, luaSuccessor, type EntryName, type IndexEntry } from './record-format.js'
 
 /** The answer to a commit: its result, or the index entry without which nothing was written. */
 export type CommitAnswer =
@@ -24,6 +24,10 @@ interface CommitHeader {
   /** '': no subject from now on. */
   subject?: string | undefined
   generation?: string | undefined
+  /** '': none. */
+  expectVersion?: string | undefined
+  /** '': none from now on. */
+  dataVersion?: string | undefined
   /** The successor that the old id leads to, if this is a renewal. */
   renewed?: string | undefined
   /** Given where the commit would come out otherwise if it was applied twice. */
@@ -38,7 +42,7 @@ interface CommitHeader {
 }
 
 function commitArgs (change: SessionChange, entry: IndexEntry | undefined, newId: string | undefined, nonce: string | undefined): string[] {
-  const { expiresAt, usedAt, ttl, dataSince, clear, label, subject, generation, expect, remove, set, increment } = change
+  const { expiresAt, usedAt, ttl, dataSince, clear, label, subject, generation, expectVersion, dataVersion, expect, remove, set, increment } = change
   const header: CommitHeader = {
     expiresAt: expiresAt === undefined ? undefined : String(expiresAt ?? '-'),
     timeLeft: typeof expiresAt === 'number' ? formatTimeLeft(expiresAt) : undefined,
@@ -49,6 +53,8 @@ function commitArgs (change: SessionChange, entry: IndexEntry | undefined, newId
     label: label === undefined ? undefined : encodeText(label ?? undefined),
     subject: subject === undefined ? undefined : encodeText(subject ?? undefined),
     generation: generation ? encodeText(generation) : undefined,
+    expectVersion: expectVersion === undefined ? undefined : formatDataVersion(expectVersion),
+    dataVersion: dataVersion === undefined ? undefined : formatDataVersion(dataVersion),
     renewed: newId === undefined ? undefined : formatSuccessor({ how: 'renewed', successor: newId }),
     nonce,
     entry,
@@ -118,15 +124,17 @@ local function take ()
   return ARGV[at]
 end
 
-if change.expect then
-  local conflict = { 'conflict' }
-  local holds = true
-  for i = 1, change.expect do
+if change.expect or change.expectVersion then
+  local conflict, present = { 'conflict' }, outlivesData and 0 or 1
+  local holds = not change.expectVersion or change.expectVersion == dataVersion
+  for i = 1, change.expect or 0 do
     local key, expected = take(), take()
     local text = redis.call('HGET', data, key) or ''
     if text ~= expected then holds = false end
+    if text ~= '' then present = present + 1 end
     conflict[i + 1] = text
   end
+  if change.dataVersion and not change.clear and redis.call('HLEN', data) ~= present then holds = false end
   if not holds then return conflict end
 end
 
@@ -202,10 +210,11 @@ if message then
   for i = 1, #written, 2 do message[#message + 1] = written[i] end
 end
 local begins = outlivesData and (wasEmpty or change.clear) and change.dataSince
-if change.nonce or change.expiresAt or change.usedAt or change.ttl or change.label or begins or wasEmpty or entryTag ~= oldTag or feed ~= oldFeed then
+if change.nonce or change.expiresAt or change.usedAt or change.ttl or change.label or change.dataVersion or begins or wasEmpty or entryTag ~= oldTag or feed ~= oldFeed then
   ttl = change.ttl or ttl
   usedAt = change.usedAt or usedAt
   label = change.label or label
+  dataVersion = change.dataVersion or dataVersion
   dataSince = begins or dataSince
   redis.call('HSET', key, '', format(${luaParts}))
 end

@@ -96,7 +96,7 @@ class RedisStore implements CompleteStore, TrackableStore {
    */
   async commit (id: string, change: SessionChange, newId?: string, again?: { nonce: string | undefined, entry: IndexEntry }): Promise<CommitResult> {
     // A commit that only sets and removes comes out the same when it is applied twice.
-    const nonce = again !== undefined ? again.nonce : change.expect.size + change.increment.size > 0 ? newNonce() : undefined
+    const nonce = again !== undefined ? again.nonce : change.expect.size + change.increment.size > 0 || change.dataVersion !== undefined ? newNonce() : undefined
     const record = newId === undefined && again === undefined ? plainRecordOf(change) : undefined
     if (record !== undefined) {
       const result = await this.#commands.runScript(plainCommitScript, [this.#key(id)], change, record, nonce)

@@ -38,7 +38,7 @@ export async function createSession (
     requireInterface('subjects', settings.store, `${call} with a subject`)
   }
   const limit = limitOf(settings, subject)
-  const record = recordOf(settings, checked)
+  const record = recordOf(settings, checked, call)
   refuseLarge(settings, call, record.fields)
   const identity = shared ? await createShared(settings, name as string, record, tokensOf) : await createUnderToken(settings, record)
   if (identity === undefined) throw new SessionExistsError(show(name))
@@ -46,16 +46,16 @@ export async function createSession (
   return { identity, record }
 }
 
-function recordOf ({ lifetime, deleteSession }: SessionSettings, options: NewSession): SessionRecord {
+function recordOf ({ lifetime, deleteSession, data: rules }: SessionSettings, options: NewSession, call: string): SessionRecord {
   const { name, shared, ttl, maxAge, subject, label, data = {} } = options
-  const fields = new Map<string, string>()
+  const given = new Map<string, string>()
   for (const [key, value] of Object.entries(data)) {
     checkKey(key)
-    if (value !== undefined) fields.set(key, JSON.stringify(checkValue(key, value)))
+    if (value !== undefined) given.set(key, JSON.stringify(checkValue(key, value)))
   }
   const now = Date.now()
   return newRecord({
-    fields,
+    fields: rules === undefined ? given : rules.created(given, call),
     createdAt: now,
     expiresAt: expiryAfterUse(now, now, lifetimeOf({ ttl, maxAge }, lifetime)),
     ttl,
@@ -65,6 +65,7 @@ function recordOf ({ lifetime, deleteSession }: SessionSettings, options: NewSes
     generation: shared ? newGeneration() : undefined,
     subject,
     label,
+    dataVersion: rules?.version || undefined,
   })
 }
 
