@@ -20,6 +20,7 @@ export { TokenSession } from './token/session.js'
 export type { RestoreOptions, RestoreResult } from './token/manage/restore.js'
 export type { SaveOptions, SaveResult } from './token/manage/save.js'
 export type { SessionUpdate, Subscription, UpdateListener } from './token/manage/subscribe.js'
+export type { Feed, FeedFilter, FeedListener, FeedUpdate } from './token/manage/feed.js'
 export type { UpdateFilter } from './token/manage/update.js'
 export type { SessionAddress } from './token/manage/address.js'
 export type { EndFilter, ExistingSessions, ListingOptions, SessionFilter, SessionInfo, SessionTotals, TotalsOptions } from './token/manage/list.js'
@@ -37,7 +38,7 @@ export { slotOf } from './stores/contract-helpers.js'
 export type {
   CommitResult, SessionChange, SessionRecord, SessionStore, Successor, CompleteStore, ListingStore, RestorableStore, SessionSummary, StoreEvent, StoreWatch, SubjectStore, WatchableStore,
 } from './stores/store.js'
-export type { Tracking, TrackListener, TrackableStore } from './stores/track.js'
+export type { Lease, LeasingStore, Tracking, TrackListener, TrackableStore } from './stores/track.js'
 
 export { channels, type Outcome, type ScopeState, type SessionEvent } from './core/events.js'
 export type { PingOptions, PingResult, SessionHealth } from './core/health.js'

@@ -24,7 +24,7 @@ export async function conformsOnRedis (
   t: Test, client: RedisClient, prefix: string, tick: (ms: number) => void, admin: Redis = client as Redis, layer = (store: CompleteStore): CompleteStore => store
 ): Promise<void> {
   await conforms(t, {
-    abilities: ['list', 'subjects', 'restore', 'watch'],
+    abilities: ['list', 'subjects', 'restore', 'watch', 'track', 'lease'],
     create: () => layer(redisStore(client, { prefix, timeout: 30_000 })),
     async advance (ms) {
       tick(ms)
