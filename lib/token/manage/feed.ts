@@ -66,7 +66,7 @@ export type FeedListener = (update: FeedUpdate) => unknown
 
 /** An update that waits, and what is to know whether the listener has taken it. */
 interface Waiting {
-  readonly update: FeedUpdate
+  update: FeedUpdate
   readonly told: (isTaken: boolean) => void
 }
 
@@ -90,8 +90,8 @@ export class Feed {
   readonly #closed: (feed: Feed) => void
   readonly #drained: () => void
   #waiting: Waiting[] = []
-  /** The ids of the sessions whose change waits: more of them are the same to the listener. */
-  readonly #changed = new Set<string>()
+  /** The change of each session that waits, if nothing else of it waits behind: further ones add up to it. */
+  readonly #changes = new Map<string, Waiting>()
   /** The one that the listener is at work on. */
   #present: Waiting | undefined
   #isAtWork = false
@@ -136,9 +136,16 @@ export class Feed {
   /** @internal @returns true once the listener has taken the update; false if it has failed, or the feed was closed before */
   tell (update: FeedUpdate): Promise<boolean> {
     return new Promise((resolve) => {
-      if (this.#isOver || (update.type === 'changed' && this.#changed.has(update.id))) return resolve(!this.#isOver)
-      if (update.type === 'changed') this.#changed.add(update.id)
-      this.#waiting.push({ update, told: resolve })
+      if (this.#isOver) return resolve(false)
+      const change = this.#changes.get(update.id)
+      if (change !== undefined && update.type === 'changed') {
+        change.update = update
+        return resolve(true)
+      }
+      const waiting = { update, told: resolve }
+      this.#waiting.push(waiting)
+      if (update.type === 'changed') this.#changes.set(update.id, waiting)
+      else this.#changes.delete(update.id)
       if (!this.#isAtWork) this.#deliver().catch(() => {}) // it never rejects
     })
   }
@@ -149,7 +156,7 @@ export class Feed {
     for (let next = this.#waiting.shift(); next !== undefined; next = this.#waiting.shift()) {
       this.#present = next
       const { update, told } = next
-      if (update.type === 'changed') this.#changed.delete(update.id)
+      if (this.#changes.get(update.id) === next) this.#changes.delete(update.id)
       try {
         await this.#listener(update)
         told(true)

@@ -231,7 +231,7 @@ export class SessionFeeds implements TrackListener {
     let before = this.#known.get(id)
     if (before !== undefined && (now === undefined || before.createdAt !== now.createdAt || before.generation !== now.generation)) {
       this.#forget(id)
-      if (wasRenewed || !isDue(before)) this.#tell({ type: 'ended', id, subject: before.subject, renewed: wasRenewed })
+      if (wasRenewed || !isDue(before)) this.#tell({ type: 'ended', id, subject: before.subject, renewed: wasRenewed }, before.subject)
       else this.#expired(id, before)
       before = undefined
     }
@@ -242,7 +242,7 @@ export class SessionFeeds implements TrackListener {
     } else {
       this.#forget(id)
     }
-    if (before === undefined) return this.#tell({ type: 'created', id, subject: now.subject })
+    if (before === undefined) return this.#tell({ type: 'created', id, subject: now.subject }, now.subject)
     const isEmptied = before.hasData && !before.deleteSession && isDue(before) && (!now.hasData || now.dataSince !== before.dataSince)
     if (isEmptied) this.#expired(id, before)
     if (isEmptied ? now.hasData : now.print !== before.print) this.#tell({ type: 'changed', id, subject: now.subject }, before.subject)
@@ -260,7 +260,7 @@ export class SessionFeeds implements TrackListener {
   }
 
   /** @param before the subject that the session had */
-  #tell (update: FeedUpdate, before = update.subject): void {
+  #tell (update: FeedUpdate, before: string | undefined): void {
     for (const feed of this.#ready) {
       const [had, has] = [feed.covers(before), feed.covers(update.subject)]
       if (had && has) feed.tell(update).catch(nothing)
