@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { requireInterface, type OptionalInterface } from '../stores/contract-helpers.js'
-import type { SessionRecord, StoreEvent } from '../stores/store.js'
+import type { StoreEvent } from '../stores/optional-interfaces.js'
+import type { SessionRecord } from '../stores/store.js'
 import type { Harness, Case } from './harness.js'
 
 /** Case of an interface that a store may implement besides `SessionStore`. */
@@ -206,6 +207,67 @@ export const optionalInterfaceCases: OptionalInterfaceCase[] = [
       assert.equal(await store.watch(ended, fail), undefined)
     },
   },
+  {
+    needsInterface: 'track',
+    name: 'track: all that changes a session is told, its expiry too',
+    async test (harness) {
+      const { store } = harness
+      const { told, stop } = await tracked(harness)
+      const id = harness.id()
+      await told(() => store.create(id, harness.record({ a: '1' })), id)
+      await told(() => harness.commitOk(id, { set: new Map([['a', '2']]) }), id)
+      await told(() => harness.commitOk(id, { expiresAt: Date.now() + harness.lifetime * 2 }), id)
+      const renewed = harness.id(id)
+      await told(() => store.renew(id, renewed, harness.change({})), id, renewed)
+      const regenerated = harness.id(id)
+      await told(() => store.regenerate(renewed, regenerated, harness.record()), renewed, regenerated)
+      if ('replace' in store) await told(() => requireInterface('restore', store, 'the suite').replace(regenerated, harness.record({ b: '1' })), regenerated)
+      await told(() => store.end(regenerated), regenerated)
+      const [brief, kept] = [await harness.createSession({ a: '1' }), await harness.createSession({ a: '1' }, { deleteSession: false })]
+      await told(async () => {
+        await harness.advance(harness.lifetime + 1)
+        for (const expired of [brief, kept]) await store.load(expired)
+      }, brief, kept)
+      stop()
+    },
+  },
+  {
+    needsInterface: 'track',
+    name: 'track: each listener hears for itself, and nothing once it has stopped',
+    async test (harness) {
+      const [one, two] = [await tracked(harness), await tracked(harness)]
+      assert.ok(one.lag() < Infinity, 'all changes are heard')
+      one.stop()
+      one.heard.clear()
+      const id = harness.id()
+      await two.told(() => harness.store.create(id, harness.record()), id)
+      two.stop()
+      assert.equal(one.heard.has(id), false)
+    },
+  },
+  {
+    needsInterface: 'lease',
+    name: 'lease: one holder has it, for its time or until the work is done',
+    async test (harness) {
+      const store = requireInterface('lease', harness.store, 'the suite')
+      const work = `work {1} ${harness.id()}`
+      const holders = Array.from({ length: 20 }, (_, n) => `holder ${n}`)
+      const leases = await Promise.all(holders.map((holder) => store.lease(work, holder, harness.lifetime)))
+      assert.deepEqual([...leases].sort(), ['held', ...Array.from({ length: 19 }, () => 'taken')])
+      const holder = holders[leases.indexOf('held')] as string
+      await harness.advance(harness.lifetime * 0.7)
+      assert.equal(await store.lease(work, holder, harness.lifetime), 'held', 'its holder prolongs it')
+      await harness.advance(harness.lifetime * 0.7)
+      assert.equal(await store.lease(work, 'another', harness.lifetime), 'taken')
+      assert.equal(await store.lease(`${work}, other`, 'another', harness.lifetime), 'held', 'other work')
+      await harness.advance(harness.lifetime)
+      assert.equal(await store.lease(work, 'another', harness.lifetime), 'held', 'its time is over')
+      await store.finish(work, harness.lifetime)
+      for (const any of [holder, 'another', 'a third']) assert.equal(await store.lease(work, any, harness.lifetime), 'done')
+      await harness.advance(harness.lifetime + 1)
+      assert.equal(await store.lease(work, holder, harness.lifetime), 'held')
+    },
+  },
 ]
 
 async function all (pages: AsyncIterable<readonly string[]>): Promise<string[]> {
@@ -237,6 +299,26 @@ async function watched (harness: Harness, fields: Record<string, string>) {
     return next()
   }
   return { id, events, next, look: async () => watch.look(), stop: async () => { await watch.stop() } }
+}
+
+/** Tracks the store. `told` does something, and waits until each of the sessions is named. */
+async function tracked (harness: Harness) {
+  const heard = new Set<string>()
+  let wake = (): void => {}
+  const tracking = requireInterface('track', harness.store, 'the suite').track({
+    changed (id) {
+      if (id !== undefined) heard.add(id)
+      wake()
+    },
+    lost () {},
+  }, 100)
+  await tracking.checkAtBoot({ info () {}, warn () {}, error () {} })
+  async function told (work: () => unknown, ...ids: string[]): Promise<void> {
+    heard.clear()
+    await work()
+    while (!ids.every((id) => heard.has(id))) await new Promise<void>((resolve) => { wake = resolve })
+  }
+  return { heard, told, lag: () => tracking.lag(), stop: () => { tracking.stop() } }
 }
 
 /** The time that a store tells, and that of the clock here, may differ by what a slow machine takes. */

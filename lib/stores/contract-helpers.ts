@@ -1,6 +1,7 @@
 import { StoreLacksError } from '../errors.js'
-import type { CompleteStore, ListingStore, RestorableStore, SessionChange, SessionRecord, SessionStore, SubjectStore, WatchableStore } from './store.js'
-import type { TrackableStore } from './track.js'
+import type { CompleteStore, ListingStore, RestorableStore, SubjectStore, WatchableStore } from './optional-interfaces.js'
+import type { SessionChange, SessionRecord, SessionStore } from './store.js'
+import type { LeasingStore, TrackableStore } from './track.js'
 
 /** A whole record: what is not given is as for a plain session. */
 export function newRecord (given: Pick<SessionRecord, 'fields' | 'createdAt' | 'expiresAt'> & Partial<SessionRecord>): SessionRecord {
@@ -65,6 +66,7 @@ interface OptionalInterfaces {
   restore: RestorableStore
   watch: WatchableStore
   track: TrackableStore
+  lease: LeasingStore
 }
 
 /** The short name of an optional interface of a store. */
@@ -77,6 +79,7 @@ const interfaces = {
   restore: { what: 'restore sessions (RestorableStore)', methods: ['replace'] },
   watch: { what: 'watch sessions (WatchableStore)', methods: ['watch'] },
   track: { what: 'tell which sessions change (TrackableStore)', methods: ['track'] },
+  lease: { what: 'let one process do a piece of work (LeasingStore)', methods: ['lease', 'finish'] },
 } as const
 
 /**

@@ -1,6 +1,7 @@
 import { OptionError, RecordError, StoreUnavailableError } from '../errors.js'
 import { requireInterface } from '../stores/contract-helpers.js'
-import type { ListingStore, SessionRecord, SessionStore } from '../stores/store.js'
+import type { ListingStore } from '../stores/optional-interfaces.js'
+import type { SessionRecord, SessionStore } from '../stores/store.js'
 import { show } from '../util/option-rules.js'
 import { sessionCount } from './options.js'
 import type { SessionSettings, SessionState } from './session-state.js'

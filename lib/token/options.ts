@@ -1,4 +1,5 @@
-import type { CompleteStore, SessionStore } from '../stores/store.js'
+import type { CompleteStore } from '../stores/optional-interfaces.js'
+import type { SessionStore } from '../stores/store.js'
 import { maxSeconds, oneOf, rules, wholeNumber, withMethods, type Checked, type Rule } from '../util/option-rules.js'
 import { tokenKinds, type Secret } from './tokens.js'
 import type { TokenTransport } from './transport/transport.js'

@@ -2,13 +2,14 @@ import { RecordError, StoreUnsupportedError } from '../../errors.js'
 import { attempt, type MaybePromise } from '../../util/maybe-promise.js'
 import { addOptionalMethods, keyspaceOf, requireInterface } from '../contract-helpers.js'
 import { SegmentedLru } from '../memory/segmented-lru.js'
-import type { CommitResult, CompleteStore, SessionChange, SessionRecord, SessionStore, Successor } from '../store.js'
-import type { Tracking, TrackListener, TrackableStore } from '../track.js'
+import type { CompleteStore } from '../optional-interfaces.js'
+import type { CommitResult, SessionChange, SessionRecord, SessionStore, Successor } from '../store.js'
+import type { LeasingStore, Tracking, TrackListener, TrackableStore } from '../track.js'
 import { KeptSession } from './kept-session.js'
 import { cachedOptions, type CachedOptions } from './options.js'
 
 /** The layer has the methods that the inner store has, as far as stores are known to have them. */
-type Layer<S> = SessionStore & Pick<S, Extract<keyof S, keyof CompleteStore | keyof TrackableStore>>
+type Layer<S> = SessionStore & Pick<S, Extract<keyof S, keyof CompleteStore | keyof TrackableStore | keyof LeasingStore>>
 
 /**
  * Keeps sessions that this process has read in its memory, in front of a store that tells which of them change. A read of a kept

@@ -1,5 +1,6 @@
 import type { Link } from '../../util/linked-list.js'
-import type { CommitResult, SessionChange, SessionRecord, StoreEvent } from '../store.js'
+import type { StoreEvent } from '../optional-interfaces.js'
+import type { CommitResult, SessionChange, SessionRecord } from '../store.js'
 
 const noIncrements: readonly number[] = Object.freeze([])
 const committed = Object.freeze({ status: 'committed', increments: noIncrements })

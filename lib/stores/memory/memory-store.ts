@@ -1,7 +1,10 @@
 import cluster from 'node:cluster'
 import { successorLife } from '../contract-helpers.js'
-import type { CommitResult, CompleteStore, SessionChange, SessionRecord, SessionStore, SessionSummary, StoreEvent, StoreWatch, Successor } from '../store.js'
+import type { CompleteStore, SessionSummary, StoreEvent, StoreWatch } from '../optional-interfaces.js'
+import type { CommitResult, SessionChange, SessionRecord, SessionStore, Successor } from '../store.js'
+import type { LeasingStore, TrackableStore } from '../track.js'
 import { Entry, ownCopy, SubjectIndex, Watchers } from './entry.js'
+import { Leases, Trackers } from './track.js'
 import { SegmentedLru } from './segmented-lru.js'
 import { checkOptions, wholeNumber, type Rule } from '../../util/option-rules.js'
 
@@ -45,7 +48,7 @@ const defaults = Object.freeze({ maxSessions: 100_000 })
  * await users.close()
  * ```
  */
-export function memoryStore (options?: MemoryStoreOptions): CompleteStore {
+export function memoryStore (options?: MemoryStoreOptions): CompleteStore & TrackableStore & LeasingStore {
   const { maxSessions } = { ...defaults, ...checkOptions<MemoryStoreOptions>('memoryStore()', options, optionRules) }
   return new MemoryStore(maxSessions)
 }
@@ -73,12 +76,14 @@ const ownSessionsWarning = 'memoryStore() keeps the sessions of this process alo
 
 const missing = Object.freeze({ status: 'missing' })
 
-class MemoryStore implements CompleteStore {
+class MemoryStore implements CompleteStore, TrackableStore, LeasingStore {
   readonly #maxSessions: number
   readonly #shards = Array.from({ length: shardCount }, () => new Map<string, Entry>())
   readonly #entries: SegmentedLru
   readonly #subjects = new SubjectIndex()
   readonly #watchers = new Watchers()
+  readonly #trackers = new Trackers()
+  readonly #leases = new Leases()
   /** The successors of ids that were given up, the longest ago first. */
   readonly #successors = new Map<string, Successor & { readonly until: number }>()
   #evicted = 0
@@ -86,6 +91,9 @@ class MemoryStore implements CompleteStore {
   #reported = 0
   #reportedAt = -Infinity
   #log: Log | undefined
+  readonly track: TrackableStore['track'] = (listener) => this.#trackers.track(listener)
+  readonly lease: LeasingStore['lease'] = (...args) => this.#leases.lease(...args)
+  readonly finish: LeasingStore['finish'] = (...args) => this.#leases.finish(...args)
   #timer: NodeJS.Timeout | undefined
   /** The shard that is being swept, and the rest of its entries. */
   #sweptShard = 0
@@ -167,6 +175,7 @@ class MemoryStore implements CompleteStore {
     this.#subjects.remove(entry)
     entry.replace(record)
     this.#subjects.add(entry)
+    this.#trackers.changed(id)
     if (keys !== undefined) this.#watchers.notify(entry, { type: 'changed', keys, timeLeft: entry.timeLeft(Date.now()) })
   }
 
@@ -239,6 +248,7 @@ class MemoryStore implements CompleteStore {
     if (change.subject !== undefined) this.#subjects.remove(entry)
     const result = entry.apply(change)
     if (change.subject !== undefined) this.#subjects.add(entry)
+    if (result.status === 'committed') this.#trackers.changed(entry.id)
     if (keys !== undefined && result.status === 'committed') {
       this.#watchers.notify(entry, { type: 'changed', keys, timeLeft: entry.timeLeft(Date.now()) })
     }
@@ -254,6 +264,7 @@ class MemoryStore implements CompleteStore {
   #expire (entry: Entry): boolean {
     if (entry.extra?.deleteSession === false) {
       entry.deleteData()
+      this.#trackers.changed(entry.id)
       return false
     }
     this.#remove(entry)
@@ -265,6 +276,7 @@ class MemoryStore implements CompleteStore {
     this.#shardOf(entry.id).set(entry.id, entry)
     this.#entries.add(entry)
     this.#subjects.add(entry)
+    this.#trackers.changed(entry.id)
     this.#timer ??= setInterval(() => this.#sweep(), sliceInterval).unref()
   }
 
@@ -273,6 +285,7 @@ class MemoryStore implements CompleteStore {
     this.#entries.remove(entry)
     this.#subjects.remove(entry)
     this.#watchers.remove(entry)
+    this.#trackers.changed(entry.id)
     if (this.#entries.size === 0) this.close()
   }
 

@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto'
 import { RecordError, StoreUnsupportedError } from '../../errors.js'
-import type { CommitResult, CompleteStore, SessionChange, SessionRecord, SessionStore, SessionSummary, StoreEvent, StoreWatch, Successor } from '../store.js'
-import type { Tracking, TrackListener, TrackableStore } from '../track.js'
+import type { CompleteStore, SessionSummary, StoreEvent, StoreWatch } from '../optional-interfaces.js'
+import type { CommitResult, SessionChange, SessionRecord, SessionStore, Successor } from '../store.js'
+import type { Lease, LeasingStore, Tracking, TrackListener, TrackableStore } from '../track.js'
 import { slotOf } from '../contract-helpers.js'
 import { ChangeFeed } from './change-feed.js'
 import { causeCode, RedisCommands } from './commands.js'
@@ -10,7 +11,7 @@ import { redisStoreOptions, refuseUnusable, type RedisClient, type RedisStoreOpt
 import { describedAfterUse, encodeText, entryTagOf, feedOf, lacksData, newNonce, parseDescription, parseHash, parseTimeLeft, subjectIn, type IndexEntry } from './record-format.js'
 import { commitScript } from './commit-script.js'
 import { plainCommitScript, plainRecordOf } from './plain-commit.js'
-import { createScript, describeScript, endScript, regenerateScript, replaceScript, watchScript } from './scripts.js'
+import { createScript, describeScript, endScript, leaseScript, regenerateScript, replaceScript, watchScript } from './scripts.js'
 import type { Int, Script } from './script.js'
 import { describeServers, describeUntold, refuseTooOld, type ServerInfo } from './servers.js'
 import { SubjectIndex, type Member } from './subject-index.js'
@@ -38,7 +39,7 @@ import { KeyTracking } from './tracking.js'
  * client.disconnect()
  * ```
  */
-export function redisStore (client: RedisClient, options?: RedisStoreOptions): CompleteStore & TrackableStore {
+export function redisStore (client: RedisClient, options?: RedisStoreOptions): CompleteStore & TrackableStore & LeasingStore {
   const { connection, prefix, timeout } = redisStoreOptions(client, options)
   return new RedisStore(new RedisCommands(connection, timeout), prefix)
 }
@@ -49,7 +50,7 @@ const evictionWarning = 'the session store may lose sessions: its server evicts 
 /** The most of the ids that are remembered, to save their commits a second script. */
 const maxOutliving = 10_000
 
-class RedisStore implements CompleteStore, TrackableStore {
+class RedisStore implements CompleteStore, TrackableStore, LeasingStore {
   readonly #commands: RedisCommands
   readonly #prefix: string
   readonly #subjects: SubjectIndex
@@ -178,6 +179,14 @@ class RedisStore implements CompleteStore, TrackableStore {
     return new KeyTracking(this.#commands, this.#prefix, listener, every)
   }
 
+  lease (work: string, holder: string, ms: number): Promise<Lease> {
+    return this.#commands.runScript(leaseScript, [this.#leaseKey(work)], holder, ms)
+  }
+
+  async finish (work: string, ms: number): Promise<void> {
+    await this.#commands.runScript(leaseScript, [this.#leaseKey(work)], '', ms)
+  }
+
   async checkAtBoot (log: Pick<Console, 'info' | 'warn' | 'error'>): Promise<void> {
     refuseUnusable(this.#commands.connection, this.#prefix)
     try {
@@ -262,6 +271,10 @@ class RedisStore implements CompleteStore, TrackableStore {
 
   #description (id: string): Promise<string | null> {
     return this.#commands.send('read', 'hget', this.#key(id), '')
+  }
+
+  #leaseKey (work: string): string {
+    return `${this.#prefix}lease:{${encodeText(work)}}`
   }
 
   /** The braces are a hash tag: the keys of a session, and those of its renewal, are in one slot of a cluster. */
