@@ -1,5 +1,5 @@
 import t, { type Test } from 'tap'
-import { memoryStore, redisStore, tokenSessions, type CompleteTokenProvider, type Feed, type FeedListener, type FeedUpdate, type SessionData, type TokenSession } from '../../lib/index.js'
+import { cached, memoryStore, redisStore, tokenSessions, type CompleteTokenProvider, type Feed, type FeedListener, type FeedUpdate, type SessionData, type TokenSession } from '../../lib/index.js'
 import { barrier } from '../support/barrier.js'
 import { ioredis } from '../support/cache-stage.js'
 import { holdingProxy } from '../support/redis-proxy.js'
@@ -387,6 +387,46 @@ t.test('feeds of a provider share one connection, which ends with the last of th
   const again = await follow(users)
   const session = await users.create()
   t.equal(await again.next(), `created ${session.id} of nobody`)
+})
+
+t.test('a feed behind a cache', async (t) => {
+  const server = await withServer(t, startRedis)
+  if (!server) return
+  const [here, there] = [cached(redisStore(ioredis(t, server.url))), redisStore(ioredis(t, server.url))].map((store) => tokenSessions({ store })) as [Users, Users]
+  t.teardown(async () => { await Promise.all([here.close(), there.close()]) })
+  const told = await follow(here)
+  const session = await there.create({ data: { n: 1 } })
+  t.equal(await told.next(), `created ${session.id} of nobody`)
+  for (const users of [here, there]) {
+    await users.update(session.token, (session) => { session.increment('n') })
+    t.equal(await told.next(), `changed ${session.id} of nobody`)
+  }
+})
+
+t.test('a change that cannot be read is told once it can', async (t) => {
+  const store = memoryStore()
+  const failed = barrier()
+  let isDown = false
+  const users = tokenSessions({
+    store: over(store, {
+      load (id, look) {
+        if (isDown && look === true) {
+          failed.open()
+          throw new Error('down')
+        }
+        return store.load(id, look)
+      },
+    }),
+  })
+  t.teardown(() => users.close())
+  const session = await users.create({ data: { n: 1 } })
+  const told = await follow(users)
+  isDown = true
+  session.set('n', 2)
+  await session.commit()
+  await failed.opened
+  isDown = false
+  t.equal(await told.next(), `changed ${session.id} of nobody`)
 })
 
 t.test('a store that cannot serve a feed, or is away, is told', async (t) => {
