@@ -1,4 +1,4 @@
-import { redisStore } from 'fastify-request-session'
+import { memoryStore, redisStore, tokenSessions } from 'fastify-request-session'
 import { Redis } from 'ioredis'
 import type { Browser, BrowserContextOptions, Page } from 'playwright-core'
 import t, { type Test } from 'tap'
@@ -192,6 +192,21 @@ t.test('the page of the basket', async (t) => {
       await shopper.sees('2 Figs €10.80')
       await shopper.click('Check out')
       await shopper.shows('#receipt', '€10.80')
+    })
+
+    t.test('a basket that is ended elsewhere is seen to end at once', async (t) => {
+      const store = memoryStore()
+      const shopper = await visit(t, browser, await serve(t, { store, lifetimes }))
+      const following = shopper.page.waitForResponse((response) => response.url().endsWith('/api/basket/events'))
+      await shopper.add('Figs')
+      await following
+      await tokenSessions({ store }).endAll()
+      await shopper.shows('#expired', 'Your basket was ended')
+      await shopper.add('Coffee')
+      await shopper.sees('1 Coffee €9.20')
+      await tokenSessions({ store }).endAll()
+      await shopper.shows('#expired', 'Your basket was ended')
+      t.strictSame(shopper.troubles, [])
     })
 
     for (const [width, height] of [[1280, 900], [861, 900], [390, 844], [320, 640]] as const) {

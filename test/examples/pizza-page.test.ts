@@ -1,3 +1,4 @@
+import { networkInterfaces } from 'node:os'
 import type { Browser, BrowserContextOptions, Page } from 'playwright-core'
 import t, { type Test } from 'tap'
 import { startDemo } from '../support/demo.js'
@@ -94,7 +95,7 @@ if (browser && redis) {
   })
 
   await t.test('on a phone, by keyboard, and with an address that is not whole', async (t) => {
-    const url = await startDemo(t, 'pizza', {})
+    const url = await startDemo(t, 'pizza', { HOST: '0.0.0.0' })
     const page = await openWindow(t, browser, url, { ...phone, colorScheme: 'dark' })
     await look(t, page, 'order-phone-dark')
     await page.getByRole('radio', { name: /Margherita/ }).focus()
@@ -104,6 +105,7 @@ if (browser && redis) {
     await page.keyboard.press('Enter')
     await page.getByRole('heading', { name: 'The kitchen has your order' }).waitFor()
     t.equal(await page.locator('#pizza').textContent(), 'Funghi')
+    if (Object.values(networkInterfaces()).flat().some((found) => found?.family === 'IPv4' && !found.internal)) await page.getByRole('img', { name: 'address as a QR code' }).waitFor()
     await look(t, page, 'track-phone-dark')
     for (const path of ['/kitchen.html', '/driver.html']) {
       await page.goto(url + path)
