@@ -1,10 +1,12 @@
 /**
  * Starts an example: `npm run demo` the basket, `npm run demo -- pizza` another. `PORT` (3000) and `HOST`
- * (127.0.0.1) say where it listens. Prints one line: the example, where its sessions live, and its address.
+ * (127.0.0.1) say where it listens. Prints a line with the example, where its sessions live, and its address, and below it what to
+ * try; where other machines reach it (`HOST=0.0.0.0`), its address for a phone too.
  */
 import { existsSync, readdirSync } from 'node:fs'
+import { renderUnicodeCompact } from 'uqr'
 import type { ExampleModule } from './shared/example.js'
-import { listen, placeFrom } from './shared/listen.js'
+import { addressForPhone, listen, placeFrom } from './shared/listen.js'
 import { StartError } from './shared/start-error.js'
 
 const here = new URL('./', import.meta.url)
@@ -21,9 +23,13 @@ async function run ([name = 'basket', ...rest]: string[]): Promise<void> {
   }
   const place = placeFrom(process.env)
   const { start } = await import(new URL(`${name}/main.ts`, here).href) as ExampleModule
-  const { app, store } = await start()
+  const { app, store, tries } = await start()
   try {
-    console.log(`${name} on ${store}: ${await listen(app, place)}`)
+    const url = await listen(app, place)
+    console.log(`${name} on ${store}: ${url}`)
+    console.log(tries(url).map((text, i) => `  ${i + 1}. ${text}`).join('\n'))
+    const phone = addressForPhone(app)
+    if (phone !== undefined) console.log(`On a phone in this network: ${phone}\n${renderUnicodeCompact(phone, { border: 2 })}`)
   } catch (error) {
     await app.close()
     throw error

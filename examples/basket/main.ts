@@ -5,6 +5,8 @@
 import createError from '@fastify/error'
 import Fastify, { type FastifyInstance, type FastifyRequest, type FastifyServerOptions } from 'fastify'
 import requestSession, { memoryStore, redisStore, tokenSessions, type SessionStore, type TokenProvider } from 'fastify-request-session'
+import { command } from '../shared/command.js'
+import { eventStreams } from '../shared/event-streams.js'
 import type { Example } from '../shared/example.js'
 import { underTheHood, watchStore } from '../shared/hood/under-the-hood.js'
 import { logger } from '../shared/logger.js'
@@ -37,6 +39,7 @@ export async function buildApp ({ store = memoryStore(), lifetimes = [10, 30, 18
 
   underTheHood(app, import.meta.url)
   const baskets = tokenSessions<BasketData>({ store: watchStore(store), ttl: lifetimes.at(-1) })
+  const openStream = eventStreams(app)
   await app.register(requestSession, { name: 'basket', provider: baskets })
   await app.register(pages, { folder: new URL('public/', import.meta.url) })
 
@@ -47,6 +50,15 @@ export async function buildApp ({ store = memoryStore(), lifetimes = [10, 30, 18
   // A look that does not prolong the basket's life, since nothing of it is committed: the page asks it whether a
   // basket whose time seems to be up was used in another tab.
   app.get('/api/basket/look', { config: { basket: { commitWhen: () => false } } }, async (request) => viewOf(await request.basket))
+
+  // Tells the page when its basket ends elsewhere: in another tab, by the command, or since its time is up.
+  app.get('/api/basket/events', { config: { basket: { commitWhen: () => false } } }, async (request, reply) => {
+    const { signal } = await request.basket
+    const stream = openStream(reply)
+    const tell = (): Promise<void> => stream.send('over', { why: signal.reason.why }).then(() => stream.end())
+    if (signal.aborted) return tell()
+    signal.addEventListener('abort', tell)
+  })
 
   app.post<{ Body: { product: ProductId } }>('/api/basket/lines', {
     schema: { body: objectOf({ product: { enum: productIds } }) },
@@ -121,10 +133,25 @@ function objectOf (properties: Record<string, object>): object {
 /** On Redis if `REDIS_URL` names one, else on the embedded store. */
 export async function start (): Promise<Example> {
   const url = process.env['REDIS_URL']
-  if (!url) return { app: await buildApp({ logger }), store: 'the embedded store' }
+  const tries = [
+    'Fill a basket, and look at the page in another browser: it has a basket of its own.',
+    'Let it be forgotten after 10 s, and wait. Open "Under the hood" to see what becomes of each request.',
+  ] as const
+  if (!url) {
+    return {
+      app: await buildApp({ logger }),
+      store: 'the embedded store',
+      tries: (address) => [...tries, `In a terminal: curl -i ${address}/api/basket (to look costs no cookie; the drawer shows it at once).`],
+    }
+  }
   const redis = await connectRedis(url)
   const app = await buildApp({ logger, store: redisStore(redis, { prefix: 'basket:' }) })
   redis.on('error', (error) => app.log.error(error, 'the connection to Redis failed'))
   app.addHook('onClose', async () => redis.disconnect())
-  return { app, store: `Redis at ${withoutPassword(url)}` }
+  const options = `--prefix basket: --redis ${withoutPassword(url)}`
+  return {
+    app,
+    store: `Redis at ${withoutPassword(url)}`,
+    tries: () => [...tries, `In a terminal: ${command} list ${options}, and then end --id ID --yes ${options}: the page follows at once.`],
+  }
 }

@@ -112,5 +112,13 @@ export async function start (): Promise<Example> {
   await prepare(store)
   const app = await buildApp(store, { logger })
   app.addHook('onClose', close)
-  return { app, store: place }
+  return {
+    app,
+    store: place,
+    tries: (url) => [
+      'Change the note in both panes, and save both at the same moment: one is shown what the other wrote.',
+      'Open "Under the hood": the versions, and the 409.',
+      `In a terminal: curl ${url}/api/authors --json '{"name":"Eve","email":"ada@example.com"}' (the address is taken in the whole cluster; the drawer shows it at once).`,
+    ],
+  }
 }

@@ -132,5 +132,13 @@ function objectOf (properties: Record<string, object>): object {
 export async function start (): Promise<Example> {
   const { neogma, place, close } = await openDatabase(process.env['NEO4J_URL'])
   await prepare(neogma.driver)
-  return { app: await buildApp(neogma, { logger, onClosed: close }), store: place }
+  return {
+    app: await buildApp(neogma, { logger, onClosed: close }),
+    store: place,
+    tries: (url) => [
+      'Pick two people, and ask for the shortest way, or connect them.',
+      'Fail half-way: three changes, and nothing stays. "Under the hood" shows the queries, from BEGIN to ROLLBACK.',
+      `In a terminal: curl ${url}/api/people --json '{"name":"Kitty"}', twice: the database refuses the second, and the drawer shows it at once.`,
+    ],
+  }
 }

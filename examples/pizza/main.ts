@@ -7,6 +7,7 @@ import Fastify, { type FastifyInstance, type FastifyRequest, type FastifyServerO
 import requestSession, {
   memoryStore, redisStore, tokenSessions, type CompleteStore, type TokenProvider,
 } from 'fastify-request-session'
+import { command } from '../shared/command.js'
 import { eventStreams } from '../shared/event-streams.js'
 import type { Example } from '../shared/example.js'
 import { underTheHood, watchStore } from '../shared/hood/under-the-hood.js'
@@ -168,11 +169,27 @@ function objectOf (properties: Record<string, object>): object {
 export async function start (): Promise<Example> {
   const url = process.env['REDIS_URL']
   const secret = process.env['PIZZA_SECRET'] || undefined
-  if (!url) return { app: await buildApp({ logger, secret }), store: 'the embedded store' }
+  const tries = (address: string) => [
+    `Order, and open ${address}/kitchen.html and ${address}/driver.html beside it: all follow.`,
+    'Send the order\'s address to a friend. With HOST=0.0.0.0 a phone in your network can follow too, by its QR code.',
+  ] as const
+  if (!url) {
+    return {
+      app: await buildApp({ logger, secret }),
+      store: 'the embedded store',
+      tries: (address) => [...tries(address),
+        `In a terminal: curl ${address}/api/orders --json '{"pizza":"funghi","customer":"Ada"}' (the kitchen has it at once).`],
+    }
+  }
   const redis = await connectRedis(url)
   const store = (prefix: string) => redisStore(redis, { prefix })
   const app = await buildApp({ logger, secret, orders: store('pizza:order:'), shifts: store('pizza:shift:') })
   redis.on('error', (error) => app.log.error(error, 'the connection to Redis failed'))
   app.addHook('onClose', async () => redis.disconnect())
-  return { app, store: `Redis at ${withoutPassword(url)}` }
+  const options = `--prefix pizza:order: --redis ${withoutPassword(url)}`
+  return {
+    app,
+    store: `Redis at ${withoutPassword(url)}`,
+    tries: (address) => [...tries(address), `In a terminal: ${command} list ${options}, and then end --id ID --yes ${options}: who follows the order is told at once.`],
+  }
 }

@@ -14,4 +14,9 @@ export interface Example {
   readonly app: FastifyInstance
   /** Where its sessions live, as the printed line says it: `the embedded store`. */
   readonly store: string
+  /**
+   * Three things to try, printed below that line; the last one is for a terminal.
+   * @param url where the example listens
+   */
+  tries (url: string): readonly [string, string, string]
 }

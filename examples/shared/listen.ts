@@ -1,4 +1,5 @@
 import type { AddressInfo } from 'node:net'
+import { networkInterfaces } from 'node:os'
 import type { FastifyInstance } from 'fastify'
 import { StartError } from './start-error.js'
 
@@ -22,7 +23,7 @@ export function placeFrom (env: NodeJS.ProcessEnv): Place {
 
 /**
  * Listens, and closes the app at SIGINT and SIGTERM.
- * @returns the address to open in a browser
+ * @returns the address to open in a browser here
  * @throws StartError if it cannot listen there
  */
 export async function listen (app: FastifyInstance, place: Place): Promise<string> {
@@ -45,7 +46,19 @@ function explain ({ code, message }: NodeJS.ErrnoException, { host, port }: Plac
   }
 }
 
+/** The address for a phone in the same network; `undefined` where the app listens for this machine alone, or the machine is in no network. */
+export function addressForPhone (app: FastifyInstance): string | undefined {
+  const { address, port } = app.server.address() as AddressInfo
+  const addresses = Object.values(networkInterfaces()).flatMap((found = []) => found.filter(({ family, internal }) => family === 'IPv4' && !internal))
+  const reached = isAny(address) ? addresses[0] : addresses.find((found) => found.address === address)
+  return reached && `http://${reached.address}:${port}`
+}
+
+function isAny (address: string): boolean {
+  return address === '0.0.0.0' || address === '::'
+}
+
 function addressOf ({ address, family, port }: AddressInfo): string {
-  if (address === '0.0.0.0' || address === '::') return `http://localhost:${port}`
+  if (isAny(address)) return `http://localhost:${port}`
   return family === 'IPv6' ? `http://[${address}]:${port}` : `http://${address}:${port}`
 }

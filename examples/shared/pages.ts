@@ -1,6 +1,8 @@
+import { dirname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import fastifyStatic from '@fastify/static'
 import type { FastifyInstance } from 'fastify'
+import { addressForPhone } from './listen.js'
 
 /** What the pages may load: this server's own files, and nothing from anywhere else. */
 const contentSecurityPolicy = "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
@@ -18,6 +20,14 @@ export async function pages (app: FastifyInstance, { folder }: { folder: URL }):
     prefix: '/shared/',
     decorateReply: false,
   })
+  await app.register(fastifyStatic, {
+    ...files,
+    root: dirname(fileURLToPath(import.meta.resolve('uqr'))),
+    prefix: '/uqr/',
+    allowedPath: (path) => path === '/index.mjs',
+    decorateReply: false,
+  })
+  app.get('/shared/phone', async () => ({ origin: addressForPhone(app) ?? null }))
 }
 
 function setHeaders (response: { setHeader (name: string, value: string): unknown }): void {

@@ -1,9 +1,10 @@
-import { redisStore } from 'fastify-request-session'
+import { memoryStore, redisStore, tokenSessions } from 'fastify-request-session'
 import { Redis } from 'ioredis'
 import type { Browser, BrowserContextOptions, Page } from 'playwright-core'
 import t, { type Test } from 'tap'
 import { buildApp, type ShopOptions } from '../../examples/basket/main.js'
 import { emitted } from '../support/emitted.js'
+import { checkPage } from '../support/page-check.js'
 import { startRedis } from '../support/servers/redis.js'
 import { chromiumForTest, withServer } from '../support/servers/require.js'
 
@@ -83,11 +84,6 @@ class Shopper {
 
   async token (): Promise<string | undefined> {
     return (await this.page.context().cookies()).find(({ name }) => name === 'session')?.value
-  }
-
-  /** How many pixels of the page are to the right of the window. */
-  async overflow (): Promise<number> {
-    return this.page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth)
   }
 }
 
@@ -194,16 +190,31 @@ t.test('the page of the basket', async (t) => {
       await shopper.shows('#receipt', '€10.80')
     })
 
-    for (const [width, height] of [[1280, 900], [861, 900], [390, 844], [320, 640]] as const) {
+    t.test('a basket that is ended elsewhere is seen to end at once', async (t) => {
+      const store = memoryStore()
+      const shopper = await visit(t, browser, await serve(t, { store, lifetimes }))
+      const following = shopper.page.waitForResponse((response) => response.url().endsWith('/api/basket/events'))
+      await shopper.add('Figs')
+      await following
+      await tokenSessions({ store }).endAll()
+      await shopper.shows('#expired', 'Your basket was ended')
+      await shopper.add('Coffee')
+      await shopper.sees('1 Coffee €9.20')
+      await tokenSessions({ store }).endAll()
+      await shopper.shows('#expired', 'Your basket was ended')
+      t.strictSame(shopper.troubles, [])
+    })
+
+    for (const [width, height] of [[1280, 800], [861, 900], [390, 844], [320, 640]] as const) {
       t.test(`nothing sticks out of a window of ${width} × ${height}`, async (t) => {
         const shopper = await visit(t, browser, url, { viewport: { width, height } })
-        t.equal(await shopper.overflow(), 0, 'empty')
+        await checkPage(t, shopper.page, `basket empty ${width}`)
         for (const name of ['Lemons', 'Sourdough', 'Olive oil', 'Coffee', 'Tomatoes', 'Figs']) await shopper.add(name)
         await shopper.shows('#total', '€39.40')
-        t.equal(await shopper.overflow(), 0, 'with all products')
+        await checkPage(t, shopper.page, `basket full ${width}`)
         await shopper.click('Check out')
         await shopper.shows('#receipt')
-        t.equal(await shopper.overflow(), 0, 'with a receipt')
+        await checkPage(t, shopper.page, `basket paid ${width}`)
       })
     }
   })

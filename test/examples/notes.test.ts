@@ -4,6 +4,7 @@ import t, { type Test } from 'tap'
 import { buildApp, prepare } from '../../examples/notes/main.js'
 import type { AuthorView, NoteView } from '../../examples/notes/notes.js'
 import { runDemo } from '../support/demo.js'
+import { checkPage } from '../support/page-check.js'
 import { createRavenDatabase } from '../support/servers/ravendb-database.js'
 import { openRavenDB } from '../support/servers/ravendb.js'
 import { chromiumForTest, withServer } from '../support/servers/require.js'
@@ -110,6 +111,7 @@ t.test('the notes', async (t) => {
       await writers.page.getByRole('button', { name: 'Save both at the same moment' }).click()
       await writers.page.locator('.state[data-state=conflict]').waitFor()
       t.equal(await writers.page.locator('.state[data-state=clean]').count(), 1)
+      await checkPage(t, writers.page, 'notes desk')
       t.same(writers.troubles, [])
     })
 
@@ -133,7 +135,7 @@ t.test('the notes', async (t) => {
       await writers.left.isIn('clean')
       await writers.right.press('Save')
       await writers.right.isIn('conflict')
-      t.equal(await writers.page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth), 0)
+      await checkPage(t, writers.page, 'notes phone')
     })
   })
 

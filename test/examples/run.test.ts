@@ -1,19 +1,23 @@
+import { execFile } from 'node:child_process'
 import { once } from 'node:events'
 import { createServer, type AddressInfo } from 'node:net'
+import { networkInterfaces } from 'node:os'
+import { promisify } from 'node:util'
 import t from 'tap'
 import { runDemo, runDemoByNpm } from '../support/demo.js'
 import { startRedis } from '../support/servers/redis.js'
 import { withServer } from '../support/servers/require.js'
 
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-  t.test(`it prints one line, answers there, and ends in order at ${signal}`, async (t) => {
+  t.test(`it prints where it is and three things to try, answers there, and ends in order at ${signal}`, async (t) => {
     const demo = runDemo(t, [], {})
     const line = await demo.line()
     t.match(line, /^basket on the embedded store: http:\/\/127\.0\.0\.1:\d+$/)
     const url = line?.split(': ')[1] ?? ''
     t.match(await (await fetch(url)).text(), '<title>The Corner Window</title>')
+    t.match([await demo.line(), await demo.line(), await demo.line()], [/^ {2}1\. \w/, /^ {2}2\. \w/, `  3. In a terminal: curl -i ${url}/api/basket`])
     demo.signal(signal)
-    t.equal(await demo.line(), undefined, 'one line and no other')
+    t.equal(await demo.line(), undefined, 'no other line')
     t.strictSame(await demo.over, { code: 0, errors: '' })
     await t.rejects(fetch(url), 'it listens no more')
   })
@@ -33,6 +37,22 @@ t.test('an example is named by its folder', async (t) => {
   t.match(await demo.line(), /^basket on /)
 })
 
+t.test('where other machines reach it, it says so to a phone', async (t) => {
+  const demo = runDemo(t, [], { HOST: '0.0.0.0' })
+  const line = await demo.line()
+  t.match(line, /^basket on the embedded store: http:\/\/localhost:\d+$/)
+  const lines = [await demo.line(), await demo.line(), await demo.line()]
+  const [own] = Object.values(networkInterfaces()).flat().filter((found) => found?.family === 'IPv4' && !found.internal)
+  if (own === undefined) {
+    t.pass('needs a network', { skip: 'this machine is in none' })
+    return
+  }
+  const url = `http://${own.address}:${line?.split(':').at(-1)}`
+  t.equal(await demo.line(), `On a phone in this network: ${url}`, lines.join('\n'))
+  t.match(await demo.line(), /^[█▀▄ ]{20,}$/, 'a QR code')
+  t.strictSame(await (await fetch(`${url}/shared/phone`)).json(), { origin: url })
+})
+
 t.test('on the Redis that REDIS_URL names', async (t) => {
   const redis = await withServer(t, startRedis)
   if (!redis) return
@@ -43,6 +63,11 @@ t.test('on the Redis that REDIS_URL names', async (t) => {
     method: 'POST', headers: { 'content-type': 'application/json' }, body: '{"product":"figs"}',
   })
   t.match(await answer.json(), { total: 540 })
+  const [, , third] = [await demo.line(), await demo.line(), await demo.line()]
+  const [, list = '', end = ''] = /In a terminal: (?:npx .*?) (list .*?), and then (end .*?): the page/.exec(third ?? '') ?? []
+  const run = (args: string) => promisify(execFile)(process.execPath, ['--import=tsx', 'lib/cli/main.ts', ...args.split(' ')])
+  const id = (await run(`${list} --json`)).stdout.match(/"id":"([\w-]{43})"/)?.[1] ?? ''
+  t.match((await run(end.replace('ID', id))).stdout, /ended\W+1/, 'the commands that it says work')
   demo.signal('SIGTERM')
   t.strictSame(await demo.over, { code: 0, errors: '' })
 })

@@ -1,5 +1,6 @@
 import { Refusal } from '/shared/ask.js'
 import { byId, element, euros } from '/shared/dom.js'
+import { follow } from '/shared/follow.js'
 import * as api from './api.js'
 import { Countdown, clockText, lifetimeText, lifetimeWords } from './countdown.js'
 import { BasketLines } from './lines.js'
@@ -17,6 +18,8 @@ const defaultLifetime = shop.lifetimes.at(-1)
 /** What the server last said. */
 let state = { lines: [], total: 0, receipt: undefined, ttl: defaultLifetime, left: null }
 let toldSoon = false
+/** Stops listening for the end of the basket; `undefined` while there is none to listen for. */
+let stopListening
 
 const cards = new ProductCards(page.products, shop, ({ id, name }) => use(() => api.add(id), `${name} is in the basket.`))
 const lines = new BasketLines(page.lines, shop, {
@@ -49,7 +52,10 @@ page.leave.onclick = async () => {
 // The bar leads to the basket: it is of no use while that is to be seen.
 new window.IntersectionObserver(([entry]) => { page.bar.hidden = entry.isIntersecting }, { threshold: 0.25 }).observe(page.basket)
 // Another tab may have used the basket meanwhile.
-document.addEventListener('visibilitychange', () => { if (!document.hidden) look() })
+document.addEventListener('visibilitychange', () => {
+  if (document.hidden) listen(false)
+  else look()
+})
 
 let last = Promise.resolve()
 
@@ -72,10 +78,11 @@ function use (call, said) {
   })
 }
 
-function look () {
+/** @param why how the basket has ended, if that was told */
+function look (why) {
   return queue(async () => {
     try {
-      showFound(await api.look())
+      showFound(await api.look(), why)
     } catch (error) {
       await explain(error)
     }
@@ -84,19 +91,39 @@ function look () {
 
 /** The time seems to be up. A moment later, since the server's clock decides. */
 function lookAfterTheEnd () {
-  setTimeout(look, 100)
+  setTimeout(() => look(), 100)
+}
+
+/** Hears of the end of the basket at once, wherever that comes from. */
+function listen (exists) {
+  if (exists === (stopListening !== undefined)) return
+  stopListening?.()
+  stopListening = exists
+    ? follow('basket/events', {
+      over ({ why }) {
+        listen(false)
+        look(why)
+      },
+    })
+    : undefined
 }
 
 /** The basket as it was found, which may be gone. */
-function showFound (view) {
+function showFound (view, why = 'expired') {
   const { ttl, left } = state
+  // What was said of an end stays: the clock may ask about it once more.
+  if (left === null && view.left === null) return
   show(view)
-  if (left === null || view.left !== null) return
-  page['expired-text'].textContent = `It was not used for ${lifetimeWords(ttl)}, so that the shop has forgotten it. Put something in to begin a new one.`
+  if (view.left !== null) return
+  const [title, text] = why === 'expired'
+    ? ['Your basket has expired', `It was not used for ${lifetimeWords(ttl)}, so that the shop has forgotten it.`]
+    : ['Your basket was ended', 'Not on this page: in another tab, or by whoever runs the shop.']
+  page['expired-title'].textContent = title
+  page['expired-text'].textContent = `${text} Put something in to begin a new one.`
   page.expired.hidden = false
   page.empty.hidden = true
-  page['bar-count'].textContent = 'Your basket has expired'
-  say('Your basket has expired.')
+  page['bar-count'].textContent = title
+  say(`${title}.`)
 }
 
 async function explain (error) {
@@ -123,6 +150,7 @@ function show (view) {
   page['empty-text'].textContent = view.left === null
     ? 'There is nothing in it yet. It begins with the first thing that you put in.'
     : 'There is nothing in it at the moment.'
+  listen(view.left !== null && !document.hidden)
   cards.show(view.lines)
   lines.show(view.lines)
   page.total.textContent = euros(view.total)

@@ -1,5 +1,7 @@
 import { ask } from '/shared/ask.js'
 
+export { follow } from '/shared/follow.js'
+
 export const menu = () => ask('GET', 'menu')
 export const order = (pizza, customer) => ask('POST', 'orders', { pizza, customer })
 export const bake = (number) => ask('POST', `orders/${number}/bake`)
@@ -10,15 +12,3 @@ export const endShift = () => ask('DELETE', 'shift')
 export const take = (number) => ask('POST', `shift/${number}`)
 export const move = (number, progress) => ask('PUT', `shift/${number}`, { progress })
 export const delivered = (number) => ask('POST', `shift/${number}/delivered`)
-
-/**
- * Follows server-sent events; the browser comes back by itself when the connection is lost.
- * @returns a function that stops
- */
-export function follow (path, listeners, onConnection) {
-  const source = new window.EventSource(`/api/${path}`)
-  for (const [event, listener] of Object.entries(listeners)) source.addEventListener(event, ({ data }) => listener(JSON.parse(data)))
-  source.onopen = () => onConnection?.('open')
-  source.onerror = () => onConnection?.(source.readyState === window.EventSource.CLOSED ? 'refused' : 'lost')
-  return () => source.close()
-}

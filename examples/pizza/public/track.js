@@ -1,4 +1,5 @@
 import { byId } from '/shared/dom.js'
+import { pageForPhone } from '/shared/qr.js'
 import * as api from './api.js'
 import { TownMap } from './map.js'
 import { showStages, timeText } from './stages.js'
@@ -25,6 +26,8 @@ page.copy.onclick = async () => {
   await navigator.clipboard.writeText(window.location.href)
   page.copy.textContent = 'Copied'
 }
+const code = await pageForPhone()
+if (code !== undefined) page.share.append(code, 'On a phone in this network: point its camera at this.')
 window.onhashchange = () => window.location.reload()
 
 function showOrder ({ number, pizza, customer, stage: now, driver, progress, minutes }) {
