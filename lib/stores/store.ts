@@ -72,7 +72,7 @@ export interface SessionStore {
 }
 
 /**
- * The session that took the place of another. A request that had loaded the other one goes on with it; whoever comes with the
+ * The session that took the place of another. A request that had loaded the other one goes on with it; a client that comes with the
  * old token is not let in.
  *
  * @example

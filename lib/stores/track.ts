@@ -92,7 +92,7 @@ export interface LeasingStore extends SessionStore {
    */
   lease (work: string, holder: string, ms: number): Lease | Promise<Lease>
 
-  /** Keeps for this many milliseconds that the work is done, whoever has its lease. */
+  /** Keeps for this many milliseconds that the work is done, by whichever holder. */
   finish (work: string, ms: number): void | Promise<void>
 }
 
