@@ -2,12 +2,14 @@
  * A shop whose visitors have a basket without signing in: it is their session. It lives for as long as they use it,
  * and is forgotten some time after that.
  */
+import { randomUUID } from 'node:crypto'
 import createError from '@fastify/error'
 import Fastify, { type FastifyInstance, type FastifyRequest, type FastifyServerOptions } from 'fastify'
-import requestSession, { memoryStore, redisStore, tokenSessions, type SessionStore, type TokenProvider } from 'fastify-request-session'
+import requestSession, { memoryStore, redisStore, tokenSessions, type CompleteStore, type SessionUpdate, type TokenProvider } from 'fastify-request-session'
 import { command } from '../shared/command.js'
 import { eventStreams } from '../shared/event-streams.js'
 import type { Example } from '../shared/example.js'
+import { health } from '../shared/health.js'
 import { underTheHood, watchStore } from '../shared/hood/under-the-hood.js'
 import { logger } from '../shared/logger.js'
 import { pages } from '../shared/pages.js'
@@ -22,13 +24,13 @@ const OtherTotalError = createError('SHOP_OTHER_TOTAL', 'The basket has changed 
 
 export interface ShopOptions {
   /** Where the baskets live. @default the embedded store, in memory */
-  store?: SessionStore | undefined
+  store?: CompleteStore | undefined
   /** The lifetimes that visitors choose from, in seconds without use; the last one is what a new basket has. */
   lifetimes?: readonly [number, ...number[]] | undefined
   logger?: FastifyServerOptions['logger'] | undefined
 }
 
-export async function buildApp ({ store = memoryStore(), lifetimes = [10, 30, 1800], logger = false }: ShopOptions = {}): Promise<FastifyInstance> {
+export async function buildApp ({ store, lifetimes = [10, 30, 1800], logger = false }: ShopOptions = {}): Promise<FastifyInstance> {
   const app = Fastify({
     logger,
     // What does not fit a schema is refused, not bent until it fits.
@@ -38,26 +40,38 @@ export async function buildApp ({ store = memoryStore(), lifetimes = [10, 30, 18
   app.removeContentTypeParser('text/plain')
 
   underTheHood(app, import.meta.url)
-  const baskets = tokenSessions<BasketData>({ store: watchStore(store), ttl: lifetimes.at(-1) })
+  const baskets = tokenSessions<BasketData>({ store: watchStore(store ?? memoryStore()), ttl: lifetimes.at(-1) })
   const openStream = eventStreams(app)
   await app.register(requestSession, { name: 'basket', provider: baskets })
   await app.register(pages, { folder: new URL('public/', import.meta.url) })
+  await app.register(health)
+
+  // A basket that is gone has expired, unless this is another shop's memory than that which it was in.
+  const memory = store === undefined ? randomUUID() : undefined
+  const tell = (basket: Basket) => ({ ...viewOf(basket), memory })
 
   app.get('/api/shop', async () => ({ products, lifetimes, maxQuantity }))
 
-  app.get('/api/basket', async (request) => viewOf(await used(request)))
+  app.get('/api/basket', async (request) => tell(await used(request)))
 
   // A look that does not prolong the basket's life, since nothing of it is committed: the page asks it whether a
   // basket whose time seems to be up was used in another tab.
-  app.get('/api/basket/look', { config: { basket: { commitWhen: () => false } } }, async (request) => viewOf(await request.basket))
+  app.get('/api/basket/look', { config: { basket: { commitWhen: () => false } } }, async (request) => tell(await request.basket))
 
-  // Tells the page when its basket ends elsewhere: in another tab, by the command, or since its time is up.
+  // Tells the page when its basket has changed, in whatever window, and when it has ended: by whoever, or since its time is up.
   app.get('/api/basket/events', { config: { basket: { commitWhen: () => false } } }, async (request, reply) => {
-    const { signal } = await request.basket
+    const { token } = await request.basket
     const stream = openStream(reply)
-    const tell = (): Promise<void> => stream.send('over', { why: signal.reason.why }).then(() => stream.end())
-    if (signal.aborted) return tell()
-    signal.addEventListener('abort', tell)
+    const send = async (why: SessionUpdate['type']): Promise<void> => {
+      await stream.send(why === 'changed' ? 'changed' : 'over', { why })
+      if (why !== 'changed') stream.end()
+    }
+    await stream.attempt(async () => {
+      const subscription = await baskets.subscribe({ token }, ({ type }) => send(type))
+      stream.onEnd(() => { subscription?.close() })
+      // It may have changed before the first look.
+      await send(subscription === undefined ? 'ended' : 'changed')
+    })
   })
 
   app.post<{ Body: { product: ProductId } }>('/api/basket/lines', {
@@ -68,7 +82,7 @@ export async function buildApp ({ store = memoryStore(), lifetimes = [10, 30, 18
     // update() applies this to the newest lines: of two tabs that add at the same moment both win.
     basket.update('lines', (lines = {}) => withQuantity(lines, product, (lines[product] ?? 0) + 1))
     basket.delete('receipt')
-    return viewOf(basket)
+    return tell(basket)
   })
 
   app.put<{ Params: { product: ProductId }, Body: { quantity: number } }>('/api/basket/lines/:product', {
@@ -80,7 +94,7 @@ export async function buildApp ({ store = memoryStore(), lifetimes = [10, 30, 18
     const basket = await used(request)
     const { product } = request.params
     basket.update('lines', (lines = {}) => withQuantity(lines, product, request.body.quantity))
-    return viewOf(basket)
+    return tell(basket)
   })
 
   app.put<{ Body: { ttl: number } }>('/api/basket/lifetime', {
@@ -89,7 +103,7 @@ export async function buildApp ({ store = memoryStore(), lifetimes = [10, 30, 18
     const basket = await used(request)
     basket.expire(request.body.ttl)
     basket.add('lines', {}) // a session begins with the first write: what is empty is not saved
-    return viewOf(basket)
+    return tell(basket)
   })
 
   app.post<{ Body: { total: number } }>('/api/checkout', {
@@ -104,7 +118,7 @@ export async function buildApp ({ store = memoryStore(), lifetimes = [10, 30, 18
     // From here on the session is worth more: one who got hold of its token before is left behind.
     basket.renew()
     basket.set('receipt', receiptFor(lines))
-    return viewOf(basket)
+    return tell(basket)
   })
 
   app.delete('/api/basket', async (request, reply) => {
@@ -134,7 +148,7 @@ function objectOf (properties: Record<string, object>): object {
 export async function start (): Promise<Example> {
   const url = process.env['REDIS_URL']
   const tries = [
-    'Fill a basket, and look at the page in another browser: it has a basket of its own.',
+    'Fill a basket with the page in two windows side by side: both follow. Another browser has a basket of its own.',
     'Let it be forgotten after 10 s, and wait. Open "Under the hood" to see what becomes of each request.',
   ] as const
   if (!url) {

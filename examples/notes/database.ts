@@ -1,7 +1,10 @@
 import { CreateDatabaseOperation, DocumentStore } from 'ravendb'
 import { MissingServer } from '../../test/support/servers/missing-server.js'
+import type { OwnServer } from '../../test/support/servers/own-server.js'
 import { startRavenDB } from '../../test/support/servers/ravendb.js'
+import { progress } from '../shared/progress.js'
 import { StartError } from '../shared/start-error.js'
+import { offerRavenDB } from './offer.js'
 
 const databaseName = 'fastify-request-session-notes'
 
@@ -27,7 +30,7 @@ export async function openDatabase (url: string | undefined): Promise<Database> 
     const store = await connect(url)
     return { store, place: `RavenDB at ${url}`, async close () { store.dispose() } }
   }
-  const server = await startRavenDB().catch((error: unknown) => {
+  const server = await startServer().catch((error: unknown) => {
     if (!(error instanceof MissingServer)) throw error
     throw new StartError(`The notes live in RavenDB. ${error.message}.`, { cause: error })
   })
@@ -39,6 +42,19 @@ export async function openDatabase (url: string | undefined): Promise<Database> 
       store.dispose()
       await server.stop()
     },
+  }
+}
+
+/** @throws MissingServer if it is not on this machine, and not wanted there */
+async function startServer (): Promise<OwnServer> {
+  const { say, end } = progress()
+  try {
+    return await startRavenDB({ say })
+  } catch (error) {
+    if (!(error instanceof MissingServer) || !await offerRavenDB()) throw error
+    return await startRavenDB({ say })
+  } finally {
+    end()
   }
 }
 

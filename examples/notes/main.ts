@@ -6,6 +6,7 @@ import Fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastif
 import requestSession, { errors, getSession, ravenSessions, type RavenProvider } from 'fastify-request-session'
 import type { DocumentStore } from 'ravendb'
 import type { Example } from '../shared/example.js'
+import { health } from '../shared/health.js'
 import { underTheHood } from '../shared/hood/under-the-hood.js'
 import { watchDocuments } from '../shared/hood/watch-documents.js'
 import { logger } from '../shared/logger.js'
@@ -37,6 +38,7 @@ export async function buildApp (store: DocumentStore, options: { logger?: Fastif
   watchDocuments(store)
   await app.register(requestSession, { name: 'documents', provider: ravenSessions(store) })
   await app.register(pages, { folder: new URL('public/', import.meta.url) })
+  await app.register(health)
 
   app.get('/api/authors', async (request) => allAuthors(request.documents))
 
@@ -116,7 +118,7 @@ export async function start (): Promise<Example> {
     app,
     store: place,
     tries: (url) => [
-      'Change the note in both panes, and save both at the same moment: one is shown what the other wrote.',
+      'Press "Try it": both panes save what they changed in the same note, and one is shown what the other wrote.',
       'Open "Under the hood": the versions, and the 409.',
       `In a terminal: curl ${url}/api/authors --json '{"name":"Eve","email":"ada@example.com"}' (the address is taken in the whole cluster; the drawer shows it at once).`,
     ],

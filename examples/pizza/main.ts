@@ -3,18 +3,19 @@
  * order is a shared session, a driver's shift is the session of his browser, with his deliveries as its keys.
  */
 import createError from '@fastify/error'
-import Fastify, { type FastifyInstance, type FastifyRequest, type FastifyServerOptions } from 'fastify'
+import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest, type FastifyServerOptions } from 'fastify'
 import requestSession, {
   memoryStore, redisStore, tokenSessions, type CompleteStore, type TokenProvider,
 } from 'fastify-request-session'
 import { command } from '../shared/command.js'
-import { eventStreams } from '../shared/event-streams.js'
+import { eventStreams, type EventStream } from '../shared/event-streams.js'
 import type { Example } from '../shared/example.js'
+import { health } from '../shared/health.js'
 import { underTheHood, watchStore } from '../shared/hood/under-the-hood.js'
 import { logger } from '../shared/logger.js'
 import { pages } from '../shared/pages.js'
 import { connectRedis, withoutPassword } from '../shared/redis.js'
-import { menu, pizzaIds, type PizzaId } from './orders.js'
+import { menu, pizzaIds, type OrderView, type PizzaId } from './orders.js'
 import { NoOrderError, Pizzeria } from './pizzeria.js'
 import { deliveryKey, shiftView, type ShiftData } from './shift.js'
 
@@ -45,9 +46,30 @@ export async function buildApp (options: PizzeriaOptions = {}): Promise<FastifyI
   underTheHood(app, import.meta.url)
   const pizzeria = new Pizzeria(watchStore(orders), secret, patience)
   app.addHook('onClose', () => pizzeria.close())
-  const openStream = eventStreams(app)
+  const open = eventStreams(app)
   await app.register(requestSession, { name: 'shift', provider: tokenSessions<ShiftData>({ store: watchStore(shifts), ttl: 12 * 3600 }) })
   await app.register(pages, { folder: new URL('public/', import.meta.url) })
+  await app.register(health)
+
+  /** Begins with the process that answers: pages of two processes on one Redis show the same orders. */
+  async function openStream (reply: FastifyReply): Promise<EventStream> {
+    const stream = open(reply)
+    await stream.send('process', { pid: process.pid, port: reply.request.socket.localPort })
+    return stream
+  }
+
+  /** Sends these of the open orders, now and whenever something about them changes. */
+  async function showOrders (reply: FastifyReply, fits: (order: OrderView) => boolean): Promise<void> {
+    const look = async (): Promise<OrderView[]> => (await pizzeria.open()).filter(fits)
+    await look()
+    const stream = await openStream(reply)
+    const send = (): Promise<void> => stream.attempt(async () => stream.send('orders', await look()))
+    await stream.attempt(async () => {
+      const subscription = await pizzeria.followAll(send)
+      stream.onEnd(() => { subscription?.close() })
+    })
+    await send()
+  }
 
   const number = { type: 'integer', minimum: 1 }
   const one = { schema: { params: objectOf({ number }) } }
@@ -65,32 +87,27 @@ export async function buildApp (options: PizzeriaOptions = {}): Promise<FastifyI
     const { token } = request.params
     const first = await pizzeria.find(token)
     if (first === undefined) throw new NoOrderError()
-    const stream = openStream(reply)
-    const subscription = await pizzeria.follow(token, async (update) => {
-      if (update.type !== 'changed') {
-        await stream.send('over', { how: update.type })
-        return stream.end()
-      }
+    const stream = await openStream(reply)
+    await stream.attempt(async () => {
+      const subscription = await pizzeria.follow(token, ({ type }) => stream.attempt(async () => {
+        if (type !== 'changed') return over(type)
+        const view = await pizzeria.find(token)
+        if (view !== undefined) await stream.send('order', view)
+      }))
+      stream.onEnd(() => { subscription?.close() })
+      // Read only now: what has happened since the first look is in it, what happens from now on is told.
       const view = await pizzeria.find(token)
       if (view !== undefined) await stream.send('order', view)
+      else if (subscription === undefined) await over('ended')
     })
-    stream.onEnd(() => { subscription?.close() })
-    // Read only now: what has happened since the first look is in it, what happens from now on is told.
-    const view = await pizzeria.find(token)
-    if (view !== undefined) await stream.send('order', view)
-    else if (subscription === undefined) {
-      await stream.send('over', { how: 'ended' })
+
+    async function over (how: string): Promise<void> {
+      await stream.send('over', { how })
       stream.end()
     }
   })
 
-  app.get('/api/orders/events', async (_request, reply) => {
-    const stream = openStream(reply)
-    const send = async (): Promise<void> => stream.send('orders', await pizzeria.open())
-    const subscription = await pizzeria.followAll(send)
-    stream.onEnd(() => { subscription?.close() })
-    await send()
-  })
+  app.get('/api/orders/events', async (_request, reply) => showOrders(reply, () => true))
 
   app.post<{ Params: { number: number } }>('/api/orders/:number/bake', one, async ({ params }) => pizzeria.advance(params.number, 'ordered', 'baking'))
 
@@ -141,14 +158,7 @@ export async function buildApp (options: PizzeriaOptions = {}): Promise<FastifyI
     const { shift, driver } = await onShift(request)
     shift.touch()
     await request.shiftScope.commit()
-    const stream = openStream(reply)
-    const send = async (): Promise<void> => {
-      const open = await pizzeria.open()
-      await stream.send('orders', open.filter((order) => order.stage === 'ready' || order.driver === driver))
-    }
-    const subscription = await pizzeria.followAll(send)
-    stream.onEnd(() => { subscription?.close() })
-    await send()
+    await showOrders(reply, (order) => order.stage === 'ready' || order.driver === driver)
   })
 
   return app

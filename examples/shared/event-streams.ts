@@ -8,6 +8,8 @@ const heartbeat = 15_000
 export interface EventStream {
   /** Resolves once the client can take more: a slow one slows its sender down. */
   send (event: string, data: unknown): Promise<void>
+  /** Does something for a stream that has begun. A failure can only end it: the page comes back, and is answered with a status then. */
+  attempt (work: () => Promise<unknown>): Promise<void>
   end (): void
   /** Called when the client has left, or the stream was ended. */
   onEnd (listener: () => void): void
@@ -27,6 +29,12 @@ export function eventStreams (app: FastifyInstance): (reply: FastifyReply) => Ev
       async send (event, data) {
         if (raw.destroyed || raw.writableEnded) return
         if (!raw.write(`event: ${event}\ndata: ${JSON.stringify(data)}\n\n`)) await Promise.race([once(raw, 'drain'), once(raw, 'close')])
+      },
+      async attempt (work) {
+        await work().catch((error: unknown) => {
+          app.log.error(error, 'a stream of events failed')
+          raw.end()
+        })
       },
       end () { raw.end() },
       onEnd (listener) {

@@ -1,10 +1,11 @@
+import type { AddressInfo } from 'node:net'
 import { memoryStore, redisStore, tokenSessions } from 'fastify-request-session'
 import { Redis } from 'ioredis'
 import type { Browser, BrowserContextOptions, Page } from 'playwright-core'
 import t, { type Test } from 'tap'
 import { buildApp, type ShopOptions } from '../../examples/basket/main.js'
 import { emitted } from '../support/emitted.js'
-import { checkPage } from '../support/page-check.js'
+import { checkPage, desk, phone } from '../support/page-check.js'
 import { startRedis } from '../support/servers/redis.js'
 import { chromiumForTest, withServer } from '../support/servers/require.js'
 
@@ -180,14 +181,60 @@ t.test('the page of the basket', async (t) => {
 
     t.test('what another tab has paid for in the meantime is not paid for twice', async (t) => {
       const shopper = await visit(t, browser, url)
+      await shopper.page.route('**/api/basket/events', (route) => route.abort()) // it does not hear of the other tab
       await shopper.add('Figs')
-      const other = await new Shopper(await shopper.page.context().newPage()).open(t, url)
-      await other.add('Figs')
+      await shopper.page.request.post(`${url}/api/basket/lines`, { data: { product: 'figs' } })
       await shopper.click('Check out')
       await shopper.shows('#problem', 'The basket has changed meanwhile')
       await shopper.sees('2 Figs €10.80')
       await shopper.click('Check out')
       await shopper.shows('#receipt', '€10.80')
+    })
+
+    t.test('two windows of one browser follow each other, from where the basket begins to its end', async (t) => {
+      const left = await visit(t, browser, url, desk)
+      const right = await new Shopper(await left.page.context().newPage()).open(t, url)
+      await left.add('Figs')
+      await right.sees('1 Figs €5.40')
+      await right.add('Coffee')
+      await left.sees('1 Figs €5.40', '1 Coffee €9.20')
+      await left.click('Check out')
+      await right.shows('#receipt', '€14.60')
+      await right.click('Done: end my session')
+      await left.shows('#expired', 'Your basket was ended')
+      await right.add('Lemons')
+      await left.sees('1 Lemons €2.90')
+      t.notOk(await left.page.locator('#expired').isVisible())
+      t.strictSame([...left.troubles, ...right.troubles], [])
+    })
+
+    t.test('two requests that add at the same moment both win, and the page says so', async (t) => {
+      const shopper = await visit(t, browser, url, desk)
+      const race = async (text: string): Promise<void> => {
+        await shopper.page.getByRole('button', { name: 'Add two at the same moment' }).click()
+        await shopper.shows('#race-text', text)
+      }
+      for (const [was, is] of [[0, 2], [2, 4], [4, 6], [6, 8]]) await race(`there were ${was}, now there are ${is}. Neither overwrote the other`)
+      await race('there were 0, now there are 2.')
+      t.equal(await shopper.page.locator('#lines .line').count(), 2)
+      await checkPage(t, shopper.page, 'basket race wide')
+      t.strictSame(shopper.troubles, [])
+    })
+
+    t.test('a basket that was lost with the memory of the shop is told apart from one that has expired', async (t) => {
+      const app = await buildApp({ lifetimes })
+      const shopper = await visit(t, browser, await app.listen({ port: 0, host: '127.0.0.1' }), phone)
+      await shopper.add('Figs')
+      const { port } = app.server.address() as AddressInfo
+      await app.close()
+      const again = await buildApp({ lifetimes })
+      t.teardown(() => again.close())
+      await again.listen({ port, host: '127.0.0.1' })
+      await shopper.shows('#expired', 'The shop was restarted and kept its baskets in memory.')
+      await checkPage(t, shopper.page, 'basket lost phone')
+      await shopper.add('Coffee')
+      await shopper.sees('1 Coffee €9.20')
+      t.notOk(await shopper.page.locator('#expired').isVisible())
     })
 
     t.test('a basket that is ended elsewhere is seen to end at once', async (t) => {

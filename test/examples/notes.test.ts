@@ -1,10 +1,11 @@
+import { chmod } from 'node:fs/promises'
 import type { FastifyInstance } from 'fastify'
 import type { Browser, BrowserContextOptions, Locator, Page } from 'playwright-core'
 import t, { type Test } from 'tap'
 import { buildApp, prepare } from '../../examples/notes/main.js'
 import type { AuthorView, NoteView } from '../../examples/notes/notes.js'
 import { runDemo } from '../support/demo.js'
-import { checkPage } from '../support/page-check.js'
+import { checkPage, desk, phone } from '../support/page-check.js'
 import { createRavenDatabase } from '../support/servers/ravendb-database.js'
 import { openRavenDB } from '../support/servers/ravendb.js'
 import { chromiumForTest, withServer } from '../support/servers/require.js'
@@ -104,6 +105,31 @@ t.test('the notes', async (t) => {
       t.same(writers.troubles, [], 'nothing else went wrong')
     })
 
+    await t.test('"Try it" makes a conflict of the changes that the panes begin with; whose version is older is told', async (t) => {
+      const writers = await open(t, browser, url, desk)
+      const texts = await Promise.all([writers.left.text(), writers.right.text()])
+      t.not(texts[0], texts[1], 'each has changed something else')
+      await checkPage(t, writers.page, 'notes wide')
+      const before = await writers.right.version()
+      await writers.page.getByRole('button', { name: 'Try it' }).click()
+      await writers.right.isIn('conflict')
+      t.match(await writers.left.state(), /^Saved at \d\d:\d\d$/)
+      await checkPage(t, writers.page, 'notes conflict wide')
+      const saved = await writers.left.version()
+      t.not(saved, before, 'the label changes with the version')
+      await writers.right.press('Save mine instead')
+      await writers.right.isIn('clean')
+      t.not(await writers.right.version(), saved)
+      t.equal(await writers.left.state(), 'An older version: load the stored one')
+      await checkPage(t, writers.page, 'notes settled wide')
+      await writers.left.press('Load the stored one')
+      t.equal(await writers.left.text(), texts[1])
+      t.equal(await writers.left.state(), 'No changes here')
+      await writers.page.getByRole('button', { name: 'Try it' }).click()
+      await writers.right.isIn('conflict')
+      t.same(writers.troubles, [])
+    })
+
     await t.test('both at the same moment: one of them is asked', async (t) => {
       const writers = await open(t, browser, url)
       await writers.left.write('left')
@@ -127,6 +153,16 @@ t.test('the notes', async (t) => {
       t.same(writers.troubles, [])
     })
 
+    await t.test('on a phone both panes are in one window', async (t) => {
+      const { page } = await open(t, browser, url, phone)
+      await checkPage(t, page, 'notes phone')
+      const [top, bottom] = await Promise.all([page.locator('.pane').first().boundingBox(), page.locator('.pane').last().boundingBox()])
+      t.ok((bottom?.y ?? Infinity) + (bottom?.height ?? 0) - (top?.y ?? 0) <= phone.viewport.height, `${JSON.stringify([top, bottom])}`)
+      await page.getByRole('button', { name: 'Try it' }).click()
+      await page.locator('.state[data-state=conflict]').waitFor()
+      await checkPage(t, page, 'notes conflict phone')
+    })
+
     await t.test('on a phone nothing is wider than the window', async (t) => {
       const writers = await open(t, browser, url, { viewport: { width: 360, height: 740 }, isMobile: true })
       await writers.left.write('a'.repeat(300))
@@ -147,6 +183,17 @@ t.test('the notes', async (t) => {
       t.match(await (await fetch(line.split(': ').at(-1) ?? '')).text(), '<title>Two pens, one note</title>')
       demo.signal('SIGTERM')
       t.match(await demo.over, { code: 0 })
+    })
+    await t.test('a RavenDB that is missing is offered, and fetched if that is wanted', async (t) => {
+      // A dotnet that is never run, and a pip that gets nothing.
+      const folder = t.testdir({ dotnet: '#!/bin/sh\n', pip3: '#!/bin/sh\nexit 1\n' })
+      for (const program of ['dotnet', 'pip3']) await chmod(`${folder}/${program}`, 0o755)
+      const env = { HOME: folder, DOTNET_ROOT: folder, PATH: `${folder}:${process.env['PATH'] ?? ''}` }
+      const offered = await runDemo(t, ['notes'], env).over
+      t.match(offered, { code: 1, errors: /^RavenDB is not on this machine\. RAVENDB_FETCH=yes gets it \(241 MB, / })
+      t.notMatch(offered.errors, 'getting RavenDB')
+      const fetched = await runDemo(t, ['notes'], { ...env, RAVENDB_FETCH: 'yes' }).over
+      t.match(fetched, { code: 1, errors: /getting RavenDB 7\.2\.7 \(241 MB[^]*pip could not get[^]*^The notes live in RavenDB\. RavenDB is missing: fetch-ravendb\.sh failed, see above\.$/m })
     })
     const wrong: Array<[NodeJS.ProcessEnv, RegExp]> = [
       [{ RAVENDB_URL: 'ravendb' }, /^RAVENDB_URL must be like http:\/\/host:8080; got "ravendb"\.$/m],
@@ -212,6 +259,14 @@ class Writer {
 
   async press (name: string): Promise<void> {
     await this.#pane.getByRole('button', { name, exact: true }).click()
+  }
+
+  async state (): Promise<string | null> {
+    return this.#pane.locator('.state').textContent()
+  }
+
+  async version (): Promise<string | null> {
+    return this.#pane.locator('.version').textContent()
   }
 
   async isIn (state: 'clean' | 'changed' | 'conflict'): Promise<void> {

@@ -1,3 +1,4 @@
+import type { AddressInfo } from 'node:net'
 import type { FastifyInstance } from 'fastify'
 import { Redis } from 'ioredis'
 import t, { type Test } from 'tap'
@@ -64,9 +65,9 @@ async function aDay (t: Test, connect: () => { orders: CompleteStore, shifts: Co
   const { status, body: { number, token } } = await one.ask('POST', 'orders', { pizza: 'funghi', customer: ' Ada ' })
   t.equal(status, 201)
   const customer = two.events(`orders/${String(token)}/events`)
-  t.match(await until(customer, () => true), { event: 'order', data: { number, pizza: 'funghi', customer: 'Ada', stage: 'ordered', minutes: 24 } })
+  t.match(await until(customer, ({ event }) => event !== 'process'), { event: 'order', data: { number, pizza: 'funghi', customer: 'Ada', stage: 'ordered', minutes: 24 } })
   const kitchen = two.events('orders/events')
-  t.match((await until(kitchen, () => true)).data.map(({ number }) => number), [number])
+  t.match((await until(kitchen, ({ event }) => event === 'orders')).data.map(({ number }) => number), [number])
 
   t.equal((await one.ask('POST', `orders/${String(number)}/ready`)).status, 409, 'it is not in the oven')
   const cooks = await Promise.all([one.ask('POST', `orders/${String(number)}/bake`), two.ask('POST', `orders/${String(number)}/bake`)])
@@ -129,11 +130,26 @@ await t.test('an order that nobody finishes is given up, and its pages are told'
   t.match(await until(client.events(`orders/${String(token)}/events`), ({ event }) => event === 'over'), { data: { how: 'expired' } })
 })
 
+await t.test('a stream tells which process sends it, and a store that fails is an answer with a status', async (t) => {
+  const orders = memoryStore()
+  const { client, app } = await serve(t, { orders })
+  t.equal((await client.ask('GET', 'health')).status, 200)
+  const stream = client.events('orders/events')
+  t.strictSame((await stream.next()).value, { event: 'process', data: { pid: process.pid, port: (app.server.address() as AddressInfo).port } })
+  await until(stream, ({ event }) => event === 'orders')
+  const { body: { token } } = await client.ask('POST', 'orders', { pizza: 'diavola', customer: 'Ada' })
+  const customer = client.events(`orders/${String(token)}/events`)
+  await until(customer, ({ event }) => event === 'order')
+  orders.load = async () => { throw new Error('connect ECONNREFUSED') }
+  t.equal((await client.ask('GET', 'orders/events')).status, 503)
+  t.equal((await client.ask('GET', `orders/${String(token)}/events`)).status, 503)
+})
+
 await t.test('the app closes although pages follow it', async (t) => {
   const { client, app } = await serve(t, {})
   const { body: { token } } = await client.ask('POST', 'orders', { pizza: 'diavola', customer: 'Ada' })
   const streams = [client.events('orders/events'), client.events(`orders/${String(token)}/events`)]
-  for (const stream of streams) await stream.next()
+  for (const stream of streams) await until(stream, ({ event }) => event !== 'process')
   await app.close()
   for (const stream of streams) t.equal((await stream.next()).done, true)
 })

@@ -1,6 +1,7 @@
 import { Refusal } from '/shared/ask.js'
 import { byId, element, euros } from '/shared/dom.js'
 import { follow } from '/shared/follow.js'
+import { Trouble } from '/shared/trouble.js'
 import * as api from './api.js'
 import { Countdown, clockText, lifetimeText, lifetimeWords } from './countdown.js'
 import { BasketLines } from './lines.js'
@@ -18,6 +19,10 @@ const defaultLifetime = shop.lifetimes.at(-1)
 /** What the server last said. */
 let state = { lines: [], total: 0, receipt: undefined, ttl: defaultLifetime, left: null }
 let toldSoon = false
+/** The windows of this browser have one basket: where it begins, the others are told. */
+const windows = new window.BroadcastChannel('basket')
+windows.onmessage = () => look()
+const trouble = new Trouble(page.problem, 'The shop cannot get at the baskets right now. What you did last may not have been kept: please try again in a moment.', () => look())
 /** Stops listening for the end of the basket; `undefined` while there is none to listen for. */
 let stopListening
 
@@ -49,6 +54,11 @@ page.leave.onclick = async () => {
   }, 'Your session has ended.')
   page.basket.focus()
 }
+page.race.onclick = async () => {
+  page.race.disabled = true
+  await use(race, '')
+  page.race.disabled = false
+}
 // The bar leads to the basket: it is of no use while that is to be seen.
 new window.IntersectionObserver(([entry]) => { page.bar.hidden = entry.isIntersecting }, { threshold: 0.25 }).observe(page.basket)
 // Another tab may have used the basket meanwhile.
@@ -69,8 +79,10 @@ function queue (work) {
 function use (call, said) {
   return queue(async () => {
     try {
-      show(await call())
-      page.problem.hidden = true
+      const view = await call()
+      page.expired.hidden = true
+      show(view)
+      trouble.clear()
       say(said)
     } catch (error) {
       await explain(error)
@@ -89,6 +101,19 @@ function look (why) {
   })
 }
 
+/** Two requests add the same at the same moment, each to what it has read. Neither is lost. */
+async function race () {
+  const { id, name } = shop.products.find(({ id }) => quantityOf(id) <= shop.maxQuantity - 2) ?? shop.products[0]
+  // Both need a basket, with room for two more.
+  const before = await api.setQuantity(id, Math.min(quantityOf(id), shop.maxQuantity - 2))
+  await Promise.all([api.add(id), api.add(id)])
+  const after = await api.look()
+  const [was, is] = [before, after].map((view) => quantityOf(id, view))
+  page['race-text'].textContent = `Two requests each added one of ${name} at the same moment: there were ${was}, now there are ${is}. ` +
+    'Neither overwrote the other: update() is applied to the newest basket.'
+  return after
+}
+
 /** The time seems to be up. A moment later, since the server's clock decides. */
 function lookAfterTheEnd () {
   setTimeout(() => look(), 100)
@@ -100,6 +125,7 @@ function listen (exists) {
   stopListening?.()
   stopListening = exists
     ? follow('basket/events', {
+      changed: () => look(),
       over ({ why }) {
         listen(false)
         look(why)
@@ -113,11 +139,13 @@ function showFound (view, why = 'expired') {
   const { ttl, left } = state
   // What was said of an end stays: the clock may ask about it once more.
   if (left === null && view.left === null) return
-  show(view)
-  if (view.left !== null) return
-  const [title, text] = why === 'expired'
-    ? ['Your basket has expired', `It was not used for ${lifetimeWords(ttl)}, so that the shop has forgotten it.`]
-    : ['Your basket was ended', 'Not on this page: in another tab, or by whoever runs the shop.']
+  if (left === null) page.expired.hidden = true
+  if (show(view) || view.left !== null) return
+  if (why === 'expired') showEnd('Your basket has expired', `It was not used for ${lifetimeWords(ttl)}, so that the shop has forgotten it.`)
+  else showEnd('Your basket was ended', 'Not on this page: in another tab, or by whoever runs the shop.')
+}
+
+function showEnd (title, text) {
   page['expired-title'].textContent = title
   page['expired-text'].textContent = `${text} Put something in to begin a new one.`
   page.expired.hidden = false
@@ -127,24 +155,21 @@ function showFound (view, why = 'expired') {
 }
 
 async function explain (error) {
-  page.problem.hidden = false
   if (error instanceof Refusal && error.status === 409) {
-    page.problem.textContent = error.code.startsWith('SHOP_') ? error.message : 'The basket changed or expired at that very moment. This is how it is now.'
+    if (!error.code.startsWith('SHOP_')) error.message = 'The basket changed or expired at that very moment. This is how it is now.'
     showFound(await api.look().catch(() => state))
-  } else if (error instanceof Refusal && error.status !== 503) {
-    page.problem.textContent = error.message
-  } else {
-    page.problem.textContent = 'The shop cannot get at the baskets right now. What you did last may not have been kept: please try again in a moment.'
   }
-  page.problem.scrollIntoView({ block: 'nearest' })
+  trouble.tell(error)
 }
 
+/** @returns whether the basket that was shown is lost, with the memory of a shop that was restarted */
 function show (view) {
+  const isLost = state.left !== null && state.memory !== view.memory
+  if (state.left === null && view.left !== null) windows.postMessage('begun')
   state = view
   const isPaid = view.receipt !== undefined && view.lines.length === 0
   const isEmpty = view.lines.length === 0
-  page.expired.hidden = true
-  page.empty.hidden = !isEmpty || isPaid
+  page.empty.hidden = !isEmpty || isPaid || !page.expired.hidden
   page.filled.hidden = isEmpty
   page.receipt.hidden = !isPaid
   page['empty-text'].textContent = view.left === null
@@ -157,6 +182,8 @@ function show (view) {
   if (isPaid) showReceipt(view.receipt)
   showCount(view)
   showLifetime(view)
+  if (isLost) showEnd('Your basket was lost', 'The shop was restarted and kept its baskets in memory. On Redis (REDIS_URL) they outlive it.')
+  return isLost
 }
 
 function showReceipt ({ number, paidAt, lines, total }) {
@@ -193,8 +220,8 @@ function showTime (left) {
   toldSoon = soon
 }
 
-function quantityOf (product) {
-  return state.lines.find((line) => line.product === product)?.quantity ?? 1
+function quantityOf (product, { lines } = state) {
+  return lines.find((line) => line.product === product)?.quantity ?? 0
 }
 
 function say (text) {

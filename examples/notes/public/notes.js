@@ -1,23 +1,49 @@
 import { byId } from '/shared/dom.js'
+import { Trouble } from '/shared/trouble.js'
 import * as api from './api.js'
 import { option } from './option.js'
 import { Pane } from './pane.js'
 
 const page = byId()
+const outage = 'RavenDB cannot be reached right now. What you did last may not have been saved: please look again in a moment.'
+const [trouble, signUpTrouble] = [new Trouble(page.problem, outage), new Trouble(page['sign-up-problem'], outage)]
+const presents = ['the music', 'a cake', 'a ladder', 'plums', 'a long table', 'sparklers']
+let suggested = 0
 let authors = []
 
 const nameOf = (id) => authors.find((author) => author.id === id)?.name ?? 'someone'
 const panes = [new Pane(page.panes, nameOf), new Pane(page.panes, nameOf)]
 
-page.panes.addEventListener('problem', ({ detail }) => tell(page.problem, detail))
-page.panes.addEventListener('saved', () => attempt(page.problem, listNotes))
+page.panes.addEventListener('click', () => trouble.clear())
+page.panes.addEventListener('problem', ({ detail }) => trouble.tell(detail))
+page.panes.addEventListener('saved', ({ target, detail }) => {
+  for (const pane of panes) if (pane.element !== target) pane.hear(detail)
+  return attempt(trouble, listNotes)
+})
 
 page.notes.onchange = () => openInBoth(page.notes.value)
-page.both.onclick = () => Promise.all(panes.map((pane) => pane.act(() => pane.save())))
+page.try.onclick = async () => {
+  trouble.clear()
+  await suggest()
+  for (const pane of panes) await pane.act(() => pane.save())
+}
+page.both.onclick = async () => {
+  trouble.clear()
+  await suggest()
+  await Promise.all(panes.map((pane) => pane.act(() => pane.save())))
+}
+
+/** Each pane that has changed nothing gets a change of its own to save. */
+async function suggest () {
+  await Promise.all(panes.map((pane) => pane.hasChanges || pane.act(async () => {
+    if (pane.isOlder) await pane.load(page.notes.value)
+    pane.add(`${nameOf(pane.author)} brings ${presents[suggested++ % presents.length]}.`)
+  })))
+}
 
 page['new-note'].onsubmit = (event) => {
   event.preventDefault()
-  return attempt(page.problem, async () => {
+  return attempt(trouble, async () => {
     const { id } = await api.addNote(page.title.value.trim(), panes[0].author)
     page.title.value = ''
     await listNotes()
@@ -28,7 +54,7 @@ page['new-note'].onsubmit = (event) => {
 
 page['sign-up'].onsubmit = (event) => {
   event.preventDefault()
-  return attempt(page['sign-up-problem'], async () => {
+  return attempt(signUpTrouble, async () => {
     await api.signUp(page.name.value, page.email.value)
     page['sign-up'].reset()
     await listAuthors()
@@ -58,23 +84,19 @@ async function openInBoth (id) {
   await Promise.all(panes.map((pane) => pane.act(() => pane.load(id))))
 }
 
-async function attempt (place, work) {
+async function attempt (trouble, work) {
+  trouble.clear()
   try {
     await work()
-    tell(place, '')
   } catch (error) {
-    tell(place, error.message)
+    trouble.tell(error)
   }
 }
 
-function tell (place, message) {
-  place.textContent = message
-  place.hidden = message === ''
-}
-
-await attempt(page.problem, async () => {
+await attempt(trouble, async () => {
   await listAuthors()
   await listNotes()
   await openInBoth(page.notes.value)
+  await suggest()
 })
 document.body.dataset.ready = 'true'

@@ -3,6 +3,7 @@ import { compare, together } from './lines.js'
 import { option } from './option.js'
 
 const time = new Intl.DateTimeFormat('en', { hour: '2-digit', minute: '2-digit', second: '2-digit', hourCycle: 'h23' })
+const clock = new Intl.DateTimeFormat('en', { hour: '2-digit', minute: '2-digit', hourCycle: 'h23' })
 const parts = ['author', 'state', 'title', 'text', 'save', 'reload', 'version', 'conflict', 'mine', 'theirs', 'keep-mine', 'take-theirs', 'keep-both']
 const template = document.querySelector('#pane').content
 
@@ -12,6 +13,9 @@ export class Pane {
   #seen
   /** What is stored instead, after a save that was refused. */
   #theirs
+  /** Whether what is seen here was saved here. */
+  #isSaved = false
+  #isOlder = false
   #parts
   #nameOf
 
@@ -36,9 +40,8 @@ export class Pane {
     this.#busy(true)
     try {
       await work()
-      this.#tell('')
     } catch (error) {
-      this.#tell(error.message)
+      this.element.dispatchEvent(new CustomEvent('problem', { bubbles: true, detail: error }))
     } finally {
       this.#busy(false)
       this.#show()
@@ -52,12 +55,33 @@ export class Pane {
   /** Saves what is written here. A refusal opens the conflict. */
   async save () {
     try {
-      this.#open(await api.save(this.#seen.id, { ...this.#mine(), version: this.#seen.version }))
-      this.element.dispatchEvent(new Event('saved', { bubbles: true }))
+      this.#open(await api.save(this.#seen.id, { ...this.#mine(), version: this.#seen.version }), true)
+      this.element.dispatchEvent(new CustomEvent('saved', { bubbles: true, detail: this.#seen }))
     } catch (error) {
       if (error.theirs === undefined) throw error
       this.#conflict(error.theirs)
     }
+  }
+
+  /** What was saved elsewhere: what is seen here may be older now. */
+  hear ({ id, version }) {
+    if (id !== this.#seen.id || version === this.#seen.version) return
+    this.#isOlder = true
+    this.#show()
+  }
+
+  /** Writes a line below the text. */
+  add (line) {
+    const { text } = this.#parts
+    text.value = `${text.value.trimEnd()}\n${line}`.trimStart()
+    text.scrollTop = text.scrollHeight
+  }
+
+  get isOlder () { return this.#isOlder }
+
+  get hasChanges () {
+    const { title, text } = this.#mine()
+    return this.#theirs !== undefined || title !== this.#seen.title || text !== this.#seen.text
   }
 
   /** @param chosen id of the author who writes here, if nobody does yet */
@@ -75,9 +99,11 @@ export class Pane {
     return { title: title.value, text: text.value, author: author.value }
   }
 
-  #open (note) {
+  #open (note, isSaved = false) {
     this.#seen = note
     this.#theirs = undefined
+    this.#isSaved = isSaved
+    this.#isOlder = false
     this.#parts.title.value = note.title
     this.#parts.text.value = note.text
     this.#show()
@@ -105,19 +131,19 @@ export class Pane {
     this.#parts.text.value = together(this.#seen.text, this.#mine().text, this.#theirs.text)
     this.#seen = { ...this.#theirs }
     this.#theirs = undefined
+    this.#isSaved = this.#isOlder = false
     this.#parts.text.focus()
   }
 
   #show () {
     const { conflict, state, version, save, reload } = this.#parts
     if (this.#seen === undefined) return
-    const { title, text } = this.#mine()
-    const changed = title !== this.#seen.title || text !== this.#seen.text
     conflict.hidden = this.#theirs === undefined
     save.hidden = reload.hidden = version.hidden = this.#theirs !== undefined
     this.element.classList.toggle('torn', this.#theirs !== undefined)
-    state.textContent = this.#theirs !== undefined ? 'Not saved' : changed ? 'Not saved yet' : 'No changes here'
-    state.dataset.state = this.#theirs !== undefined ? 'conflict' : changed ? 'changed' : 'clean'
+    const [name, words] = this.#state()
+    state.dataset.state = name
+    state.textContent = words
     version.textContent = `Version ${versionName(this.#seen.version)}, by ${this.#nameOf(this.#seen.author)}`
     if (this.#theirs === undefined) return
     const { author, savedAt } = this.#theirs
@@ -125,6 +151,13 @@ export class Pane {
     const [mine, theirs] = conflict.querySelectorAll('figcaption')
     mine.textContent = 'Yours'
     theirs.textContent = `${this.#nameOf(author)}’s, saved at ${time.format(new Date(savedAt))}`
+  }
+
+  #state () {
+    if (this.#theirs !== undefined) return ['conflict', 'Not saved']
+    if (this.hasChanges) return ['changed', 'Not saved yet']
+    if (this.#isOlder) return ['older', 'An older version: load the stored one']
+    return ['clean', this.#isSaved ? `Saved at ${clock.format(new Date(this.#seen.savedAt))}` : 'No changes here']
   }
 
   #label () {
@@ -136,10 +169,6 @@ export class Pane {
 
   #busy (busy) {
     for (const button of this.element.querySelectorAll('button')) button.disabled = busy
-  }
-
-  #tell (message) {
-    this.element.dispatchEvent(new CustomEvent('problem', { bubbles: true, detail: message }))
   }
 }
 
@@ -156,7 +185,7 @@ function linesOf (rows, side) {
   })
 }
 
-/** RavenDB's change vectors end in the database's id, which is the same in all of them. */
+/** `RAFT:2, A:4`: a change vector without the databases' ids, which are the same in all of them. */
 function versionName (version) {
-  return version.split('-')[0]
+  return version.replace(/-[^,]*/g, '')
 }

@@ -1,17 +1,23 @@
 import { byId, element } from '/shared/dom.js'
+import { Trouble } from '/shared/trouble.js'
 import * as api from './api.js'
 import { show } from './list.js'
 import { TownMap } from './map.js'
 import { timeText } from './stages.js'
 
+/** Percent of the way, and milliseconds, of a step of the scooter that drives by itself. */
+const step = 4
+const pace = 1000
+
 const page = byId()
+const trouble = new Trouble(page.problem, api.outage, findShift)
 const names = new Map((await api.menu()).map(({ id, name }) => [id, name]))
 const time = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-digit' })
 let stop = () => {}
 /** The driver whose orders are followed. */
 let followed
 
-await showShift(await api.shift())
+await findShift()
 
 page.begin.onsubmit = (event) => {
   event.preventDefault()
@@ -22,6 +28,10 @@ page.end.onclick = () => use(async () => {
   await showShift({ driver: undefined, deliveries: [] })
   page.name.focus()
 })
+
+function findShift () {
+  return use(async () => showShift(await api.shift()))
+}
 
 async function showShift ({ driver, deliveries }) {
   page.begin.hidden = driver !== undefined
@@ -35,14 +45,13 @@ async function showShift ({ driver, deliveries }) {
   if (followed === driver) return
   followed = driver
   stop()
-  if (driver !== undefined) stop = api.follow('shift/events', { orders: (orders) => showOrders(orders) }, (state) => { page.connection.hidden = state === 'open' })
+  if (driver !== undefined) stop = api.followShop('shift/events', { orders: (orders) => showOrders(orders) }, (state) => { page.connection.hidden = state === 'open' })
 }
 
 function showOrders (orders) {
   const ready = orders.filter(({ stage }) => stage === 'ready')
   const trips = orders.filter(({ stage }) => stage === 'on the way')
   page.count.textContent = String(ready.length)
-  page.none.hidden = trips.length > 0
   show(page.ready, ready, ({ number }) => number, ({ number, pizza, customer }) => element('li', { className: 'card ticket' },
     element('img', { src: `/art/${pizza}.svg`, alt: '', width: 56, height: 56 }),
     element('div', {}, element('p', { className: 'eyebrow' }, `Order ${number}`), element('strong', {}, names.get(pizza)), element('p', { className: 'soft small' }, `for ${customer}`)),
@@ -55,6 +64,7 @@ function makeTrip ({ number, pizza, customer }) {
   const map = element('div')
   const left = element('strong', { className: 'figures' })
   const slider = element('input', { type: 'range', min: '0', max: '100', step: '1', 'aria-label': `How far order ${number} is, in percent` })
+  const auto = element('button', { className: 'button quiet', type: 'button', 'aria-pressed': 'false', onclick: () => steer(timer === undefined) }, 'Drive by itself')
   const item = element('li', { className: 'card trip' },
     map,
     element('div', { className: 'controls' },
@@ -62,7 +72,8 @@ function makeTrip ({ number, pizza, customer }) {
       element('p', { className: 'soft' }, left),
       slider,
       element('div', { className: 'buttons' },
-        element('button', { className: 'button quiet', type: 'button', onclick: () => go(Math.min(100, Number(slider.value) + 10)) }, 'Drive on'),
+        element('button', { className: 'button quiet', type: 'button', onclick: () => drive(10) }, 'Drive on'),
+        auto,
         element('button', { className: 'button', type: 'button', 'aria-label': `Order ${number} is delivered`, onclick: () => use(async () => showShift(await api.delivered(number))) }, 'Delivered'))))
   const town = new TownMap(map)
   // The scooter is where the slider is; the server is told of the last place once it has taken the one before.
@@ -81,7 +92,24 @@ function makeTrip ({ number, pizza, customer }) {
     }
     moving = false
   }
-  slider.oninput = () => go(Number(slider.value))
+  function drive (percent) {
+    return go(Math.min(100, Number(slider.value) + percent))
+  }
+  // It stops at the door, when the slider is taken, and when the order is gone.
+  let timer
+  function steer (byItself) {
+    clearInterval(timer)
+    auto.setAttribute('aria-pressed', String(byItself))
+    timer = byItself ? setInterval(next, pace) : undefined
+  }
+  function next () {
+    if (item.isConnected) drive(step)
+    if (!item.isConnected || slider.value === '100') steer(false)
+  }
+  slider.oninput = () => {
+    steer(false)
+    go(Number(slider.value))
+  }
   item.update = (progress, minutes) => {
     left.textContent = `There in ${timeText(minutes)}`.replace('in any', 'any')
     if (moving) return
@@ -92,11 +120,10 @@ function makeTrip ({ number, pizza, customer }) {
 }
 
 async function use (work) {
-  page.problem.hidden = true
+  trouble.clear()
   try {
     await work()
-  } catch ({ message }) {
-    page.problem.textContent = message
-    page.problem.hidden = false
+  } catch (error) {
+    trouble.tell(error)
   }
 }

@@ -1,13 +1,15 @@
 import { byId, element } from '/shared/dom.js'
+import { Trouble } from '/shared/trouble.js'
 import * as api from './api.js'
 import { show } from './list.js'
 
 const page = byId()
+const trouble = new Trouble(page.problem, api.outage)
 const names = new Map((await api.menu()).map(({ id, name }) => [id, name]))
 const hints = { ready: 'waits for a driver', 'on the way': 'on the way' }
 
 let orders = []
-api.follow('orders/events', {
+api.followShop('orders/events', {
   orders (all) {
     // An order that is given up leaves the board by itself.
     const now = Date.now()
@@ -42,12 +44,11 @@ function column (list, count, items, [text, act] = []) {
 
 async function use (button, act) {
   button.disabled = true
-  page.problem.hidden = true
+  trouble.clear()
   try {
     await act()
-  } catch ({ message }) {
-    page.problem.textContent = message
-    page.problem.hidden = false
+  } catch (error) {
+    trouble.tell(error)
     button.disabled = false
   }
 }

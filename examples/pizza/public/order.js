@@ -1,7 +1,9 @@
 import { byId, element, euros } from '/shared/dom.js'
+import { Trouble } from '/shared/trouble.js'
 import * as api from './api.js'
 
 const page = byId()
+const trouble = new Trouble(page.problem, api.outage)
 const menu = await api.menu()
 
 page.menu.append(...menu.map(({ id, name, with: on, price }, i) => element('label', { className: 'card dish' },
@@ -14,16 +16,15 @@ page.menu.append(...menu.map(({ id, name, with: on, price }, i) => element('labe
 
 page.form.onsubmit = async (event) => {
   event.preventDefault()
-  page.problem.hidden = true
+  trouble.clear()
   page.send.disabled = true
   const form = new window.FormData(page.form)
   try {
     const { token } = await api.order(form.get('pizza'), form.get('customer'))
     // Behind the #, it is not sent to the server with each page, nor written into its log.
     window.location.href = `/track.html#${token}`
-  } catch ({ message }) {
-    page.problem.textContent = `That did not work: ${message}`
-    page.problem.hidden = false
+  } catch (error) {
+    trouble.tell(error)
   } finally {
     page.send.disabled = false
   }

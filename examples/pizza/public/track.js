@@ -17,7 +17,7 @@ const titles = {
 }
 
 let stage
-const stop = api.follow(`orders/${encodeURIComponent(token)}/events`, { order: showOrder, over: showEnd }, (state) => {
+const stop = api.followShop(`orders/${encodeURIComponent(token)}/events`, { order: showOrder, over: showEnd }, (state) => {
   page.connection.hidden = state !== 'lost' || stage === 'over'
   if (state === 'refused' && stage === undefined) showNothing()
 })
@@ -68,6 +68,7 @@ function showEnd ({ how }) {
 
 function showNothing () {
   page.title.textContent = 'There is no such order'
-  page.text.textContent = 'It was delivered or given up, or the address is not whole.'
-  document.body.classList.add('given-up')
+  page.text.textContent = 'It was delivered or given up, and its session is over; or the address is not whole.'
+  for (const part of [page.stages, page.journey, page.share]) part.hidden = true
+  page.again.hidden = false
 }

@@ -29,8 +29,11 @@ if [ ! -d "$raven" ]; then
   command -v unzip > /dev/null || fail 'unzip is missing (Debian: apt-get install unzip)'
   pip=$(command -v pip3 || command -v pip) || fail 'pip is missing (Debian: apt-get install python3-pip)'
   echo "fetch-ravendb: getting RavenDB $version (241 MB, 633 MB unpacked, once)" >&2
-  "$pip" download --quiet --no-deps --no-cache-dir --dest "$unfinished" "ravendb-embedded==$version" \
+  quiet=--quiet
+  [ -t 2 ] && quiet=  # a terminal sees how far pip is
+  "$pip" download $quiet --no-deps --no-cache-dir --dest "$unfinished" "ravendb-embedded==$version" \
     < /dev/null >&2 || fail "pip could not get ravendb-embedded $version, see above"
+  echo 'fetch-ravendb: unpacking it' >&2
   unzip -q "$unfinished"/ravendb_embedded-*.whl -d "$unfinished/wheel"
   mv "$unfinished/wheel/ravendb_embedded/target/nuget/contentFiles/any/any/RavenDBServer" "$unfinished/server"
   mv "$unfinished/server" "$raven"
