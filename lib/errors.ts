@@ -115,6 +115,10 @@ export class SessionOverError extends errorWith<[route: string, why: string]>()(
   }
 }
 
+/** A login was refused: its subject has `maxSessions` sessions already, and `onLimit` is `'refuse'`. Nothing was written. */
+export class SubjectLimitError extends errorWith<[route: string, most: number]>()(
+  'FST_SESSION_SUBJECT_LIMIT', '%s: this user is logged in %d times already, which is the most. Log out elsewhere first.', 409) {}
+
 /** The session would have more bytes than `maxSize` allows. Nothing was written. */
 export class SessionTooLargeError extends errorWith<[route: string, size: number, maxSize: number]>()(
   'FST_SESSION_TOO_LARGE', 'The session of %s would have %d bytes, and at most %d are allowed (maxSize): nothing was saved.', 413) {}

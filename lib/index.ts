@@ -35,7 +35,7 @@ export * from './ravendb/index.js'
 export * from './stores/redis/index.js'
 
 export { memoryStore } from './stores/memory/memory-store.js'
-export type { MemoryStoreOptions } from './stores/memory/memory-store.js'
+export type { MemoryStoreOptions } from './stores/memory/options.js'
 export { cached } from './stores/cached/cached-store.js'
 export type { CachedOptions } from './stores/cached/options.js'
 export { slotOf } from './stores/contract-helpers.js'

@@ -23,6 +23,7 @@ export function newChange (given: Partial<SessionChange>): SessionChange {
     dataSince: undefined,
     label: undefined,
     subject: undefined,
+    atMost: undefined,
     generation: undefined,
     expectVersion: undefined,
     dataVersion: undefined,

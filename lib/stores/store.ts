@@ -11,8 +11,8 @@
  *
  * const inner = memoryStore()
  * const store: SessionStore = {
- *   load: (id) => inner.load(id), create: (id, record) => inner.create(id, record), commit: (id, change) => inner.commit(id, change),
- *   renew: (id, newId, change) => inner.renew(id, newId, change), regenerate: (id, newId, record) => inner.regenerate(id, newId, record),
+ *   load: (id) => inner.load(id), create: (...args) => inner.create(...args), commit: (id, change) => inner.commit(id, change),
+ *   renew: (id, newId, change) => inner.renew(id, newId, change), regenerate: (...args) => inner.regenerate(...args),
  *   end: (id, only) => { console.log('a session ends'); return inner.end(id, only) },
  *   close: () => inner.close(),
  * }
@@ -29,8 +29,12 @@ export interface SessionStore {
    */
   load (id: string, look?: boolean): SessionRecord | Successor | undefined | Promise<SessionRecord | Successor | undefined>
 
-  /** Writes a session that must not exist yet. `false`, and nothing is written, if the id is taken. */
-  create (id: string, record: SessionRecord): boolean | Promise<boolean>
+  /**
+   * Writes a session that must not exist yet. `false`, and nothing is written, if the id is taken.
+   * @param atMost given to a `SubjectStore` alone: the most sessions that the subject may have with this one. `'limit'`, and nothing is written, if it
+   *   would have more, also for parallel calls: of those no more are let in than there is room for
+   */
+  create (id: string, record: SessionRecord, atMost?: number): boolean | 'limit' | Promise<boolean | 'limit'>
 
   /** Applies a change in one atomic step, or nothing of it: parallel commits lose none of each other's keys, and no ended or expired session comes back. */
   commit (id: string, change: SessionChange): CommitResult | Promise<CommitResult>
@@ -44,8 +48,9 @@ export interface SessionStore {
   /**
    * Deletes the session of an id, if it has one, and writes another under a new id, in one atomic step. The old id leads to
    * the new one for a minute, unless it leads to another already. `false`, and nothing is written, if the new id is taken. Both ids have the same `slotOf`.
+   * @param atMost as of `create`; the old session does not count
    */
-  regenerate (id: string, newId: string, record: SessionRecord): boolean | Promise<boolean>
+  regenerate (id: string, newId: string, record: SessionRecord, atMost?: number): boolean | 'limit' | Promise<boolean | 'limit'>
 
   /**
    * Deletes a session and its data. `false` if there was none. An id that was given up less than a minute ago is answered with
@@ -147,7 +152,7 @@ export interface SessionRecord {
  * const change: SessionChange = {
  *   expect: new Map([['state', '"new"']]), clear: false, set: new Map([['state', '"paid"']]), remove: ['basket'],
  *   increment: new Map([['orders', 1]]), expiresAt: undefined, usedAt: undefined, ttl: undefined, dataSince: undefined,
- *   label: undefined, subject: undefined, generation: undefined, expectVersion: undefined, dataVersion: undefined,
+ *   label: undefined, subject: undefined, atMost: undefined, generation: undefined, expectVersion: undefined, dataVersion: undefined,
  * }
  * const result = await memoryStore().commit('an id', change)
  * console.log(result.status) // 'missing'
@@ -174,6 +179,8 @@ export interface SessionChange {
   label: string | null | undefined
   /** The new subject; `null`: none; `undefined`: as it is. */
   subject: string | null | undefined
+  /** For a subject that the session does not have yet, as of `create`: the result is `limit` beyond it. `undefined`: any number. */
+  atMost: number | undefined
   /** The generation that the session must have, else it is another one and the result is `missing`; `undefined`: any. */
   generation: string | undefined
   /** The version that the data must have, 0 for none, else the result is `conflict`; `undefined`: any. */
@@ -205,6 +212,8 @@ export type CommitResult =
   | { readonly status: 'missing' }
   /** The id was given up less than a minute ago. Nothing was written. */
   | { readonly status: 'moved' } & Successor
+  /** The subject has so many sessions already (`atMost`). Nothing was written. */
+  | { readonly status: 'limit' }
   /** `expect` or `expectVersion` does not hold. Nothing was written. `current`: the present texts of its keys. */
   | { readonly status: 'conflict', readonly current: ReadonlyMap<string, string | undefined> }
   /** The value of `key` is not a whole number, or the sum would not be one between ±(2^53 − 1). Nothing was written. */

@@ -27,8 +27,14 @@ export function limitOf ({ maxSessions }: Pick<SessionSettings, 'maxSessions'>, 
   throw new OptionError('tokenSessions()', `maxSessions(subject) must return ${sessionCount.allowed}, or null; got ${show(most)}`)
 }
 
-/** The limit of a subject that a save may give one session more. It throws as `limitOf` does. */
+/** The most sessions beyond which the store refuses a login of the subject; `undefined`: it refuses none. It throws as `limitOf` does. */
+export function refusedBeyond (settings: Pick<SessionSettings, 'maxSessions' | 'onLimit'>, subject: string | undefined): number | undefined {
+  return settings.onLimit === 'refuse' ? limitOf(settings, subject)?.most : undefined
+}
+
+/** The limit of a subject that a save may give one session more than it may keep. It throws as `limitOf` does. */
 export function limitOfSave ({ identity, nextSubject, nextToken, subject, settings }: SessionState): Limit | undefined {
+  if (settings.onLimit === 'refuse') return undefined
   return identity === undefined || (nextSubject ?? nextToken) !== undefined ? limitOf(settings, subject) : undefined
 }
 

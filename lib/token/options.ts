@@ -108,6 +108,11 @@ export interface TokenSessionOptions extends Omit<TokenRouteOptions, 'required' 
    * subject. Sessions that are restored are not limited. @default null
    */
   maxSessions?: number | null | ((subject: string) => number | null) | undefined
+  /**
+   * The session that gives way at `maxSessions`: `'end'` ends the least recently used one, `'refuse'` refuses the login with
+   * `FST_SESSION_SUBJECT_LIMIT` (409), and nothing of it is written. @default 'end'
+   */
+  onLimit?: 'end' | 'refuse' | undefined
   /** The form of tokens: 256 random bits in base64url, or an unsigned 64-bit integer as a decimal string. @default 'random256' */
   token?: 'random256' | 'uint64' | undefined
   /** The way of the token between client and server: a cookie by default. */
@@ -202,6 +207,7 @@ export const providerRules: Record<keyof AllOptions, Rule> = {
   deleteSession: rules.boolean,
   maxSize: { ...bytes, allowed: `${bytes.allowed}, or null for no limit`, test: (value) => value === null || bytes.test(value) },
   maxSessions: { allowed: `${sessionCount.allowed}, null for no limit, or a function of the subject`, test: (value) => value === null || typeof value === 'function' || sessionCount.test(value) },
+  onLimit: oneOf('end', 'refuse'),
   token: { ...oneOf(...Object.keys(tokenKinds)), harmless: false }, // a token could be given by mistake
   data: checkedLater,
   transport: withMethods('a transport such as cookieTransport()', 'read', 'write'),

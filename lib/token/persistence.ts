@@ -1,4 +1,4 @@
-import { NotANumberError, OutcomeUnknownError, SessionGoneError, SessionRenewedError, StoreUnavailableError, UpdateConflictError } from '../errors.js'
+import { NotANumberError, OutcomeUnknownError, SessionGoneError, SessionRenewedError, StoreUnavailableError, SubjectLimitError, UpdateConflictError } from '../errors.js'
 import { newRecord } from '../stores/contract-helpers.js'
 import type { CommitResult, SessionChange, SessionRecord, SessionStore, Successor } from '../stores/store.js'
 import { isPromise, nothing, type MaybePromise } from '../util/maybe-promise.js'
@@ -6,7 +6,7 @@ import { show } from '../util/option-rules.js'
 import { callStore, failStore, storeFailure } from './call-store.js'
 import { CheckedDraft } from './data/checked-draft.js'
 import { noChange, type Sent } from './draft.js'
-import { endSurplus, limitOfSave, type Limit } from './limit.js'
+import { endSurplus, limitOfSave, refusedBeyond, type Limit } from './limit.js'
 import { isWork } from './operations.js'
 import { signals, type Identity, type SessionSettings, type SessionState } from './session-state.js'
 import { tellOfOldToken } from './pitfalls.js'
@@ -99,17 +99,27 @@ export function followRenewal (state: SessionState, { successor, how }: Successo
 /**
  * Writes a new session. `undefined` if the ids of all tokens that were tried are taken.
  *
+ * @param terms the route or call; the most sessions that the subject may have; the session in whose place it comes
  * @param token the first token to try
  * @param more further tokens to try
- * @param replaced the session in whose place it comes
+ * @throws SubjectLimitError (`FST_SESSION_SUBJECT_LIMIT`)
  */
 export function createUnderToken (
-  { store, tokens }: Pick<SessionSettings, 'store' | 'tokens'>, record: SessionRecord, token = tokens.create(), more = maxTokens, replaced?: Identity
+  { store, tokens }: Pick<SessionSettings, 'store' | 'tokens'>, record: SessionRecord, terms: CreationTerms, token = tokens.create(), more = maxTokens
 ): MaybePromise<Identity | undefined> {
+  const { route, atMost, replaced } = terms
   const identity = { token, id: idOf(token) }
   const next = (): string => replaced === undefined ? tokens.create() : renewedToken(tokens, replaced.token)
-  return callStore(() => replaced === undefined ? store.create(identity.id, record) : store.regenerate(replaced.id, identity.id, record), (created) =>
-    created ? identity : more > 0 ? createUnderToken({ store, tokens }, record, next(), more - 1, replaced) : undefined)
+  return callStore(() => replaced === undefined ? store.create(identity.id, record, atMost) : store.regenerate(replaced.id, identity.id, record, atMost), (created) => {
+    if (created === 'limit') throw new SubjectLimitError(route, atMost as number)
+    return created ? identity : more > 0 ? createUnderToken({ store, tokens }, record, terms, next(), more - 1) : undefined
+  })
+}
+
+interface CreationTerms {
+  readonly route: string
+  readonly atMost: number | undefined
+  readonly replaced?: Identity | undefined
 }
 
 /** Ends a session, or its successor. `false` if there was none, or none of the subject. */
@@ -127,6 +137,7 @@ function saveNew (state: SessionState): Promise<void> | undefined {
   refuseLarge(settings, state.context.route, fields)
   if ((fields.size === 0 || (draft instanceof CheckedDraft && draft.isInitial)) && (subject ?? label ?? replaced ?? state.record) === undefined) return undefined
   if (isUnheard(state)) return undefined
+  const atMost = refusedBeyond(settings, subject)
   const sent = draft.toSend()
   const now = Date.now()
   const { deleteSession } = settings
@@ -152,7 +163,7 @@ function saveNew (state: SessionState): Promise<void> | undefined {
     signals.get(state)?.stored()
   }
   try {
-    const identity = createUnderToken(settings, record, state.token, state.isAnnounced ? 0 : maxTokens, replaced)
+    const identity = createUnderToken(settings, record, { route: state.context.route, atMost, replaced }, state.token, state.isAnnounced ? 0 : maxTokens)
     if (isPromise(identity)) return identity.then(created).catch((error: unknown) => failSave(state, sent, error))
     created(identity)
     return undefined
@@ -177,6 +188,7 @@ function saveStored (state: SessionState, { id }: Identity, tries?: number): Pro
   const generation = state.record?.generation
   if (state.phase === 'ended') return callStore(() => endSession(store, id, { generation }), () => ended(state)) as Promise<void> | undefined
   if (state.nextToken !== undefined && isUnheard(state)) return undefined
+  const atMost = state.nextSubject == null ? undefined : refusedBeyond(state.settings, state.nextSubject)
   const sent = state.draft.toSend()
   try {
     if (sent !== undefined && sent.length * bytesPerCharacter > state.settings.maxSize) refuseGrowth(state, sent)
@@ -199,7 +211,7 @@ function saveStored (state: SessionState, { id }: Identity, tries?: number): Pro
   const ttl = state.isTtlChanged ? state.ttl : undefined
   const dataSince = state.record?.deleteSession === false && sent !== undefined ? now : undefined
   const usedAt = expiresAt === undefined && subject === undefined ? undefined : now
-  const change: SessionChange = { expect, clear, set, remove, increment, expiresAt, usedAt, ttl, dataSince, label, subject, generation, expectVersion, dataVersion, from: state.record }
+  const change: SessionChange = { expect, clear, set, remove, increment, expiresAt, usedAt, ttl, dataSince, label, subject, atMost, generation, expectVersion, dataVersion, from: state.record }
   const renewed = nextToken === undefined ? undefined : { token: nextToken, id: idOf(nextToken) }
   let result: CommitResult | Promise<CommitResult>
   try {
@@ -264,6 +276,8 @@ function saved (state: SessionState, result: CommitResult, change: SessionChange
       if (renewed !== undefined) return saveSibling(state, result)
       followRenewal(state, result)
       return saveStored(state, state.identity, tries)
+    case 'limit':
+      throw new SubjectLimitError(state.context.route, change.atMost as number)
     case 'not-a-number':
       throw new NotANumberError(show(result.key), 'another request has put something else there than a whole number.')
     case 'conflict':

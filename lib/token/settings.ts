@@ -18,6 +18,7 @@ export interface SessionSettings {
   readonly transport: TokenTransport
   readonly onStoreError: 'fail' | 'anonymous'
   readonly maxSessions: TokenSessionOptions['maxSessions']
+  readonly onLimit: TokenSessionOptions['onLimit']
   /** `undefined`: any data fit. */
   readonly data: DataRules | undefined
   /** All that follows a session for the app: closed when the app closes. */

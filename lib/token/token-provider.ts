@@ -42,13 +42,13 @@ export class TokenSessions<Data extends object = SessionData> implements Session
   #feeds: SessionFeeds | undefined
 
   constructor (options: CheckedTokenOptions) {
-    const { store = memoryStore(), token, deleteSession, maxSize, ttl, maxAge, secret, onStoreError, maxSessions, data, transport = cookieTransport() } = options
+    const { store = memoryStore(), token, deleteSession, maxSize, ttl, maxAge, secret, onStoreError, maxSessions, onLimit, data, transport = cookieTransport() } = options
     if (maxSessions != null) requireInterface('subjects', store, 'tokenSessions({ maxSessions })')
     const tokens = tokenKinds[token]
     const { place } = transport as Partial<PlacedTransport>
     this.claims = place === undefined ? [keyspaceOf(store)] : [place, keyspaceOf(store)]
     this.#options = options
-    this.#settings = { store, tokens, deleteSession, maxSize: maxSize ?? Infinity, lifetime: { ttl, maxAge }, transport, onStoreError, maxSessions, data: data === undefined ? undefined : new DataRules(data), followers: new Set() }
+    this.#settings = { store, tokens, deleteSession, maxSize: maxSize ?? Infinity, lifetime: { ttl, maxAge }, transport, onStoreError, maxSessions, onLimit, data: data === undefined ? undefined : new DataRules(data), followers: new Set() }
     this.#addresses = new Addresses(tokens, secret === undefined ? undefined : new SharedTokens(tokens, secret))
   }
 
@@ -64,7 +64,7 @@ export class TokenSessions<Data extends object = SessionData> implements Session
    * Makes a session, which the store has from then on. Later changes count with `await session.commit()`.
    *
    * @throws SessionExistsError (`FST_SESSION_EXISTS`) if there is a shared session of this name; NameError
-   *   (`FST_SESSION_NAME`), NoSecretError (`FST_SESSION_NO_SECRET`), OptionError, KeyError, ValueError
+   *   (`FST_SESSION_NAME`), NoSecretError (`FST_SESSION_NO_SECRET`), SubjectLimitError (`FST_SESSION_SUBJECT_LIMIT`), OptionError, KeyError, ValueError
    */
   async create (options: NewSession<Data> = {}): Promise<TokenSession<Data>> {
     const { identity, record } = await createSession(this.#settings, options as NewSession, (name) => this.#addresses.tokensOf(name, 'create()'))

@@ -95,8 +95,8 @@ class CachedStore implements SessionStore, TrackListener {
     return entry.record()
   }
 
-  create (id: string, record: SessionRecord): MaybePromise<boolean> {
-    return this.write(() => this.#store.create(id, record), id)
+  create (...args: Parameters<SessionStore['create']>): MaybePromise<boolean | 'limit'> {
+    return this.write(() => this.#store.create(...args), args[0])
   }
 
   /** The kept session takes the change on as well, once the store has, so that a session that is written now and then is not read again each time. */
@@ -117,8 +117,8 @@ class CachedStore implements SessionStore, TrackListener {
     return this.write(() => this.#store.renew(id, newId, change), id, newId)
   }
 
-  regenerate (id: string, newId: string, record: SessionRecord): MaybePromise<boolean> {
-    return this.write(() => this.#store.regenerate(id, newId, record), id, newId)
+  regenerate (...args: Parameters<SessionStore['regenerate']>): MaybePromise<boolean | 'limit'> {
+    return this.write(() => this.#store.regenerate(...args), args[0], args[1])
   }
 
   end (...args: Parameters<SessionStore['end']>): MaybePromise<boolean | Successor> {

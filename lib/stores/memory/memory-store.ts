@@ -6,33 +6,7 @@ import type { LeasingStore, TrackableStore } from '../track.js'
 import { Entry, ownCopy, SubjectIndex, Watchers } from './entry.js'
 import { Leases, Trackers } from './track.js'
 import { SegmentedLru } from './segmented-lru.js'
-import { checkOptions, wholeNumber, type Rule } from '../../util/option-rules.js'
-
-/**
- * Options of the embedded store.
- *
- * @example
- * ```ts
- * import { memoryStore, type MemoryStoreOptions } from 'fastify-request-session'
- *
- * const options: MemoryStoreOptions = { maxSessions: 10_000 }
- * await memoryStore(options).close()
- * ```
- */
-export interface MemoryStoreOptions {
-  /**
-   * The most sessions that are kept. Beyond it a new session displaces the least recently used one that no later request has come
-   * back with. The log is told of it once a minute, and `sessionStats()` counts it. `restore` stops there.
-   * @default 100000
-   */
-  maxSessions?: number | undefined
-}
-
-const optionRules: Record<keyof MemoryStoreOptions, Rule> = {
-  maxSessions: wholeNumber('sessions', 1),
-}
-
-const defaults = Object.freeze({ maxSessions: 100_000 })
+import { checkMemoryOptions, type MemoryStoreOptions } from './options.js'
 
 /**
  * Keeps sessions in this process: they are gone when it ends, and not shared with other processes. The store keeps JSON texts,
@@ -49,8 +23,7 @@ const defaults = Object.freeze({ maxSessions: 100_000 })
  * ```
  */
 export function memoryStore (options?: MemoryStoreOptions): CompleteStore & TrackableStore & LeasingStore {
-  const { maxSessions } = { ...defaults, ...checkOptions<MemoryStoreOptions>('memoryStore()', options, optionRules) }
-  return new MemoryStore(maxSessions)
+  return new MemoryStore(checkMemoryOptions(options).maxSessions)
 }
 
 /** Many small maps instead of one: growing a map of a million entries would hold the event loop for long. */
@@ -75,6 +48,7 @@ const ownSessionsWarning = 'memoryStore() keeps the sessions of this process alo
   'serves has no session there. redisStore() shares sessions between processes'
 
 const missing = Object.freeze({ status: 'missing' })
+const limit = Object.freeze({ status: 'limit' })
 
 class MemoryStore implements CompleteStore, TrackableStore, LeasingStore {
   readonly #maxSessions: number
@@ -124,8 +98,9 @@ class MemoryStore implements CompleteStore, TrackableStore, LeasingStore {
     return entry.record()
   }
 
-  create (id: string, record: SessionRecord): boolean {
+  create (id: string, record: SessionRecord, atMost?: number): boolean | 'limit' {
     if (this.#live(id) !== undefined) return false
+    if (atMost !== undefined && this.#isBeyond(atMost, record.subject)) return 'limit'
     this.#add(new Entry(id, record))
     return true
   }
@@ -151,9 +126,10 @@ class MemoryStore implements CompleteStore, TrackableStore, LeasingStore {
     return result
   }
 
-  regenerate (id: string, newId: string, record: SessionRecord): boolean {
+  regenerate (id: string, newId: string, record: SessionRecord, atMost?: number): boolean | 'limit' {
     if (this.#live(newId) !== undefined) return false
     const entry = this.#live(id)
+    if (atMost !== undefined && this.#isBeyond(atMost, record.subject, entry)) return 'limit'
     if (entry !== undefined) this.#end(entry)
     if (this.#successorOf(id) === undefined) this.#giveUp(ownCopy(id), newId, 'regenerated')
     this.#add(new Entry(newId, record, entry?.isProtected))
@@ -243,7 +219,20 @@ class MemoryStore implements CompleteStore, TrackableStore, LeasingStore {
     this.#successors.set(id, { successor: ownCopy(newId), how, until: now + successorLife })
   }
 
+  /**
+   * True if the subject has so many sessions already.
+   * @param own the session that it is about: it does not count
+   */
+  #isBeyond (atMost: number, subject: string | undefined, own?: Entry): boolean {
+    if (subject === undefined) return false
+    const now = Date.now()
+    let count = 0
+    for (const entry of this.#subjects.of(subject) ?? []) if (entry !== own && !entry.isGone(now)) count++
+    return count >= atMost
+  }
+
   #apply (entry: Entry, change: SessionChange): CommitResult {
+    if (change.atMost !== undefined && change.subject != null && change.subject !== entry.extra?.subject && this.#isBeyond(change.atMost, change.subject)) return limit
     const keys = this.#watchers.has(entry) ? entry.changedKeys(change) : undefined
     if (change.subject !== undefined) this.#subjects.remove(entry)
     const result = entry.apply(change)

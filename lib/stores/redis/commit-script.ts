@@ -7,7 +7,7 @@ import { encodeText, formatDataVersion, formatSeconds, formatSuccessor, formatTi
 /** The answer to a commit: its result, or the index entry without which nothing was written. */
 export type CommitAnswer =
   | { readonly result: CommitResult, readonly obsoleteEntry?: EntryName | undefined }
-  | { readonly missingEntry: { readonly subject: string, readonly timeLeft: number | null } }
+  | { readonly missingEntry: { readonly subject: string, readonly timeLeft: number | null, readonly isNew: boolean } }
 
 /** The first argument of a commit, as JSON. A part that is absent changes nothing. */
 interface CommitHeader {
@@ -86,7 +86,7 @@ function readCommit (reply: CommitReply, change: SessionChange): CommitAnswer {
     case 'moved': return { result: { status, how: first as Successor['how'], successor: second } }
     case 'conflict': return { result: { status, current: new Map([...change.expect.keys()].map((key, i) => [key, reply[i + 1] as string || undefined])) } }
     case 'not-a-number': return { result: { status, key: first } }
-    case 'index': return { missingEntry: { subject: first, timeLeft: second === '-' ? null : Number(second) } }
+    case 'index': return { missingEntry: { subject: first, timeLeft: second === '-' ? null : Number(second), isNew: third !== '' } }
     default: throw new RecordError('its description is damaged, or of another version')
   }
 }
@@ -94,8 +94,8 @@ function readCommit (reply: CommitReply, change: SessionChange): CommitAnswer {
 /**
  * Applies a change, and renews if the change has a successor.
  *
- * 'index', subject, milliseconds: nothing was written, since the session needs an entry in the index of this subject that lasts
- * for so long. 'obsolete', reply, subject, tag: the reply counts, and this index entry can be removed.
+ * 'index', subject, milliseconds, 'new' or '': nothing was written, since the session needs an entry in the index of this subject, which it may
+ * not have had before, that lasts for so long. 'obsolete', reply, subject, tag: the reply counts, and this index entry can be removed.
  */
 export const commitScript = script('', `${luaFormat}${luaSuccessor}${luaRecent}${luaPlus}${luaAccess}
 local description = redis.call('HGET', KEYS[1], '')
@@ -162,7 +162,7 @@ else
   end
   if subject ~= oldSubject or newKey or not lasts(entryLastsUntil) then
     local entryTime = entry and timeAfter(entry.lasts)
-    if not entry or entry.subject ~= subject or not lasts(entryTime) then return { 'index', subject, tostring(left) } end
+    if not entry or entry.subject ~= subject or not lasts(entryTime) then return { 'index', subject, tostring(left), subject ~= oldSubject and 'new' or '' } end
     entryTag, entryLastsUntil = entry.tag, entryTime
   end
 end

@@ -14,7 +14,7 @@ import { plainCommitScript, plainRecordOf } from './plain-commit.js'
 import { createScript, describeScript, endScript, leaseScript, regenerateScript, replaceScript, watchScript } from './scripts.js'
 import type { Int, Script } from './script.js'
 import { describeServers, describeUntold, refuseTooOld, type ServerInfo } from './servers.js'
-import { SubjectIndex, type Member } from './subject-index.js'
+import { SubjectIndex, type IndexLimit, type Member } from './subject-index.js'
 import { KeyTracking } from './tracking.js'
 
 /**
@@ -77,15 +77,16 @@ class RedisStore implements CompleteStore, TrackableStore, LeasingStore {
     return record
   }
 
-  async create (id: string, record: SessionRecord): Promise<boolean> {
-    const entry = await this.#addToIndex(id, record)
+  async create (id: string, record: SessionRecord, atMost?: number): Promise<boolean | 'limit'> {
+    const entry = await this.#addToIndex(id, record, atMost)
+    if (entry === 'limit') return entry
     const created = await this.#run(createScript, id, undefined, !record.deleteSession, record, entry)
     if (!created) await this.#subjects.remove(id, entry)
     return created
   }
 
   async replace (id: string, record: SessionRecord): Promise<void> {
-    const entry = await this.#addToIndex(id, record)
+    const entry = await this.#addToIndex(id, record) as IndexEntry | undefined
     const oldEntry = await this.#run(replaceScript, id, undefined, !record.deleteSession, record, entry)
     if (oldEntry?.tag !== entry?.tag) await this.#subjects.remove(id, oldEntry) // the same: it was sent twice
   }
@@ -109,8 +110,9 @@ class RedisStore implements CompleteStore, TrackableStore, LeasingStore {
     const answer = await this.#run(commitScript, id, newId, false, change, entry, newId, nonce)
     if ('missingEntry' in answer) {
       await this.#subjects.remove(finalId, entry)
-      const { subject, timeLeft } = answer.missingEntry
-      return this.commit(id, change, newId, { nonce, entry: await this.#subjects.add(finalId, subject, timeLeft) })
+      const { subject, timeLeft, isNew } = answer.missingEntry
+      const added = await this.#subjects.add(finalId, subject, timeLeft, isNew ? this.#limitOf(change.atMost, id) : undefined)
+      return added === 'limit' ? { status: added } : this.commit(id, change, newId, { nonce, entry: added })
     }
     const { result, obsoleteEntry } = answer
     if (entry !== undefined && result.status !== 'committed') await this.#subjects.remove(finalId, entry)
@@ -122,8 +124,9 @@ class RedisStore implements CompleteStore, TrackableStore, LeasingStore {
     return this.commit(id, change, newId)
   }
 
-  async regenerate (id: string, newId: string, record: SessionRecord): Promise<boolean> {
-    const entry = await this.#addToIndex(newId, record)
+  async regenerate (id: string, newId: string, record: SessionRecord, atMost?: number): Promise<boolean | 'limit'> {
+    const entry = await this.#addToIndex(newId, record, atMost, id)
+    if (entry === 'limit') return entry
     const { created, oldEntry } = await this.#run(regenerateScript, id, newId, !record.deleteSession, { how: 'regenerated', successor: newId }, record, entry)
     await (created ? this.#subjects.remove(id, oldEntry) : this.#subjects.remove(newId, entry))
     return created
@@ -222,8 +225,13 @@ class RedisStore implements CompleteStore, TrackableStore, LeasingStore {
   }
 
   /** Writes the index entry that a session with a subject has to have before it is written itself. */
-  async #addToIndex (id: string, { subject, deleteSession, expiresAt }: SessionRecord): Promise<IndexEntry | undefined> {
-    return subject === undefined ? undefined : this.#subjects.add(id, encodeText(subject), deleteSession && expiresAt !== null ? expiresAt - Date.now() : null)
+  async #addToIndex (id: string, { subject, deleteSession, expiresAt }: SessionRecord, atMost?: number, oldId = id): Promise<IndexEntry | undefined | 'limit'> {
+    if (subject === undefined) return undefined
+    return this.#subjects.add(id, encodeText(subject), deleteSession && expiresAt !== null ? expiresAt - Date.now() : null, this.#limitOf(atMost, oldId))
+  }
+
+  #limitOf (atMost: number | undefined, oldId: string): IndexLimit | undefined {
+    return atMost === undefined ? undefined : { atMost, oldId, isNamed: (member) => this.#isNamed(member) }
   }
 
   /**

@@ -6,7 +6,7 @@ import { checkOptions, show } from '../../util/option-rules.js'
 import { expiryAfterUse, lifetimeOf } from '../expiry.js'
 import { checkName, checkKey, checkValue, refuseLarge } from '../values.js'
 import { newSessionRules, type NewSession } from '../options.js'
-import { endSurplus, limitOf } from '../limit.js'
+import { endSurplus, limitOf, refusedBeyond } from '../limit.js'
 import { callStore } from '../call-store.js'
 import { createUnderToken } from '../persistence.js'
 import type { Identity, SessionSettings } from '../session-state.js'
@@ -37,10 +37,11 @@ export async function createSession (
     checkName(`${call}: subject`, subject)
     requireInterface('subjects', settings.store, `${call} with a subject`)
   }
-  const limit = limitOf(settings, subject)
+  const atMost = refusedBeyond(settings, subject)
+  const limit = atMost === undefined ? limitOf(settings, subject) : undefined
   const record = recordOf(settings, checked, call)
   refuseLarge(settings, call, record.fields)
-  const identity = shared ? await createShared(settings, name as string, record, tokensOf) : await createUnderToken(settings, record)
+  const identity = shared ? await createShared(settings, name as string, record, atMost, tokensOf) : await createUnderToken(settings, record, { route: call, atMost })
   if (identity === undefined) throw new SessionExistsError(show(name))
   if (limit !== undefined) await callStore(() => endSurplus(settings.store, limit), nothing)
   return { identity, record }
@@ -71,9 +72,9 @@ function recordOf ({ lifetime, deleteSession, data: rules }: SessionSettings, op
 
 /** A name has one session, under any secret: a session made under an older secret takes the name until it ends. */
 async function createShared (
-  settings: SessionSettings, name: string, record: SessionRecord, tokensOf: (name: string) => readonly [string, ...string[]]
+  settings: SessionSettings, name: string, record: SessionRecord, atMost: number | undefined, tokensOf: (name: string) => readonly [string, ...string[]]
 ): Promise<Identity | undefined> {
   const [newest, ...older] = tokensOf(name)
   for (const token of older) if (await lookUp(settings.store, idOf(token)) !== undefined) return undefined
-  return createUnderToken(settings, record, newest, 0)
+  return createUnderToken(settings, record, { route: 'create()', atMost }, newest, 0)
 }
