@@ -441,6 +441,10 @@ t.test('a store that cannot serve a feed, or is away, is told', async (t) => {
   t.teardown(() => away.close())
   await t.rejects(away.subscribe({ subject: 'ada' }, fail), { code: 'FST_SESSION_STORE_UNAVAILABLE' })
   t.equal(store.isStopped, true)
+  const later = away.subscribe({ subject: 'ada' }, () => {})
+  await new Promise(setImmediate)
+  store.lag = 0
+  t.equal((await later).closed, false, 'one that connects a moment later')
   const users = tokenSessions()
   t.teardown(() => users.close())
   await t.rejects(users.subscribe({ subject: undefined } as never, fail), { code: 'FST_SESSION_OPTION' })

@@ -1,4 +1,5 @@
 import { hash } from 'node:crypto'
+import { setTimeout as delay } from 'node:timers/promises'
 import { RecordError, StoreUnavailableError } from '../../errors.js'
 import { requireInterface } from '../../stores/contract-helpers.js'
 import type { SessionRecord, Successor } from '../../stores/store.js'
@@ -24,6 +25,8 @@ interface Known extends Pick<SessionRecord, 'createdAt' | 'generation' | 'dataSi
 const atOnce = 32
 /** Milliseconds between two looks at the times, and at a tracking that was lost. */
 const tickEvery = 250
+/** Milliseconds that a feed waits for a tracking which has lost its first connection: a client may just connect anew. */
+const patience = 2000
 /** Milliseconds after a failure of the store in which no session is looked at. */
 const pauseAfterFailure = 1000
 /** Updates that wait for a slow listener. While there are more no session is looked at: further changes of one add up. */
@@ -103,7 +106,9 @@ export class SessionFeeds implements TrackListener {
     this.#timer ??= setInterval(() => { this.#tick() }, tickEvery).unref()
     const tracking = this.#tracking ??= store.track(this, tickEvery)
     await tracking.checkAtBoot(quiet)
-    if (tracking.lag() === Infinity) throw new StoreUnavailableError('the changes of sessions are not heard')
+    for (const end = performance.now() + patience; tracking.lag() === Infinity; await delay(tickEvery / 10)) {
+      if (performance.now() > end || tracking !== this.#tracking) throw new StoreUnavailableError('the changes of sessions are not heard')
+    }
   }
 
   #leave (feed: Feed): void {
