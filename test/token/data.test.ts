@@ -371,3 +371,15 @@ t.test('the version is saved and restored with the session', async (t) => {
   t.match(await other.restore(file.end()), { restored: 1 })
   t.strictSame((await other.load(token))?.data(), { items: [], visits: 0 })
 })
+
+t.test('changes from outside of requests keep to the rules too', async (t) => {
+  await inEachPlace(t, async (t, { connect }) => {
+    const { old, now } = versions(connect())
+    const { token, id } = await old.create({ subject: 'ada', data: { items: ['pizza'] } })
+    t.equal(await now.update({ subject: 'ada' }, (session) => { session.append('basket', 'figs') }), 1)
+    t.strictSame((await now.load(token))?.data(), { basket: ['pizza', 'figs'], count: 1 })
+    const strict = tokenSessions({ store: connect(), data: { schema: shop, version: 2 } })
+    await t.rejects(strict.update({ id }, (session) => { session.increment('visits') }), { ...unfit, message: /^The data of the session of update\(\) do not fit: items: a list/ })
+    await old.endAll()
+  }, { clock: false })
+})
