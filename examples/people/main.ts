@@ -58,7 +58,7 @@ export async function buildApp (neogma: Neogma, { logger = false, onClosed }: Pe
   // JSON is what no form of another site can send.
   app.removeContentTypeParser('text/plain')
   const people = peopleModel(neogma)
-  underTheHood(app, import.meta.url)
+  underTheHood(app, import.meta.url, new URL('people.ts', import.meta.url))
 
   await app.register(requestSession, { name: 'graph', provider: neo4jSessions(neogma.driver, { accessMode: 'READ' }) })
   await app.register(requestSession, { name: 'change', provider: neo4jTransactions(neogma.driver, { timeout: 5000 }) })
