@@ -137,6 +137,7 @@ t.test('the notes', async (t) => {
       await writers.page.getByRole('button', { name: 'Save both at the same moment' }).click()
       await writers.page.locator('.state[data-state=conflict]').waitFor()
       t.equal(await writers.page.locator('.state[data-state=clean]').count(), 1)
+      await checkPage(t, writers.page, 'notes desk')
       t.same(writers.troubles, [])
     })
 
@@ -170,7 +171,7 @@ t.test('the notes', async (t) => {
       await writers.left.isIn('clean')
       await writers.right.press('Save')
       await writers.right.isIn('conflict')
-      t.equal(await writers.page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth), 0)
+      await checkPage(t, writers.page, 'notes phone')
     })
   })
 

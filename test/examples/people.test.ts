@@ -9,6 +9,7 @@ import { buildApp } from '../../examples/people/main.js'
 import { prepare, type Graph } from '../../examples/people/people.js'
 import { runDemo } from '../support/demo.js'
 import { assertNothingOpen } from '../support/neo4j/driver.js'
+import { checkPage } from '../support/page-check.js'
 import { chromiumForTest, neo4jForTest } from '../support/servers/require.js'
 
 t.test('the people', async (t) => {
@@ -110,7 +111,7 @@ async function page (t: Test, app: FastifyInstance): Promise<void> {
     await page.locator(selector, { hasText: text }).waitFor({ timeout: 10_000 })
   }
 
-  const wide = await open(1280, 860)
+  const wide = await open(1280, 800)
   await says(wide, '#counts', '15 people, 17 acquaintances')
 
   await wide.selectOption('#from', { label: 'Wickham' })
@@ -133,6 +134,7 @@ async function page (t: Test, app: FastifyInstance): Promise<void> {
   await wide.click('#half-way')
   await says(wide, '#verdict', 'Before: 16 people, 18 acquaintances. After: 16 people, 18 acquaintances.')
   t.equal(await wide.locator('#steps .undone').count(), 3)
+  await checkPage(t, wide, 'people desk')
 
   // The middle of the drawing is on no one: people are looked for where they are drawn.
   await wide.click('#fit')
@@ -150,7 +152,7 @@ async function page (t: Test, app: FastifyInstance): Promise<void> {
 
   const phone = await open(390, 844)
   await says(phone, '#counts', '16 people, 18 acquaintances')
-  t.equal(await phone.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth), 0, 'nothing is beside the window')
+  await checkPage(t, phone, 'people phone')
   t.strictSame(troubles, [])
 }
 

@@ -162,7 +162,9 @@ export class Pane {
 
   #label () {
     const { author } = this.#parts
-    this.element.setAttribute('aria-label', `${author.selectedOptions[0]?.text ?? 'Nobody'} writes`)
+    const text = `${author.selectedOptions[0]?.text ?? 'Nobody'} writes`
+    this.element.setAttribute('aria-label', text)
+    this.element.querySelector('h2').textContent = text
   }
 
   #busy (busy) {
