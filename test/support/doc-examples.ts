@@ -161,7 +161,7 @@ class ExampleProcess {
 
   /** Runs an example to its last line. */
   run (file: string): Promise<ExampleRun> {
-    this.#child.send(file)
+    this.#child.send(file, () => {}) // one that is gone has its own result
     const done = once(this.#child, 'message').then(() => ({ ok: true, output: '' }))
     // The end of the process while an example runs is a failure, with whatever code.
     return this.#limited(Promise.race([done, this.#over.then((result) => ({ ...result, ok: false }))]))
@@ -170,7 +170,7 @@ class ExampleProcess {
   /** Waits until the process ends, which it does by itself. */
   close (): Promise<ExampleRun> {
     // A child that its parent disconnects emits no 'close'.
-    if (this.#child.connected) this.#child.send('end')
+    if (this.#child.connected) this.#child.send('end', () => {})
     return this.#limited(this.#over)
   }
 
