@@ -9,8 +9,8 @@ import { fileURLToPath } from 'node:url'
 const root = new URL('../', import.meta.url)
 const [name = 'basket'] = process.argv.slice(2)
 
-/** The examples that need all packages of the project: drivers of databases, and the pages' libraries. */
-const needsAll = ['people', 'notes'].includes(name)
+/** The examples that need all packages of the project (drivers of databases, the pages' libraries), and a checkout that has them all already: none is taken from it. */
+const needsAll = ['people', 'notes'].includes(name) || existsSync(new URL('node_modules/tap', root))
 
 function isInstalled (last) {
   const installed = new URL('node_modules/.package-lock.json', root)

@@ -115,9 +115,31 @@ export class SessionOverError extends errorWith<[route: string, why: string]>()(
   }
 }
 
+/** A login was refused: its subject has `maxSessions` sessions already, and `onLimit` is `'refuse'`. Nothing was written. */
+export class SubjectLimitError extends errorWith<[route: string, most: number]>()(
+  'FST_SESSION_SUBJECT_LIMIT', '%s: this user is logged in %d times already, which is the most. Log out elsewhere first.', 409) {}
+
 /** The session would have more bytes than `maxSize` allows. Nothing was written. */
 export class SessionTooLargeError extends errorWith<[route: string, size: number, maxSize: number]>()(
   'FST_SESSION_TOO_LARGE', 'The session of %s would have %d bytes, and at most %d are allowed (maxSize): nothing was saved.', 413) {}
+
+/**
+ * The data of a session do not fit `tokenSessions({ data })`: those that are stored (nothing of them was changed), or those that a commit would
+ * have left (nothing was written). The message names the places, never a value. Keeps the cause, if the app's own function has failed.
+ */
+export class SessionDataError extends errorWith<[route: string, problem: string, ...options: ErrorOptions[]]>()(
+  'FST_SESSION_DATA', 'The data of the session of %s do not fit: %s') {
+  /** `'newer'`: the data were written by a newer version of the app. `'invalid'`: anything else. */
+  readonly why: 'invalid' | 'newer'
+  /** The part of the message that says what does not fit. */
+  readonly problem: string
+
+  constructor (route: string, problem: string, consequence: string, why: SessionDataError['why'], ...options: ErrorOptions[]) {
+    super(route, `${problem} ${consequence}`.trimEnd(), ...options)
+    this.why = why
+    this.problem = problem
+  }
+}
 
 /** Each try of `update()` met a newer value. Nothing was written. */
 export class UpdateConflictError extends errorWith<[key: string, tries: number]>()(

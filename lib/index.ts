@@ -16,10 +16,12 @@ export {
   tokenSessions, type CompleteTokenManager, type CompleteTokenProvider, type TokenManager, type TokenProvider,
 } from './token/token-sessions.js'
 export type { CompleteTokenSessionOptions, JsonData, NewSession, SessionData, TokenCallOptions, TokenRouteOptions, TokenSessionOptions } from './token/options.js'
+export type { DataOptions, DataSchema } from './token/data/options.js'
 export { TokenSession } from './token/session.js'
 export type { RestoreOptions, RestoreResult } from './token/manage/restore.js'
 export type { SaveOptions, SaveResult } from './token/manage/save.js'
 export type { SessionUpdate, Subscription, UpdateListener } from './token/manage/subscribe.js'
+export type { Feed, FeedFilter, FeedListener, FeedUpdate } from './token/manage/feed.js'
 export type { UpdateFilter } from './token/manage/update.js'
 export type { SessionAddress } from './token/manage/address.js'
 export type { InjectHeaders, ReplyHeaders } from './token/manage/inject.js'
@@ -33,14 +35,13 @@ export * from './ravendb/index.js'
 export * from './stores/redis/index.js'
 
 export { memoryStore } from './stores/memory/memory-store.js'
-export type { MemoryStoreOptions } from './stores/memory/memory-store.js'
+export type { MemoryStoreOptions } from './stores/memory/options.js'
 export { cached } from './stores/cached/cached-store.js'
 export type { CachedOptions } from './stores/cached/options.js'
 export { slotOf } from './stores/contract-helpers.js'
-export type {
-  CommitResult, SessionChange, SessionRecord, SessionStore, Successor, CompleteStore, ListingStore, RestorableStore, SessionSummary, StoreEvent, StoreWatch, SubjectStore, WatchableStore,
-} from './stores/store.js'
-export type { Tracking, TrackListener, TrackableStore } from './stores/track.js'
+export type { CompleteStore, ListingStore, RestorableStore, SessionSummary, StoreEvent, StoreWatch, SubjectStore, WatchableStore } from './stores/optional-interfaces.js'
+export type { CommitResult, SessionChange, SessionRecord, SessionStore, Successor } from './stores/store.js'
+export type { Lease, LeasingStore, Tracking, TrackListener, TrackableStore } from './stores/track.js'
 
 export { channels, type Outcome, type ScopeState, type SessionEvent } from './core/events.js'
 export type { PingOptions, PingResult, SessionHealth } from './core/health.js'

@@ -115,7 +115,7 @@ export async function buildApp ({ store, lifetimes = [10, 30, 1800], logger = fa
     if (total !== request.body.total) throw new OtherTotalError()
     // Of two checkouts at the same moment exactly one gets the lines.
     if (await basket.claim('lines') === undefined) throw new EmptyBasketError()
-    // From here on the session is worth more: whoever got hold of its token before is left behind.
+    // From here on the session is worth more: one who got hold of its token before is left behind.
     basket.renew()
     basket.set('receipt', receiptFor(lines))
     return tell(basket)

@@ -34,7 +34,7 @@ export async function buildApp (store: DocumentStore, options: { logger?: Fastif
   // JSON is what no form of another site can send.
   app.removeContentTypeParser('text/plain')
 
-  underTheHood(app, import.meta.url)
+  underTheHood(app, import.meta.url, new URL('notes.ts', import.meta.url))
   watchDocuments(store)
   await app.register(requestSession, { name: 'documents', provider: ravenSessions(store) })
   await app.register(pages, { folder: new URL('public/', import.meta.url) })

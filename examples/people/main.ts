@@ -61,7 +61,7 @@ export async function buildApp (neogma: Neogma, { logger = false, onClosed }: Pe
   // JSON is what no form of another site can send.
   app.removeContentTypeParser('text/plain')
   const people = peopleModel(neogma)
-  underTheHood(app, import.meta.url)
+  underTheHood(app, import.meta.url, new URL('people.ts', import.meta.url))
   const openStream = eventStreams(app)
   const changes = new EventEmitter().setMaxListeners(0)
 

@@ -43,7 +43,7 @@ export async function buildApp (options: PizzeriaOptions = {}): Promise<FastifyI
   // JSON is what no form of another site can send: that, and the cookie's SameSite=Lax, keep forged requests out.
   app.removeContentTypeParser('text/plain')
 
-  underTheHood(app, import.meta.url)
+  underTheHood(app, import.meta.url, new URL('pizzeria.ts', import.meta.url))
   const pizzeria = new Pizzeria(watchStore(orders), secret, patience)
   app.addHook('onClose', () => pizzeria.close())
   const open = eventStreams(app)

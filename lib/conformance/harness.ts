@@ -35,7 +35,7 @@ export interface ConformanceOptions {
   lifetime?: number | undefined
   /**
    * Optional interfaces to test as well: `'list'` (ListingStore), `'subjects'` (SubjectStore), `'restore'`
-   * (RestorableStore), `'watch'` (WatchableStore).
+   * (RestorableStore), `'watch'` (WatchableStore), `'track'` (TrackableStore), `'lease'` (LeasingStore).
    * @default none
    */
   abilities?: readonly OptionalInterface[] | undefined

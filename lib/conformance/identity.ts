@@ -113,4 +113,61 @@ export const identityCases: Case[] = [
       assert.equal(await harness.store.end(bob, { subject: undefined, generation: undefined }), true)
     },
   },
+  {
+    name: 'identity: the version of the data comes back as it was, and changes with a commit or a renewal',
+    async test (harness) {
+      for (const deleteSession of [true, false]) {
+        const record = harness.record({ key: '1' }, { dataVersion: 3, deleteSession })
+        const id = harness.id()
+        await harness.store.create(id, record)
+        await harness.assertRecord(id, record)
+        await harness.commitOk(id, { set: new Map([['key', '2']]), expectVersion: 3, from: await harness.loadExisting(id) })
+        await harness.assertRecord(id, { ...record, fields: new Map([['key', '2']]) })
+        await harness.commitOk(id, { expect: new Map([['key', '2']]), remove: ['key'], set: new Map([['other', '1']]), expectVersion: 3, dataVersion: 12 })
+        await harness.assertRecord(id, { ...record, fields: new Map([['other', '1']]), dataVersion: 12 })
+        const newId = harness.id(id)
+        const change = harness.change({ expect: new Map([['other', '1']]), expectVersion: 12, dataVersion: 0 })
+        assert.equal((await harness.store.renew(id, newId, change)).status, 'committed')
+        await harness.assertRecord(newId, { ...record, fields: new Map([['other', '1']]), dataVersion: undefined })
+      }
+    },
+  },
+  {
+    name: 'identity: data of another version than expected are a conflict, and nothing is written',
+    async test (harness) {
+      for (const deleteSession of [true, false]) {
+        for (const dataVersion of [undefined, 2]) {
+          const record = harness.record({ key: '1' }, { dataVersion, deleteSession })
+          const id = harness.id()
+          await harness.store.create(id, record)
+          const from = await harness.loadExisting(id)
+          for (const expectVersion of [1, 3, dataVersion === undefined ? 2 : 0]) {
+            const change = { set: new Map([['key', '2']]), increment: new Map([['n', 1]]), expectVersion }
+            assert.deepEqual(await harness.commit(id, { ...change, from }), { status: 'conflict', current: new Map() })
+            assert.equal((await harness.commit(id, { ...change, clear: true })).status, 'conflict')
+            assert.equal((await harness.store.renew(id, harness.id(id), harness.change(change))).status, 'conflict')
+          }
+          await harness.assertRecord(id, record)
+        }
+      }
+    },
+  },
+  {
+    name: 'identity: a new version of the data expects all keys: another one is a conflict, but for a clear',
+    async test (harness) {
+      for (const deleteSession of [true, false]) {
+        const id = await harness.createSession({ key: '1', other: '2' }, { deleteSession })
+        const change = { set: new Map([['key', '3']]), expectVersion: 0, dataVersion: 1 }
+        for (const expect of [new Map(), new Map([['key', '1']]), new Map([['key', '1'], ['absent', undefined]])]) {
+          assert.deepEqual(await harness.commit(id, { ...change, expect }), { status: 'conflict', current: new Map([...expect.keys()].map((key) => [key, key === 'key' ? '1' : undefined])) })
+        }
+        await harness.assertData(id, { key: '1', other: '2' })
+        await harness.commitOk(id, { ...change, expect: new Map([['key', '1'], ['other', '2'], ['absent', undefined]]) })
+        await harness.assertData(id, { key: '3', other: '2' })
+        await harness.commitOk(id, { clear: true, set: new Map([['key', '4']]), expectVersion: 1, dataVersion: 2 })
+        await harness.assertData(id, { key: '4' })
+        assert.equal((await harness.loadExisting(id)).dataVersion, 2)
+      }
+    },
+  },
 ]

@@ -1,4 +1,5 @@
 // Second entry point of the package, for the tests of stores.
+import { changeCases } from './changes.js'
 import { commitCases } from './commits.js'
 import { expiryCases } from './expiry.js'
 import { Harness, type Case } from './harness.js'
@@ -46,7 +47,7 @@ export interface ConformanceCase {
  * ```
  */
 export function storeConformance (options: ConformanceOptions): ConformanceCase[] {
-  const optionalCases = optionalInterfaceCases.filter(({ needsInterface }) => options.abilities?.includes(needsInterface))
+  const optionalCases = [...optionalInterfaceCases, ...changeCases].filter(({ needsInterface }) => options.abilities?.includes(needsInterface))
   const cases = [...recordCases, ...identityCases, ...commitCases, ...renewalCases, ...expiryCases, ...parallelCases, ...optionalCases]
   return cases
     .filter(({ needs }) => needs === undefined || options[needs] !== undefined)

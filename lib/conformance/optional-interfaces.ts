@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { requireInterface, type OptionalInterface } from '../stores/contract-helpers.js'
-import type { SessionRecord, StoreEvent } from '../stores/store.js'
+import type { SessionRecord } from '../stores/store.js'
 import type { Harness, Case } from './harness.js'
 
 /** Case of an interface that a store may implement besides `SessionStore`. */
@@ -103,6 +103,76 @@ export const optionalInterfaceCases: OptionalInterfaceCase[] = [
     },
   },
   {
+    needsInterface: 'subjects',
+    name: 'subjects: a session beyond the most that its subject may have is refused, and nothing is written',
+    async test (harness) {
+      const { store } = harness
+      const subject = harness.id()
+      const record = harness.record({ a: '1' }, { subject })
+      const [first, second] = [harness.id(), harness.id()]
+      for (const id of [first, second]) assert.equal(await store.create(id, record, 2), true)
+      const refused = harness.id()
+      assert.equal(await store.create(refused, record, 2), 'limit')
+      assert.equal(await store.load(refused), undefined)
+      const other = await harness.createSession({ b: '1' })
+      assert.equal(await store.regenerate(other, harness.id(other), record, 2), 'limit')
+      const change = { set: new Map([['b', '2']]), subject, atMost: 2, expiresAt: null }
+      assert.deepEqual({ ...await harness.commit(other, change) }, { status: 'limit' })
+      assert.deepEqual({ ...await store.renew(other, harness.id(other), harness.change(change)) }, { status: 'limit' })
+      await harness.assertData(other, { b: '1' })
+      assert.notEqual((await harness.loadExisting(other)).expiresAt, null)
+      assert.deepEqual(await idsOf(harness, subject), [first, second].sort())
+
+      // One that has the subject already is let in, and one that takes its place.
+      await harness.commitOk(first, { subject, atMost: 1 })
+      const renewed = harness.id(first)
+      assert.equal((await store.renew(first, renewed, harness.change({ subject, atMost: 1 }))).status, 'committed')
+      const regenerated = harness.id(renewed)
+      assert.equal(await store.regenerate(renewed, regenerated, record, 2), true)
+      assert.equal(await store.create(harness.id(), harness.record({}, { subject: harness.id() }), 1), true, 'another subject')
+      assert.equal(await store.create(harness.id(), harness.record(), 1), true, 'no subject')
+      await store.end(second)
+      await harness.commitOk(other, change)
+      assert.deepEqual(await idsOf(harness, subject), [regenerated, other].sort())
+    },
+  },
+  {
+    needsInterface: 'subjects',
+    name: 'subjects: sessions that have expired, or have another subject now, leave room',
+    async test (harness) {
+      const subject = harness.id()
+      const record = (): SessionRecord => harness.record({}, { subject })
+      const [first, second] = [harness.id(), harness.id()]
+      await harness.store.create(first, record(), 2)
+      await harness.store.create(second, { ...record(), expiresAt: null }, 2)
+      assert.equal(await harness.store.create(harness.id(), record(), 2), 'limit')
+      await harness.advance(harness.lifetime * 1.1)
+      const third = harness.id()
+      assert.equal(await harness.store.create(third, record(), 2), true)
+      assert.equal(await harness.store.create(harness.id(), record(), 2), 'limit')
+      await harness.commitOk(second, { subject: null })
+      assert.equal(await harness.store.create(harness.id(), record(), 2), true)
+      assert.equal(await harness.store.create(harness.id(), record(), 2), 'limit')
+    },
+  },
+  {
+    needsInterface: 'subjects',
+    name: 'subjects: of those that come at once no more are let in than there is room for',
+    async test (harness) {
+      const subject = harness.id()
+      const ids = await Promise.all(Array.from({ length: 12 }, async (_, i) => i % 3 === 0 ? harness.id() : harness.createSession()))
+      const results = await Promise.all(ids.map(async (id, i) => {
+        if (i % 3 === 0) return harness.store.create(id, harness.record({}, { subject }), 5)
+        if (i % 3 === 1) return harness.store.regenerate(id, harness.id(id), harness.record({}, { subject }), 5)
+        const { status } = await harness.commit(id, { subject, atMost: 5 })
+        return status === 'committed' || status
+      }))
+      assert.equal(results.filter((result) => result === true).length, 5)
+      assert.equal(results.filter((result) => result === 'limit').length, 7)
+      assert.equal((await idsOf(harness, subject)).length, 5)
+    },
+  },
+  {
     needsInterface: 'restore',
     name: 'restore: writes a session, also in the place of another, wholly',
     async test (harness) {
@@ -119,93 +189,6 @@ export const optionalInterfaceCases: OptionalInterfaceCase[] = [
       }
     },
   },
-  {
-    needsInterface: 'watch',
-    name: 'watch: tells the keys of a change and the time left, and the end',
-    async test (harness) {
-      const { events, next, look, id } = await watched(harness, { a: '1', b: '2', n: '1' })
-      const expiresAt = Date.now() + harness.lifetime
-      await harness.commitOk(id, { set: new Map([['a', '2']]), remove: ['b'], increment: new Map([['n', 1]]), expiresAt })
-      const { type, keys, timeLeft } = { keys: [], timeLeft: undefined, ...await next() }
-      assert.deepEqual([type, [...keys].sort()], ['changed', ['a', 'b', 'n']])
-      assertTimeLeft(timeLeft, expiresAt)
-      assertTimeLeft((await look())?.timeLeft, expiresAt)
-      await harness.commitOk(id, { expiresAt: null })
-      assert.deepEqual(await next(), { type: 'changed', keys: [], timeLeft: null })
-      assert.equal((await look())?.timeLeft, null)
-      await harness.commitOk(id, { clear: true })
-      const cleared = await next()
-      assert.deepEqual('keys' in cleared ? [...cleared.keys].sort() : [], ['a', 'n'])
-      await harness.commit(id, { expect: new Map([['a', '9']]), set: new Map([['a', '3']]) })
-      await harness.store.end(id)
-      assert.deepEqual(await next(), { type: 'ended', renewed: false })
-      assert.equal(events.length, 0)
-      assert.equal(await look(), undefined)
-    },
-  },
-  {
-    needsInterface: 'watch',
-    name: 'watch: a look finds the session that was watched, and no other of its id',
-    async test (harness) {
-      const { look, id } = await watched(harness, { a: '1' })
-      assert.equal((await look())?.size, 1)
-      await harness.store.end(id)
-      assert.equal(await look(), undefined)
-      await harness.store.create(id, harness.record({ a: '1' }))
-      assert.equal(await look(), undefined)
-      const second = requireInterface('watch', harness.store, 'the suite')
-      await (await second.watch(id, () => {}))?.stop()
-      assert.equal(await look(), undefined)
-    },
-  },
-  {
-    needsInterface: 'watch',
-    name: 'watch: a session that is replaced: the keys that are gone are told as well',
-    async test (harness) {
-      if (!('replace' in harness.store)) return
-      const store = requireInterface('restore', harness.store, 'the suite')
-      const { next, look, id } = await watched(harness, { a: '1', b: '2' })
-      for (const [deleteSession, key, told] of [[false, 'c', ['a', 'b', 'c']], [true, 'd', ['c', 'd']], [true, 'd', ['d']]] as const) {
-        await store.replace(id, harness.record({ [key]: '3' }, { deleteSession }))
-        const event = await next()
-        assert.deepEqual('keys' in event ? [...event.keys].sort() : [], told)
-        assert.equal((await look())?.deleteSession, deleteSession, 'it is the same session')
-      }
-    },
-  },
-  {
-    needsInterface: 'watch',
-    name: 'watch: a renewal ends it; who watches another session, or has stopped, is told nothing',
-    async test (harness) {
-      const { next, id } = await watched(harness, { a: '1' })
-      const other = await watched(harness, {})
-      const stopped = await watched(harness, {})
-      await stopped.stop()
-      await harness.commitOk(stopped.id, { set: new Map([['a', '1']]) })
-      const newId = harness.id(id)
-      await harness.store.renew(id, newId, harness.change({}))
-      let event = await next()
-      if (event.type === 'changed') event = await next()
-      assert.deepEqual(event, { type: 'ended', renewed: true })
-      await harness.commitOk(newId, { set: new Map([['a', '2']]) })
-      await harness.store.end(newId)
-      await harness.store.end(other.id)
-      assert.deepEqual(await other.next(), { type: 'ended', renewed: false })
-      assert.deepEqual(stopped.events, [])
-    },
-  },
-  {
-    needsInterface: 'watch',
-    name: 'watch: there is nothing to watch where there is no session',
-    async test (harness) {
-      const store = requireInterface('watch', harness.store, 'the suite')
-      const fail = () => assert.fail('nothing is told')
-      assert.equal(await store.watch(harness.id(), fail), undefined)
-      const ended = await harness.createSession()
-      await store.end(ended)
-      assert.equal(await store.watch(ended, fail), undefined)
-    },
-  },
 ]
 
 async function all (pages: AsyncIterable<readonly string[]>): Promise<string[]> {
@@ -219,28 +202,8 @@ async function idsOf (harness: Harness, subject: string): Promise<string[]> {
   return ids.sort()
 }
 
-/** Creates a session and watches it. `events` holds those not yet taken; `next` takes one, or waits for it. */
-async function watched (harness: Harness, fields: Record<string, string>) {
-  const store = requireInterface('watch', harness.store, 'the suite')
-  const id = await harness.createSession(fields)
-  const events: StoreEvent[] = []
-  let wake = (): void => {}
-  const watch = await store.watch(id, (event) => {
-    events.push(event)
-    wake()
-  })
-  assert.ok(watch !== undefined, 'the session is there')
-  async function next (): Promise<StoreEvent> {
-    const told = events.shift()
-    if (told !== undefined) return told
-    await new Promise<void>((resolve) => { wake = resolve })
-    return next()
-  }
-  return { id, events, next, look: async () => watch.look(), stop: async () => { await watch.stop() } }
-}
-
 /** The time that a store tells, and that of the clock here, may differ by what a slow machine takes. */
-function assertTimeLeft (timeLeft: number | null | undefined, expiresAt: number | null): void {
+export function assertTimeLeft (timeLeft: number | null | undefined, expiresAt: number | null): void {
   if (expiresAt === null) return assert.equal(timeLeft, null)
   const left = expiresAt - Date.now()
   assert.ok(typeof timeLeft === 'number' && Math.abs(timeLeft - left) < 10_000, `${String(timeLeft)} milliseconds are left, and not ${left}`)

@@ -65,8 +65,8 @@ export interface SessionEvent {
 
 /**
  * The channels of `node:diagnostics_channel` that the plugin publishes to: `fastify-request-session:open`,
- * `:commit`, `:rollback`, `:close`, `:expire`, `:late-access`. The message is a `SessionEvent`; `:commit` of a
- * session that could not be read or saved carries the `error`.
+ * `:commit`, `:rollback`, `:close`, `:expire`, `:invalid-data`, `:late-access`. The message is a `SessionEvent`; `:commit` of a
+ * session that could not be read or saved carries the `error`, and `:invalid-data` the one of data that do not fit.
  *
  * @example
  * ```ts
@@ -84,6 +84,7 @@ export const channels = {
   rollback: channel('fastify-request-session:rollback'),
   close: channel('fastify-request-session:close'),
   expire: channel('fastify-request-session:expire'),
+  invalidData: channel('fastify-request-session:invalid-data'),
   lateAccess: channel('fastify-request-session:late-access'),
 } satisfies Record<string, Channel>
 

@@ -1,11 +1,12 @@
 import { StoreLacksError } from '../errors.js'
-import type { CompleteStore, ListingStore, RestorableStore, SessionChange, SessionRecord, SessionStore, SubjectStore, WatchableStore } from './store.js'
-import type { TrackableStore } from './track.js'
+import type { CompleteStore, ListingStore, RestorableStore, SubjectStore, WatchableStore } from './optional-interfaces.js'
+import type { SessionChange, SessionRecord, SessionStore } from './store.js'
+import type { LeasingStore, TrackableStore } from './track.js'
 
 /** A whole record: what is not given is as for a plain session. */
 export function newRecord (given: Pick<SessionRecord, 'fields' | 'createdAt' | 'expiresAt'> & Partial<SessionRecord>): SessionRecord {
-  const { fields, createdAt, expiresAt, ttl, deleteSession = true, dataSince = createdAt, usedAt = createdAt, name, label, generation, maxAge, subject } = given
-  return { fields, createdAt, expiresAt, ttl, deleteSession, dataSince, usedAt, name, label, generation, maxAge, subject }
+  const { fields, createdAt, expiresAt, ttl, deleteSession = true, dataSince = createdAt, dataVersion, usedAt = createdAt, name, label, generation, maxAge, subject } = given
+  return { fields, createdAt, expiresAt, ttl, deleteSession, dataSince, dataVersion, usedAt, name, label, generation, maxAge, subject }
 }
 
 /** A whole change: what is not given stays as it is. */
@@ -22,7 +23,10 @@ export function newChange (given: Partial<SessionChange>): SessionChange {
     dataSince: undefined,
     label: undefined,
     subject: undefined,
+    atMost: undefined,
     generation: undefined,
+    expectVersion: undefined,
+    dataVersion: undefined,
     ...given,
   }
 }
@@ -63,6 +67,7 @@ interface OptionalInterfaces {
   restore: RestorableStore
   watch: WatchableStore
   track: TrackableStore
+  lease: LeasingStore
 }
 
 /** The short name of an optional interface of a store. */
@@ -75,6 +80,7 @@ const interfaces = {
   restore: { what: 'restore sessions (RestorableStore)', methods: ['replace'] },
   watch: { what: 'watch sessions (WatchableStore)', methods: ['watch'] },
   track: { what: 'tell which sessions change (TrackableStore)', methods: ['track'] },
+  lease: { what: 'let one process do a piece of work (LeasingStore)', methods: ['lease', 'finish'] },
 } as const
 
 /**

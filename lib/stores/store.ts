@@ -11,8 +11,8 @@
  *
  * const inner = memoryStore()
  * const store: SessionStore = {
- *   load: (id) => inner.load(id), create: (id, record) => inner.create(id, record), commit: (id, change) => inner.commit(id, change),
- *   renew: (id, newId, change) => inner.renew(id, newId, change), regenerate: (id, newId, record) => inner.regenerate(id, newId, record),
+ *   load: (id) => inner.load(id), create: (...args) => inner.create(...args), commit: (id, change) => inner.commit(id, change),
+ *   renew: (id, newId, change) => inner.renew(id, newId, change), regenerate: (...args) => inner.regenerate(...args),
  *   end: (id, only) => { console.log('a session ends'); return inner.end(id, only) },
  *   close: () => inner.close(),
  * }
@@ -29,8 +29,12 @@ export interface SessionStore {
    */
   load (id: string, look?: boolean): SessionRecord | Successor | undefined | Promise<SessionRecord | Successor | undefined>
 
-  /** Writes a session that must not exist yet. `false`, and nothing is written, if the id is taken. */
-  create (id: string, record: SessionRecord): boolean | Promise<boolean>
+  /**
+   * Writes a session that must not exist yet. `false`, and nothing is written, if the id is taken.
+   * @param atMost given to a `SubjectStore` alone: the most sessions that the subject may have with this one. `'limit'`, and nothing is written, if it
+   *   would have more, also for parallel calls: of those no more are let in than there is room for
+   */
+  create (id: string, record: SessionRecord, atMost?: number): boolean | 'limit' | Promise<boolean | 'limit'>
 
   /** Applies a change in one atomic step, or nothing of it: parallel commits lose none of each other's keys, and no ended or expired session comes back. */
   commit (id: string, change: SessionChange): CommitResult | Promise<CommitResult>
@@ -44,8 +48,9 @@ export interface SessionStore {
   /**
    * Deletes the session of an id, if it has one, and writes another under a new id, in one atomic step. The old id leads to
    * the new one for a minute, unless it leads to another already. `false`, and nothing is written, if the new id is taken. Both ids have the same `slotOf`.
+   * @param atMost as of `create`; the old session does not count
    */
-  regenerate (id: string, newId: string, record: SessionRecord): boolean | Promise<boolean>
+  regenerate (id: string, newId: string, record: SessionRecord, atMost?: number): boolean | 'limit' | Promise<boolean | 'limit'>
 
   /**
    * Deletes a session and its data. `false` if there was none. An id that was given up less than a minute ago is answered with
@@ -72,7 +77,7 @@ export interface SessionStore {
 }
 
 /**
- * The session that took the place of another. A request that had loaded the other one goes on with it; whoever comes with the
+ * The session that took the place of another. A request that had loaded the other one goes on with it; a client that comes with the
  * old token is not let in.
  *
  * @example
@@ -99,7 +104,7 @@ export interface Successor {
  * const now = Date.now()
  * const record: SessionRecord = {
  *   fields: new Map([['user', '"ada"']]), createdAt: now, expiresAt: now + 1_800_000, ttl: undefined, maxAge: undefined,
- *   deleteSession: true, dataSince: now, usedAt: now, name: undefined, label: undefined, generation: undefined, subject: undefined,
+ *   deleteSession: true, dataSince: now, dataVersion: undefined, usedAt: now, name: undefined, label: undefined, generation: undefined, subject: undefined,
  * }
  * await memoryStore().create('an id', record)
  * ```
@@ -117,6 +122,8 @@ export interface SessionRecord {
   deleteSession: boolean
   /** When the data began, for `maxAge`: with the session, or, if that outlives its data, at the first change after it had none. Milliseconds since the epoch. */
   dataSince: number
+  /** The version of the data, which the app numbers: a whole number from 1 on; `undefined`: none, as of version 0. */
+  dataVersion: number | undefined
   /** The last use that was written, in milliseconds since the epoch. */
   usedAt: number
   /** The name that the session was created with. */
@@ -145,7 +152,7 @@ export interface SessionRecord {
  * const change: SessionChange = {
  *   expect: new Map([['state', '"new"']]), clear: false, set: new Map([['state', '"paid"']]), remove: ['basket'],
  *   increment: new Map([['orders', 1]]), expiresAt: undefined, usedAt: undefined, ttl: undefined, dataSince: undefined,
- *   label: undefined, subject: undefined, generation: undefined,
+ *   label: undefined, subject: undefined, atMost: undefined, generation: undefined, expectVersion: undefined, dataVersion: undefined,
  * }
  * const result = await memoryStore().commit('an id', change)
  * console.log(result.status) // 'missing'
@@ -172,8 +179,17 @@ export interface SessionChange {
   label: string | null | undefined
   /** The new subject; `null`: none; `undefined`: as it is. */
   subject: string | null | undefined
+  /** For a subject that the session does not have yet, as of `create`: the result is `limit` beyond it. `undefined`: any number. */
+  atMost: number | undefined
   /** The generation that the session must have, else it is another one and the result is `missing`; `undefined`: any. */
   generation: string | undefined
+  /** The version that the data must have, 0 for none, else the result is `conflict`; `undefined`: any. */
+  expectVersion: number | undefined
+  /**
+   * The data's new version, 0 for none; `undefined`: as it is. With a new one `expect` names all keys: where the data have others the result is
+   * `conflict` too, unless `clear` removes them.
+   */
+  dataVersion: number | undefined
   /** The record that the change was made from, as the store gave it, where there is one: a hint by which a store may save work. */
   from?: SessionRecord | undefined
 }
@@ -196,155 +212,9 @@ export type CommitResult =
   | { readonly status: 'missing' }
   /** The id was given up less than a minute ago. Nothing was written. */
   | { readonly status: 'moved' } & Successor
-  /** `expect` does not hold. Nothing was written. `current`: the present texts of its keys. */
+  /** The subject has so many sessions already (`atMost`). Nothing was written. */
+  | { readonly status: 'limit' }
+  /** `expect` or `expectVersion` does not hold. Nothing was written. `current`: the present texts of its keys. */
   | { readonly status: 'conflict', readonly current: ReadonlyMap<string, string | undefined> }
   /** The value of `key` is not a whole number, or the sum would not be one between ±(2^53 − 1). Nothing was written. */
   | { readonly status: 'not-a-number', readonly key: string }
-
-/**
- * A session's record without its data.
- *
- * @example
- * ```ts
- * import type { SessionSummary } from 'fastify-request-session'
- *
- * export const line = ({ name, size }: SessionSummary): string => `${name ?? 'no name'}, ${size} keys`
- * ```
- */
-export interface SessionSummary extends Omit<SessionRecord, 'fields'> {
-  /** The number of keys. */
-  readonly size: number
-  /** Milliseconds until the expiry, by the store's own clock; `null`: never. */
-  readonly timeLeft: number | null
-}
-
-/**
- * A store that can list its sessions.
- *
- * @example
- * ```ts
- * import { memoryStore, type ListingStore } from 'fastify-request-session'
- *
- * const store: ListingStore = memoryStore()
- * for await (const page of store.ids()) for (const id of page) console.log(id, (await store.describe(id))?.size)
- * ```
- */
-export interface ListingStore extends SessionStore {
-  /**
-   * Lists the ids of all sessions, in pages. A session that lives throughout is named exactly once; one that begins or ends
-   * meanwhile may or may not be named, so that `describe` or `load` has the last word.
-   */
-  ids (): AsyncIterable<readonly string[]>
-
-  /**
-   * Reads a session without its data; `undefined` if there is none or it has expired.
-   * @throws RecordError (`FST_SESSION_RECORD`) as `load` does
-   */
-  describe (id: string): SessionSummary | undefined | Promise<SessionSummary | undefined>
-}
-
-/**
- * A store that can list the sessions of one subject without reading all the others.
- *
- * @example
- * ```ts
- * import { memoryStore, type SubjectStore } from 'fastify-request-session'
- *
- * const store: SubjectStore = memoryStore()
- * for await (const page of store.idsOf('ada')) for (const id of page) await store.end(id)
- * ```
- */
-export interface SubjectStore extends SessionStore {
-  /**
-   * Lists the ids of the subject's sessions, in pages, as `ids` does. A session is named once its commit has been answered, and
-   * no more once it has ended, expired or changed its subject.
-   */
-  idsOf (subject: string): AsyncIterable<readonly string[]>
-}
-
-/**
- * A store that can put a session back as it was.
- *
- * @example
- * ```ts
- * import { memoryStore, type RestorableStore } from 'fastify-request-session'
- *
- * const store: RestorableStore = memoryStore()
- * const record = await memoryStore().load('an id')
- * if (record !== undefined && 'fields' in record) await store.replace('an id', record)
- * ```
- */
-export interface RestorableStore extends SessionStore {
-  /** Writes a session, in the place of one with this id if there is one, in one atomic step. */
-  replace (id: string, record: SessionRecord): void | Promise<void>
-}
-
-/**
- * An event of a watched session.
- *
- * @example
- * ```ts
- * import type { StoreEvent } from 'fastify-request-session'
- *
- * const isOver = (event: StoreEvent): boolean => event.type === 'ended' && !event.renewed
- * console.log(isOver({ type: 'ended', renewed: true }))
- * ```
- */
-export type StoreEvent =
-  /**
-   * Committed, or replaced. `keys`: those that were written or removed, none for a mere use. `timeLeft`: milliseconds until
-   * the expiry, from now on; `null`: never; `undefined`: as it was.
-   */
-  | { readonly type: 'changed', readonly keys: readonly string[], readonly timeLeft: number | null | undefined }
-  /** Ended (`reason`: if one was given), or `renewed`: given another token. It is the last event, unless `look` still finds the session: then it was not true. */
-  | { readonly type: 'ended', readonly renewed: boolean, readonly reason?: 'limit' }
-  /** The connection was lost and is there again: events in between are missing. */
-  | { readonly type: 'interrupted' }
-
-/**
- * The watching of one session.
- *
- * @example
- * ```ts
- * import { memoryStore, type StoreWatch } from 'fastify-request-session'
- *
- * const watch: StoreWatch | undefined = await memoryStore().watch('an id', ({ type }) => { console.log(type) })
- * await watch?.stop()
- * ```
- */
-export interface StoreWatch {
-  /** Describes the watched session; `undefined` if it is gone, or was ended and created anew. One that was replaced is the same. */
-  look (): SessionSummary | undefined | Promise<SessionSummary | undefined>
-
-  /** Ends the watching: no event comes after it. */
-  stop (): void | Promise<void>
-}
-
-/**
- * A store that reports what happens to a session, whatever process does it, but for its expiry.
- *
- * @example
- * ```ts
- * import { memoryStore, type WatchableStore } from 'fastify-request-session'
- *
- * const store: WatchableStore = memoryStore()
- * const watch = await store.watch('an id', (event) => { console.log(event) })
- * if (watch === undefined) console.log('no such session')
- * ```
- */
-export interface WatchableStore extends SessionStore {
-  /** Watches a session, from the answer on; a `look` tells if it is still there. `undefined`: there was none. The listener must not throw. */
-  watch (id: string, listener: (event: StoreEvent) => void): StoreWatch | undefined | Promise<StoreWatch | undefined>
-}
-
-/**
- * A store with all optional interfaces, as `memoryStore()` and `redisStore()` are: the whole management of sessions works on it.
- *
- * @example
- * ```ts
- * import { tokenSessions, type CompleteStore } from 'fastify-request-session'
- *
- * export const listAll = (store: CompleteStore) => tokenSessions({ store }).list()
- * ```
- */
-export type CompleteStore = ListingStore & SubjectStore & RestorableStore & WatchableStore

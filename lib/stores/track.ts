@@ -47,7 +47,7 @@ export interface Tracking {
 }
 
 /**
- * A store that tells which of its sessions change, whatever process changes them, and their expiry too. `cached()` needs it.
+ * A store that tells which of its sessions change, whatever process changes them, and their expiry too. `cached()` and feeds need it.
  *
  * @example
  * ```ts
@@ -69,3 +69,41 @@ export interface TrackableStore extends SessionStore {
    */
   track (listener: TrackListener, every: number): Tracking
 }
+
+/**
+ * A store by which one of all processes does a piece of work. Feeds of the whole store need it, to tell an expiry once.
+ *
+ * @example
+ * ```ts
+ * import { memoryStore, type LeasingStore } from 'fastify-request-session'
+ *
+ * const store: LeasingStore = memoryStore()
+ * if (await store.lease('nightly report', 'process 7', 60_000) === 'held') {
+ *   console.log('the report')
+ *   await store.finish('nightly report', 3_600_000)
+ * }
+ * ```
+ */
+export interface LeasingStore extends SessionStore {
+  /**
+   * Gives a holder the lease of a piece of work for this many milliseconds, in one atomic step, or prolongs its own. When they are over,
+   * another may have it: that of a process that has died.
+   * @returns `'held'`: the lease is this holder's. `'taken'`: it is another's. `'done'`: `finish` was called
+   */
+  lease (work: string, holder: string, ms: number): Lease | Promise<Lease>
+
+  /** Keeps for this many milliseconds that the work is done, by whichever holder. */
+  finish (work: string, ms: number): void | Promise<void>
+}
+
+/**
+ * The answer to who asks for a lease.
+ *
+ * @example
+ * ```ts
+ * import type { Lease } from 'fastify-request-session'
+ *
+ * export const mayWork = (lease: Lease): boolean => lease === 'held'
+ * ```
+ */
+export type Lease = 'held' | 'taken' | 'done'

@@ -1,70 +1,17 @@
 import { NotANumberError } from '../errors.js'
 import type { SessionChange } from '../stores/store.js'
 import { describeType, show } from '../util/option-rules.js'
-import { appended, applied, isWork, operate, setOperation, type Operation, type Update } from './operations.js'
-import { checkKey, checkValue, isKept, parseValue, textOf } from './values.js'
-
-/** One key that was changed, or whose value may be changed in place. */
-class Slot {
-  /** The JSON text in the store, as far as is known; `undefined`: none. */
-  text: string | undefined
-  /** `undefined`: the key is absent. */
-  value: unknown
-  /** In their order; those before `sent` are part of a commit that is under way. */
-  readonly operations: Operation[]
-  sent: number
-  /** True once the user holds the value, so that it must not be appended to in place. */
-  handedOut: boolean
-
-  constructor (text: string | undefined, value: unknown) {
-    this.text = text
-    this.value = value
-    this.operations = []
-    this.sent = 0
-    this.handedOut = false
-  }
-
-  /** The last operation, if it is not under way and so may still be extended. */
-  get waiting (): Operation | undefined {
-    return this.operations.length > this.sent ? this.operations.at(-1) : undefined
-  }
-
-  /** Replaces all waiting operations. */
-  set (value: unknown): void {
-    this.operations.length = this.sent
-    this.operations.push(setOperation)
-    this.value = value
-  }
-
-  /** The operations that were under way wait again, without those that a later `set` replaces. */
-  notSent (): void {
-    this.operations.splice(0, this.operations.lastIndexOf(setOperation))
-    this.sent = 0
-  }
-
-  /** True if an update of the value is part of a waiting `set` or of a change in place. */
-  overwrites (): boolean {
-    return this.waiting?.kind === 'set' || this.isChangedInPlace()
-  }
-
-  isChangedInPlace (): boolean {
-    const { value, text } = this
-    if (this.operations.length > 0 || typeof value !== 'object' || value === null) return false
-    try {
-      const now = JSON.stringify(value)
-      // Another writer's text may have other spaces.
-      return !isKept(value) || (now !== text && (text === undefined || now !== JSON.stringify(JSON.parse(text))))
-    } catch {
-      return true // JSON cannot hold it any more: the commit says so
-    }
-  }
-}
+import { appended, applied, isWork, operate, type Update } from './operations.js'
+import { Slot } from './slot.js'
+import { checkKey, checkValue, parseValue, textOf } from './values.js'
 
 /** The part of a commit that a draft decides, and the slots that it was made of. */
 export interface Sent {
-  readonly change: Pick<SessionChange, 'expect' | 'clear' | 'set' | 'remove' | 'increment'>
+  readonly change: Pick<SessionChange, 'expect' | 'clear' | 'set' | 'remove' | 'increment' | 'expectVersion' | 'dataVersion'>
   readonly slots: ReadonlyArray<readonly [key: string, slot: Slot]>
   readonly base: Map<string, string>
+  /** True if the session had no data before. */
+  readonly begins: boolean
   /** The characters of all keys and texts afterwards, at the most. */
   readonly length: number
 }
@@ -74,7 +21,7 @@ const emptyList: readonly never[] = Object.freeze([])
 /** Shared by all drafts of requests that only read. Never written to. */
 const noSlots = new Map<string, Slot>()
 /** A change that touches no data. */
-export const noChange: Sent['change'] = Object.freeze({ expect: emptyMap, clear: false, set: emptyMap, remove: emptyList, increment: emptyMap })
+export const noChange: Sent['change'] = Object.freeze({ expect: emptyMap, clear: false, set: emptyMap, remove: emptyList, increment: emptyMap, expectVersion: undefined, dataVersion: undefined })
 
 /**
  * The data of a session as one request sees it: the texts of the store, and over them the changes of the request. Texts
@@ -84,12 +31,12 @@ export class Draft {
   /** The texts of the store, as far as is known; none that are to be removed. */
   base: Map<string, string>
   /** True if the store has this session, so that there is something to clear. */
-  private stored: boolean
-  private slots: Map<string, Slot>
-  private cleared: boolean
+  protected stored: boolean
+  protected slots: Map<string, Slot>
+  protected cleared: boolean
 
   /** @param outdated true if the stored data are too old for this request: its first change removes them */
-  constructor (base?: Map<string, string>, private outdated = false) {
+  constructor (base?: Map<string, string>, protected outdated = false) {
     this.base = base ?? new Map()
     this.slots = noSlots
     this.stored = base !== undefined
@@ -201,6 +148,11 @@ export class Draft {
     return size
   }
 
+  /** True if the store has no data of this session. */
+  get isEmpty (): boolean {
+    return this.base.size === 0
+  }
+
   /** True if a commit would write any data but hints. */
   get isDirty (): boolean {
     if (this.cleared || this.slots === noSlots) return this.cleared
@@ -254,9 +206,10 @@ export class Draft {
     if (!this.cleared && (expect ?? set ?? remove ?? increment) === undefined) return undefined
     for (const [, slot] of slots) slot.sent = slot.operations.length
     return {
-      change: { expect: expect ?? emptyMap, clear, set: set ?? emptyMap, remove: remove ?? emptyList, increment: increment ?? emptyMap },
+      change: { expect: expect ?? emptyMap, clear, set: set ?? emptyMap, remove: remove ?? emptyList, increment: increment ?? emptyMap, expectVersion: undefined, dataVersion: undefined },
       slots,
       base: this.base,
+      begins: this.base.size === 0,
       length,
     }
   }
@@ -284,10 +237,11 @@ export class Draft {
   }
 
   /** The store has created the session with these texts. */
-  created (sent: Sent, texts: ReadonlyMap<string, string>): void {
+  created (sent: Sent | undefined, texts: ReadonlyMap<string, string>): void {
     this.stored = true
-    this.cleared = sent.base !== this.base
     this.outdated = false
+    if (sent === undefined) return
+    this.cleared = sent.base !== this.base
     this.sent({ ...sent, change: { ...noChange, set: texts } }, emptyList)
   }
 
@@ -303,19 +257,25 @@ export class Draft {
     }
   }
 
-  /** A key is gone from the store: its text, and what was read of it. */
-  forget (key: string): void {
-    this.base.delete(key)
-    this.slots.delete(key)
+  /** The text of a key in the store, as far as is known. */
+  storedText (key: string): string | undefined {
+    return this.base.get(key)
   }
 
-  /** True if a change of this key waits for its commit. */
-  isWaiting (key: string): boolean {
+  /** @returns true if a change of this key has to be committed before it is claimed */
+  beforeClaim (key: string): boolean {
     const slot = this.slots.get(key)
     return this.cleared || (slot !== undefined && (slot.operations.length > 0 || slot.isChangedInPlace()))
   }
 
-  private slotOf (key: string): Slot {
+  /** A key is gone from the store: its text, and what was read of it. Returns the value of the text, if this request has taken it. */
+  claimed (key: string, text: string | undefined): unknown {
+    this.base.delete(key)
+    this.slots.delete(key)
+    return text === undefined ? undefined : parseValue(key, text)
+  }
+
+  protected slotOf (key: string): Slot {
     return this.slots.get(key) ?? this.read(key)
   }
 
@@ -332,7 +292,7 @@ export class Draft {
   }
 
   /** Applies the waiting operations to the text of the store. */
-  private recompute (key: string, slot: Slot): void {
+  protected recompute (key: string, slot: Slot): void {
     if (slot.operations[0]?.kind === 'set') return
     let value = slot.text === undefined ? undefined : parseValue(key, slot.text)
     for (const operation of slot.operations) value = operate(key, operation, value)

@@ -1,6 +1,7 @@
 import { OptionError, RecordError, StoreUnavailableError } from '../errors.js'
 import { requireInterface } from '../stores/contract-helpers.js'
-import type { ListingStore, SessionRecord, SessionStore } from '../stores/store.js'
+import type { ListingStore } from '../stores/optional-interfaces.js'
+import type { SessionRecord, SessionStore } from '../stores/store.js'
 import { show } from '../util/option-rules.js'
 import { sessionCount } from './options.js'
 import type { SessionSettings, SessionState } from './session-state.js'
@@ -26,8 +27,14 @@ export function limitOf ({ maxSessions }: Pick<SessionSettings, 'maxSessions'>, 
   throw new OptionError('tokenSessions()', `maxSessions(subject) must return ${sessionCount.allowed}, or null; got ${show(most)}`)
 }
 
-/** The limit of a subject that a save may give one session more. It throws as `limitOf` does. */
+/** The most sessions beyond which the store refuses a login of the subject; `undefined`: it refuses none. It throws as `limitOf` does. */
+export function refusedBeyond (settings: Pick<SessionSettings, 'maxSessions' | 'onLimit'>, subject: string | undefined): number | undefined {
+  return settings.onLimit === 'refuse' ? limitOf(settings, subject)?.most : undefined
+}
+
+/** The limit of a subject that a save may give one session more than it may keep. It throws as `limitOf` does. */
 export function limitOfSave ({ identity, nextSubject, nextToken, subject, settings }: SessionState): Limit | undefined {
+  if (settings.onLimit === 'refuse') return undefined
   return identity === undefined || (nextSubject ?? nextToken) !== undefined ? limitOf(settings, subject) : undefined
 }
 

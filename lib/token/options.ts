@@ -1,4 +1,5 @@
-import type { CompleteStore, SessionStore } from '../stores/store.js'
+import type { CompleteStore } from '../stores/optional-interfaces.js'
+import type { SessionStore } from '../stores/store.js'
 import { maxSeconds, oneOf, rules, wholeNumber, withMethods, type Checked, type Rule } from '../util/option-rules.js'
 import { tokenKinds, type Secret } from './tokens.js'
 import type { TokenTransport } from './transport/transport.js'
@@ -107,6 +108,11 @@ export interface TokenSessionOptions extends Omit<TokenRouteOptions, 'required' 
    * subject. Sessions that are restored are not limited. @default null
    */
   maxSessions?: number | null | ((subject: string) => number | null) | undefined
+  /**
+   * The session that gives way at `maxSessions`: `'end'` ends the least recently used one, `'refuse'` refuses the login with
+   * `FST_SESSION_SUBJECT_LIMIT` (409), and nothing of it is written. @default 'end'
+   */
+  onLimit?: 'end' | 'refuse' | undefined
   /** The form of tokens: 256 random bits in base64url, or an unsigned 64-bit integer as a decimal string. @default 'random256' */
   token?: 'random256' | 'uint64' | undefined
   /** The way of the token between client and server: a cookie by default. */
@@ -183,16 +189,27 @@ export const routeRules: Record<keyof TokenRouteOptions, Rule> = { ...sharedRule
 
 const bytes = wholeNumber('bytes', 1)
 
+/** Accepts any value: the call checks it later, with a more precise error. */
+export const checkedLater: Rule = { allowed: 'a text', test: () => true }
+
 /** The number of sessions that a subject may have. */
 export const sessionCount = wholeNumber('sessions', 1)
 
-export const providerRules: Record<keyof TokenSessionOptions, Rule> = {
+/** The options of `tokenSessions()`. */
+export interface AllOptions extends TokenSessionOptions {
+  /** Rules for the data of the sessions; `DataRules` checks them. */
+  data?: unknown
+}
+
+export const providerRules: Record<keyof AllOptions, Rule> = {
   ...sharedRules,
   store: withMethods('a session store such as memoryStore()', 'load', 'create', 'commit', 'renew', 'regenerate', 'end', 'close'),
   deleteSession: rules.boolean,
   maxSize: { ...bytes, allowed: `${bytes.allowed}, or null for no limit`, test: (value) => value === null || bytes.test(value) },
   maxSessions: { allowed: `${sessionCount.allowed}, null for no limit, or a function of the subject`, test: (value) => value === null || typeof value === 'function' || sessionCount.test(value) },
+  onLimit: oneOf('end', 'refuse'),
   token: { ...oneOf(...Object.keys(tokenKinds)), harmless: false }, // a token could be given by mistake
+  data: checkedLater,
   transport: withMethods('a transport such as cookieTransport()', 'read', 'write'),
   secret: {
     allowed: `a text or Buffer of at least ${minSecret} bytes, or a non-empty list of these, the newest first`,
@@ -201,9 +218,6 @@ export const providerRules: Record<keyof TokenSessionOptions, Rule> = {
 }
 
 export const callRules: Record<keyof TokenCallOptions, Rule> = { ttl: rules.seconds, maxAge: rules.seconds, token: rules.text }
-
-/** Accepts any value: the call checks it later, with a more precise error. */
-export const checkedLater: Rule = { allowed: 'a text', test: () => true }
 
 export const newSessionRules: Record<keyof NewSession, Rule> = {
   name: checkedLater,
@@ -221,7 +235,7 @@ type Defaults = Required<Pick<Checked<TokenSessionOptions>, 'ttl' | 'maxAge' | '
 export const defaults: Defaults = Object.freeze({ ttl: 1800, maxAge: null, load: 'lazy', onStoreError: 'fail', deleteSession: true, maxSize: 2 ** 20, token: 'random256' })
 
 /** The options of `tokenSessions()`, checked, with their defaults. */
-export type CheckedTokenOptions = Defaults & Checked<TokenSessionOptions>
+export type CheckedTokenOptions = Defaults & Checked<AllOptions>
 
 /** The keys of a session's data, and their values. */
 export type Key<Data> = keyof Data & string

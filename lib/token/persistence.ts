@@ -1,17 +1,18 @@
-import { NotANumberError, OutcomeUnknownError, SessionGoneError, SessionRenewedError, StoreUnavailableError, UpdateConflictError } from '../errors.js'
-import { newChange, newRecord } from '../stores/contract-helpers.js'
+import { NotANumberError, OutcomeUnknownError, SessionGoneError, SessionRenewedError, StoreUnavailableError, SubjectLimitError, UpdateConflictError } from '../errors.js'
+import { newRecord } from '../stores/contract-helpers.js'
 import type { CommitResult, SessionChange, SessionRecord, SessionStore, Successor } from '../stores/store.js'
 import { isPromise, nothing, type MaybePromise } from '../util/maybe-promise.js'
 import { show } from '../util/option-rules.js'
 import { callStore, failStore, storeFailure } from './call-store.js'
+import { CheckedDraft } from './data/checked-draft.js'
 import { noChange, type Sent } from './draft.js'
-import { endSurplus, limitOfSave, type Limit } from './limit.js'
+import { endSurplus, limitOfSave, refusedBeyond, type Limit } from './limit.js'
 import { isWork } from './operations.js'
 import { signals, type Identity, type SessionSettings, type SessionState } from './session-state.js'
 import { tellOfOldToken } from './pitfalls.js'
 import { idOf, renewedToken } from './tokens.js'
 import { inTurn } from './turns.js'
-import { parseValue, refuseLarge, sizeOf } from './values.js'
+import { refuseLarge, sizeOf } from './values.js'
 
 /** Conflicts after which a commit gives up. */
 const maxTries = 1000
@@ -75,58 +76,50 @@ export async function reload (state: SessionState): Promise<void> {
   state.opened(stored, found)
 }
 
+/** Other requests were first: reads all data, as their rules want, and applies the waiting operations to them. */
+export async function refresh (state: SessionState, draft: CheckedDraft): Promise<void> {
+  const { identity, settings: { store }, context: { route } } = state
+  if (identity === undefined) return
+  const found = await callStore(() => store.load(identity.id, true), (found) => found)
+  if (state.draft !== draft) return // regenerated or ended meanwhile
+  if (found !== undefined && 'successor' in found) {
+    followRenewal(state, found)
+    return refresh(state, draft)
+  }
+  if (found === undefined || found.generation !== state.record?.generation) throw new SessionGoneError(route)
+  draft.rebaseOn(found)
+}
+
 /** @throws SessionRenewedError (`FST_SESSION_RENEWED`) if the successor is another session */
-function followRenewal (state: SessionState, { successor, how }: Successor): void {
+export function followRenewal (state: SessionState, { successor, how }: Successor): void {
   if (how === 'regenerated') throw new SessionRenewedError(state.context.route)
   state.supersede(successor)
 }
 
 /**
- * Reads a key and deletes it in one atomic step of the store: of several callers one gets the value.
- * @throws SessionGoneError (`FST_SESSION_GONE`)
- */
-export async function claim (state: SessionState, key: string): Promise<unknown> {
-  if (state.draft.isWaiting(key) || state.identity === undefined) await save(state)
-  await state.saving?.catch(nothing)
-  const { settings: { store }, draft } = state
-  if (state.degradedBy !== undefined) throw state.degradedBy
-  if (state.identity === undefined) return undefined
-  for (let text = draft.base.get(key); text !== undefined;) {
-    const change = newChange({ expect: new Map([[key, text]]), remove: [key], generation: state.record?.generation })
-    const { identity } = state
-    if (identity === undefined) throw new SessionGoneError(state.context.route)
-    state.isReadOnly = false
-    const result = await callStore(() => store.commit(identity.id, change), (result) => result)
-    if (result.status === 'moved') {
-      followRenewal(state, result)
-      continue
-    }
-    if (result.status === 'missing') throw new SessionGoneError(state.context.route)
-    if (result.status === 'committed') {
-      draft.forget(key)
-      return parseValue(key, text)
-    }
-    if (result.status !== 'conflict') break
-    text = result.current.get(key)
-  }
-  draft.forget(key)
-  return undefined
-}
-
-/**
  * Writes a new session. `undefined` if the ids of all tokens that were tried are taken.
  *
+ * @param terms the route or call; the most sessions that the subject may have; the session in whose place it comes
  * @param token the first token to try
  * @param more further tokens to try
- * @param replaced the session in whose place it comes
+ * @throws SubjectLimitError (`FST_SESSION_SUBJECT_LIMIT`)
  */
 export function createUnderToken (
-  { store, tokens }: Pick<SessionSettings, 'store' | 'tokens'>, record: SessionRecord, token = tokens.create(), more = maxTokens, replaced?: Identity
+  { store, tokens }: Pick<SessionSettings, 'store' | 'tokens'>, record: SessionRecord, terms: CreationTerms, token = tokens.create(), more = maxTokens
 ): MaybePromise<Identity | undefined> {
+  const { route, atMost, replaced } = terms
   const identity = { token, id: idOf(token) }
   const next = (): string => replaced === undefined ? tokens.create() : renewedToken(tokens, replaced.token)
-  return callStore(() => replaced === undefined ? store.create(identity.id, record) : store.regenerate(replaced.id, identity.id, record), (created) =>
-    created ? identity : more > 0 ? createUnderToken({ store, tokens }, record, next(), more - 1, replaced) : undefined)
+  return callStore(() => replaced === undefined ? store.create(identity.id, record, atMost) : store.regenerate(replaced.id, identity.id, record, atMost), (created) => {
+    if (created === 'limit') throw new SubjectLimitError(route, atMost as number)
+    return created ? identity : more > 0 ? createUnderToken({ store, tokens }, record, terms, next(), more - 1) : undefined
+  })
+}
+
+interface CreationTerms {
+  readonly route: string
+  readonly atMost: number | undefined
+  readonly replaced?: Identity | undefined
 }
 
 /** Ends a session, or its successor. `false` if there was none, or none of the subject. */
@@ -142,14 +135,15 @@ function saveNew (state: SessionState): Promise<void> | undefined {
   const { settings, draft, replaced, nextSubject, nextLabel, subject, label, ttl } = state
   const fields = draft.texts()
   refuseLarge(settings, state.context.route, fields)
-  if (fields.size === 0 && (subject ?? label ?? replaced ?? state.record) === undefined) return undefined
+  if ((fields.size === 0 || (draft instanceof CheckedDraft && draft.isInitial)) && (subject ?? label ?? replaced ?? state.record) === undefined) return undefined
   if (isUnheard(state)) return undefined
+  const atMost = refusedBeyond(settings, subject)
   const sent = draft.toSend()
   const now = Date.now()
   const { deleteSession } = settings
   state.isReadOnly = false
   // A session that could not be renewed, since another request was first, goes on as a sibling with all that it had.
-  const record = newRecord({ createdAt: now, deleteSession, ...state.record, fields, expiresAt: state.expiryAfterUse(now), usedAt: now, ttl, label, subject })
+  const record = newRecord({ createdAt: now, deleteSession, ...state.record, fields, dataVersion: settings.data === undefined ? state.record?.dataVersion : settings.data.version || undefined, expiresAt: state.expiryAfterUse(now), usedAt: now, ttl, label, subject })
   const created = (identity: Identity | undefined): void => {
     if (identity === undefined) throw new StoreUnavailableError('the id of a new session is taken')
     if (state.draft !== draft && state.phase === 'live') { // regenerated meanwhile
@@ -158,7 +152,7 @@ function saveNew (state: SessionState): Promise<void> | undefined {
       return
     }
     state.nextToken = undefined
-    if (sent !== undefined) draft.created(sent, fields)
+    draft.created(sent, fields)
     state.identity = identity
     state.record = record
     state.sendToken(identity.token, record.expiresAt)
@@ -169,7 +163,7 @@ function saveNew (state: SessionState): Promise<void> | undefined {
     signals.get(state)?.stored()
   }
   try {
-    const identity = createUnderToken(settings, record, state.token, state.isAnnounced ? 0 : maxTokens, replaced)
+    const identity = createUnderToken(settings, record, { route: state.context.route, atMost, replaced }, state.token, state.isAnnounced ? 0 : maxTokens)
     if (isPromise(identity)) return identity.then(created).catch((error: unknown) => failSave(state, sent, error))
     created(identity)
     return undefined
@@ -194,6 +188,7 @@ function saveStored (state: SessionState, { id }: Identity, tries?: number): Pro
   const generation = state.record?.generation
   if (state.phase === 'ended') return callStore(() => endSession(store, id, { generation }), () => ended(state)) as Promise<void> | undefined
   if (state.nextToken !== undefined && isUnheard(state)) return undefined
+  const atMost = state.nextSubject == null ? undefined : refusedBeyond(state.settings, state.nextSubject)
   const sent = state.draft.toSend()
   try {
     if (sent !== undefined && sent.length * bytesPerCharacter > state.settings.maxSize) refuseGrowth(state, sent)
@@ -212,11 +207,11 @@ function saveStored (state: SessionState, { id }: Identity, tries?: number): Pro
     return undefined
   }
   state.isReadOnly = false
-  const { expect, clear, set, remove, increment } = sent?.change ?? noChange
+  const { expect, clear, set, remove, increment, expectVersion, dataVersion } = sent?.change ?? noChange
   const ttl = state.isTtlChanged ? state.ttl : undefined
   const dataSince = state.record?.deleteSession === false && sent !== undefined ? now : undefined
   const usedAt = expiresAt === undefined && subject === undefined ? undefined : now
-  const change: SessionChange = { expect, clear, set, remove, increment, expiresAt, usedAt, ttl, dataSince, label, subject, generation, from: state.record }
+  const change: SessionChange = { expect, clear, set, remove, increment, expiresAt, usedAt, ttl, dataSince, label, subject, atMost, generation, expectVersion, dataVersion, from: state.record }
   const renewed = nextToken === undefined ? undefined : { token: nextToken, id: idOf(nextToken) }
   let result: CommitResult | Promise<CommitResult>
   try {
@@ -257,7 +252,7 @@ function saved (state: SessionState, result: CommitResult, change: SessionChange
   switch (result.status) {
     case 'committed': {
       const record = state.record as SessionRecord
-      if (change.dataSince !== undefined && sent?.base.size === 0) record.dataSince = change.dataSince
+      if (change.dataSince !== undefined && sent?.begins) record.dataSince = change.dataSince
       if (sent !== undefined) state.draft.sent(sent, result.increments)
       if (change.expiresAt !== undefined) record.expiresAt = change.expiresAt
       if (change.usedAt !== undefined) record.usedAt = change.usedAt
@@ -281,11 +276,14 @@ function saved (state: SessionState, result: CommitResult, change: SessionChange
       if (renewed !== undefined) return saveSibling(state, result)
       followRenewal(state, result)
       return saveStored(state, state.identity, tries)
+    case 'limit':
+      throw new SubjectLimitError(state.context.route, change.atMost as number)
     case 'not-a-number':
       throw new NotANumberError(show(result.key), 'another request has put something else there than a whole number.')
     case 'conflict':
       if (tries === maxTries) throw new UpdateConflictError([...result.current.keys()].map(show).join(', '), tries)
       if (sent !== undefined) state.draft.notSent(sent)
+      if (state.draft instanceof CheckedDraft) return refresh(state, state.draft).then(() => state.identity === undefined ? undefined : saveStored(state, state.identity, tries + 1))
       state.draft.rebase(result.current)
       return saveStored(state, state.identity, tries + 1)
   }

@@ -2,7 +2,7 @@ import type { SessionState } from './session-state.js'
 
 const told = new Set<string>()
 
-const loginUnderOldToken = 'the session got a subject under the token that its visitor came with: whoever has planted that token is logged in too. ' +
+const loginUnderOldToken = 'the session got a subject under the token that its visitor came with: anyone who has planted that token is logged in too. ' +
   'Call session.regenerate() or session.renew() where a user logs in.'
 const noSessionOfToken = 'there is no session of the given token. The changes were saved in a new one, which only its own session.token opens. ' +
   'Look at session.isNew before you write.'

@@ -3,7 +3,7 @@ import type { FastifyRequest } from 'fastify'
 import { channels, report, type SessionEvent } from '../core/events.js'
 import { pulseInterval } from '../core/open-sessions.js'
 import type { OpenContext, OpenSession, SessionOpener } from '../core/provider.js'
-import { RecordError, SessionNotFreshError, SessionNotLoadedError, SessionRenewedError, SessionRequiredError } from '../errors.js'
+import { RecordError, SessionDataError, SessionNotFreshError, SessionNotLoadedError, SessionRenewedError, SessionRequiredError } from '../errors.js'
 import type { SessionRecord, SessionStore, Successor } from '../stores/store.js'
 import { attempt, nothing } from '../util/maybe-promise.js'
 import type { Checked } from '../util/option-rules.js'
@@ -107,6 +107,7 @@ class RequestSession extends SessionState implements OpenSession<Promise<TokenSe
     try {
       const record = this.settings.store.load(identity.id)
       if (record === undefined || !('then' in record)) return Promise.resolve(this.take(identity, record))
+      if (this.settings.data !== undefined) return record.then((record) => this.take(identity, record)).catch((error: unknown) => this.storeFailed(error))
       return record.then((record) => this.take(identity, record), (error: unknown) => this.storeFailed(error))
     } catch (error) {
       return Promise.resolve(error).then((error: unknown) => this.storeFailed(error))
@@ -122,7 +123,7 @@ class RequestSession extends SessionState implements OpenSession<Promise<TokenSe
     const { transport, tokens } = this.settings
     const given = (request !== undefined && (transport as Partial<CookieTransport>).readAll?.(request)) || []
     const candidates = [...new Set(given)].filter((token) => tokens.valid(token)).slice(0, maxCandidates)
-    if (candidates.length === 0) return Promise.resolve(this.take(undefined, undefined))
+    if (candidates.length === 0 && this.settings.data === undefined) return Promise.resolve(this.take(undefined, undefined))
     return this.readCandidates(candidates).catch((error: unknown) => this.storeFailed(error))
   }
 
@@ -132,7 +133,7 @@ class RequestSession extends SessionState implements OpenSession<Promise<TokenSe
       return { identity, record: await this.settings.store.load(identity.id) }
     }))
     const [first, second] = found.filter(({ record }) => record !== undefined && !('successor' in record) && !(record.deleteSession && isPastMaxAge(record, this.settings.lifetime)))
-    warnOfCandidates(this.settings, this.context, tokens.length)
+    if (tokens.length > 0) warnOfCandidates(this.settings, this.context, tokens.length)
     if (second !== undefined) return this.take(undefined, undefined)
     const { identity, record } = first ?? found.find(({ record }) => record !== undefined && 'successor' in record) ?? {}
     return this.take(identity, record)
@@ -141,15 +142,19 @@ class RequestSession extends SessionState implements OpenSession<Promise<TokenSe
   /** Takes the answer of the store: without a record the session is new. */
   private take (identity: Identity | undefined, record: SessionRecord | Successor | undefined): TokenSession {
     if (record !== undefined && 'successor' in record) {
-      this.opened(undefined, undefined)
       this.phase = 'renewed'
+      this.opened(undefined, undefined)
     } else if (record !== undefined && !(record.deleteSession && isPastMaxAge(record, this.settings.lifetime))) {
-      this.opened(identity, record, isPastMaxAge(record, this.settings.lifetime))
+      try {
+        this.opened(identity, record, isPastMaxAge(record, this.settings.lifetime))
+      } catch (error) {
+        this.openFresh(error)
+      }
       this.unknown = undefined
       // A use that may not be committed slides nothing by itself.
       if (record.expiresAt !== null && record.expiresAt - Date.now() < keptAliveWithin && !this.context.isConditional) this.keepAlive()
     } else {
-      if (identity !== undefined) this.publishExpiry()
+      if (identity !== undefined) this.publish(channels.expire)
       this.opened(undefined, undefined)
     }
     if (outages.size > 0 && this.degradedBy === undefined && identity !== undefined) noteRecovery(this.settings, this.context)
@@ -188,9 +193,19 @@ class RequestSession extends SessionState implements OpenSession<Promise<TokenSe
     }
   }
 
-  private publishExpiry (): void {
+  private publish (channel: typeof channels.expire, error?: unknown): void {
     const { name, route } = this.context as OpenContext
-    if (channels.expire.hasSubscribers) channels.expire.publish({ name, kind: 'token', route } satisfies SessionEvent)
+    if (channel.hasSubscribers) channel.publish({ name, kind: 'token', route, ...error !== undefined && { error } } satisfies SessionEvent)
+  }
+
+  /** The stored data do not fit: goes on with a new session, if that is wanted. The stored one stays as it is. */
+  private openFresh (error: unknown): void {
+    const { settings: { data }, context: { log, route } } = this
+    if (data === undefined || !(error instanceof SessionDataError)) throw error
+    this.publish(channels.invalidData, error)
+    if (data.onInvalid === 'fail') throw error
+    data.tell(error, log, route)
+    this.opened(undefined, undefined)
   }
 
   /** A token may have been sent by `commit()` in the handler, before the reply's headers and status were final. */
@@ -203,6 +218,10 @@ class RequestSession extends SessionState implements OpenSession<Promise<TokenSe
   private storeFailed (error: unknown): TokenSession {
     this.session.catch(nothing) // a handler that does not wait for it has not failed
     const failure = storeFailure(error)
+    if (failure instanceof SessionDataError) {
+      this.failedBy = failure
+      throw failure
+    }
     if (this.settings.onStoreError === 'fail') this.failedBy = failure
     this.degrade(failure)
     noteFailure(this.settings, this.context, failure)

@@ -1,41 +1,18 @@
 import { OptionError, RecordError, SessionClosedError, SessionEndedError, SessionGoneError, SessionRenewedError, SharedTokenError, type SessionOverError } from '../errors.js'
-import type { Closing, OpenContext } from '../core/provider.js'
 import { requireInterface } from '../stores/contract-helpers.js'
-import type { SessionRecord, SessionStore } from '../stores/store.js'
+import type { SessionRecord } from '../stores/store.js'
 import { report } from '../core/events.js'
 import { rules, show } from '../util/option-rules.js'
+import { CheckedDraft } from './data/checked-draft.js'
 import { Draft } from './draft.js'
 import { expiryAfterUse, isSlideDue, lifetimeOf, type Lifetime } from './expiry.js'
 import { checkName } from './values.js'
-import { idOf, renewedToken, type TokenKind } from './tokens.js'
-import type { TokenSessionOptions } from './options.js'
+import { idOf, renewedToken } from './tokens.js'
+import type { Identity, SessionContext, SessionSettings } from './settings.js'
 import type { CookieTransport } from './transport/cookie-transport.js'
 import type { TokenTransport } from './transport/transport.js'
 
-/** The store of a provider's sessions, their tokens and their limits. */
-export interface SessionSettings {
-  readonly store: SessionStore
-  readonly tokens: TokenKind
-  readonly lifetime: Lifetime
-  /** False where a session outlives its data. */
-  readonly deleteSession: boolean
-  /** The most bytes of a session's keys and values; `Infinity`: no limit. */
-  readonly maxSize: number
-  readonly transport: TokenTransport
-  readonly onStoreError: 'fail' | 'anonymous'
-  readonly maxSessions: TokenSessionOptions['maxSessions']
-  /** All that follows a session for the app: closed when the app closes. */
-  readonly followers: Set<Closing>
-}
-
-/** The request, or the call outside of one, that a session is used in. */
-export type SessionContext = Pick<OpenContext, 'route' | 'request' | 'reply' | 'log' | 'canSendHeaders' | 'isConditional'>
-
-/** A stored session's token and id. */
-export interface Identity {
-  readonly token: string
-  readonly id: string
-}
+export type { Identity, SessionContext, SessionSettings } from './settings.js'
 
 /** The signal of one session, and its following. */
 export interface Followed {
@@ -113,7 +90,9 @@ export class SessionState {
    */
   opened (identity: Identity | undefined, record: SessionRecord | undefined, isOutdated = false): this {
     this.identity = identity
-    this.draft = isOutdated ? new Draft(new Map(), true) : new Draft(record?.fields)
+    const { data } = this.settings
+    if (data !== undefined && !this.isOver) this.draft = CheckedDraft.of(data, this.context.route, record, isOutdated)
+    else this.draft = isOutdated ? new Draft(new Map(), true) : new Draft(record?.fields)
     this.record = record
     this.ttl = record?.ttl
     this.lifetime = record === undefined ? this.settings.lifetime : lifetimeOf(record, this.settings.lifetime)
@@ -208,8 +187,8 @@ export class SessionState {
   regenerate (kept: Iterable<readonly [key: string, value: unknown]>): void {
     this.refuseNewToken('regenerate()')
     const replaced = this.identity ?? this.replaced
-    this.opened(undefined, undefined)
     this.phase = 'live'
+    this.opened(undefined, undefined)
     this.isSuperseded = false
     if (replaced !== undefined) this.nextToken = renewedToken(this.settings.tokens, replaced.token)
     this.replaced = replaced
@@ -244,8 +223,8 @@ export class SessionState {
     if (this.phase !== 'live') return
     const { route } = this.context
     const error = this.isDirty ? why === 'renewed' ? new SessionRenewedError(route) : new SessionGoneError(route) : undefined
-    this.opened(undefined, undefined)
     this.phase = why === 'renewed' ? 'renewed' : 'gone'
+    this.opened(undefined, undefined)
     this.lost = error
   }
 
@@ -264,7 +243,7 @@ export class SessionState {
   /** The expiry that a use at this moment leads to. */
   expiryAfterUse (now: number): number | null {
     const { record } = this
-    const begins = record === undefined || (!record.deleteSession && this.draft.base.size === 0)
+    const begins = record === undefined || (!record.deleteSession && this.draft.isEmpty)
     return expiryAfterUse(now, begins ? now : record.dataSince, this.lifetime)
   }
 
@@ -274,7 +253,7 @@ export class SessionState {
     const expiry = this.expiryAfterUse(now)
     if (!record.deleteSession) {
       // An emptied session has no expiry, and needs none until it has data.
-      if (this.draft.base.size === 0 && !changesData) return undefined
+      if (this.draft.isEmpty && !changesData) return undefined
       if (changesData) return expiry
     }
     return this.mustSlide || this.isTtlChanged || isSlideDue(record, expiry, this.lifetime.ttl, now) ? expiry : undefined

@@ -2,7 +2,8 @@ import { inspect } from 'node:util'
 import { OptionError } from '../errors.js'
 import { describeType } from '../util/option-rules.js'
 import type { Element, Key, ListKey, NumberKey, SessionData, Value } from './options.js'
-import { claim, reload, save } from './persistence.js'
+import { claim } from './claim.js'
+import { reload, save } from './persistence.js'
 import { kState, SessionDescription } from './session-description.js'
 import type { SessionState } from './session-state.js'
 
@@ -204,7 +205,7 @@ export class TokenSession<Data extends object = SessionData> extends SessionDesc
 
   /**
    * Gives the session a new token at commit, with the same data. Requests that have loaded it under the old token go on with
-   * it; whoever comes with the old token afterwards is not let in, and work is refused with `FST_SESSION_RENEWED`.
+   * it; a client with the old token is not let in afterwards, and work is refused with `FST_SESSION_RENEWED`.
    * @throws SharedTokenError (`FST_SESSION_SHARED_TOKEN`) for a shared session; SessionClosedError (`FST_SESSION_CLOSED`)
    *   where no client can learn the token: over a WebSocket, after `hijack()`, once the headers are out
    */

@@ -4,26 +4,31 @@ import type { BootCheck, Claiming, Counting, SessionOpener, SessionProvider } fr
 import { keyspaceOf, requireInterface } from '../stores/contract-helpers.js'
 import { memoryStore } from '../stores/memory/memory-store.js'
 import type { SessionRecord } from '../stores/store.js'
-import { checkOptions, type Checked } from '../util/option-rules.js'
+import { OptionError } from '../errors.js'
+import { checkOptions, describeType, type Checked } from '../util/option-rules.js'
 import { checkSettings } from './boot-check.js'
 import { callStore } from './call-store.js'
+import { DataRules } from './data/data-rules.js'
 import { endSession } from './persistence.js'
 import { TokenSession } from './session.js'
-import { Addresses, subjectOf, type SessionAddress } from './manage/address.js'
+import { Addresses, isFilter, subjectOf, type SessionAddress } from './manage/address.js'
 import { createSession } from './manage/create.js'
+import type { Feed, FeedFilter, FeedListener } from './manage/feed.js'
+import { SessionFeeds } from './manage/feeds.js'
 import { headersOf, tokenIn, type InjectHeaders, type ReplyHeaders } from './manage/inject.js'
-import { endSessions, existingTokens, infoOf, listSessions, lookUp, totalsOf, type EndFilter, type ExistingSessions, type ListingOptions, type SessionInfo, type SessionTotals, type TotalsOptions } from './manage/list.js'
+import { checkFilter, endSessions, existingTokens, infoOf, listSessions, lookUp, totalsOf, type EndFilter, type ExistingSessions, type ListingOptions, type SessionInfo, type SessionTotals, type TotalsOptions } from './manage/list.js'
 import { pingStore } from './manage/ping.js'
 import { restoreSessions, type RestoreOptions, type RestoreResult } from './manage/restore.js'
 import { saveSessions, type SaveOptions, type SaveResult } from './manage/save.js'
 import { Subscription, type UpdateListener } from './manage/subscribe.js'
 import { updateSessions, type UpdateFilter } from './manage/update.js'
-import { callRules, routeRules, type CheckedTokenOptions, type NewSession, type SessionData, type TokenCallOptions, type TokenRouteOptions } from './options.js'
+import { callRules, checkedLater, routeRules, type CheckedTokenOptions, type NewSession, type SessionData, type TokenCallOptions, type TokenRouteOptions } from './options.js'
 import { requestSessions } from './request-session.js'
 import { SessionState, type Identity, type SessionSettings } from './session-state.js'
 import { idOf, SharedTokens, tokenKinds } from './tokens.js'
 import { cookieTransport } from './transport/cookie-transport.js'
 import type { PlacedTransport } from './transport/transport.js'
+import { checkName } from './values.js'
 
 /** The provider and manager of token sessions. A call that the store cannot serve is refused by name, with `FST_SESSION_STORE_LACKS`. */
 export class TokenSessions<Data extends object = SessionData> implements SessionProvider<Promise<TokenSession> | TokenSession, TokenRouteOptions, TokenCallOptions>, BootCheck, Claiming, Counting, Pinging {
@@ -34,15 +39,16 @@ export class TokenSessions<Data extends object = SessionData> implements Session
   readonly #options: CheckedTokenOptions
   readonly #settings: SessionSettings
   readonly #addresses: Addresses
+  #feeds: SessionFeeds | undefined
 
   constructor (options: CheckedTokenOptions) {
-    const { store = memoryStore(), token, deleteSession, maxSize, ttl, maxAge, secret, onStoreError, maxSessions, transport = cookieTransport() } = options
+    const { store = memoryStore(), token, deleteSession, maxSize, ttl, maxAge, secret, onStoreError, maxSessions, onLimit, data, transport = cookieTransport() } = options
     if (maxSessions != null) requireInterface('subjects', store, 'tokenSessions({ maxSessions })')
     const tokens = tokenKinds[token]
     const { place } = transport as Partial<PlacedTransport>
     this.claims = place === undefined ? [keyspaceOf(store)] : [place, keyspaceOf(store)]
     this.#options = options
-    this.#settings = { store, tokens, deleteSession, maxSize: maxSize ?? Infinity, lifetime: { ttl, maxAge }, transport, onStoreError, maxSessions, followers: new Set() }
+    this.#settings = { store, tokens, deleteSession, maxSize: maxSize ?? Infinity, lifetime: { ttl, maxAge }, transport, onStoreError, maxSessions, onLimit, data: data === undefined ? undefined : new DataRules(data), followers: new Set() }
     this.#addresses = new Addresses(tokens, secret === undefined ? undefined : new SharedTokens(tokens, secret))
   }
 
@@ -58,7 +64,7 @@ export class TokenSessions<Data extends object = SessionData> implements Session
    * Makes a session, which the store has from then on. Later changes count with `await session.commit()`.
    *
    * @throws SessionExistsError (`FST_SESSION_EXISTS`) if there is a shared session of this name; NameError
-   *   (`FST_SESSION_NAME`), NoSecretError (`FST_SESSION_NO_SECRET`), OptionError, KeyError, ValueError
+   *   (`FST_SESSION_NAME`), NoSecretError (`FST_SESSION_NO_SECRET`), SubjectLimitError (`FST_SESSION_SUBJECT_LIMIT`), OptionError, KeyError, ValueError
    */
   async create (options: NewSession<Data> = {}): Promise<TokenSession<Data>> {
     const { identity, record } = await createSession(this.#settings, options as NewSession, (name) => this.#addresses.tokensOf(name, 'create()'))
@@ -171,7 +177,31 @@ export class TokenSessions<Data extends object = SessionData> implements Session
    * @returns `undefined` if there is no such session
    * @throws StoreLacksError (`FST_SESSION_STORE_LACKS`), NoSecretError, NameError, OptionError
    */
-  async subscribe (address: SessionAddress, listener: UpdateListener): Promise<Subscription | undefined> {
+  subscribe (address: SessionAddress, listener: UpdateListener): Promise<Subscription | undefined>
+  /**
+   * Follows all sessions of a subject, in any process: the listener is told of those that are new, changed, ended and expired, one
+   * after the other. It resolves once later changes are told. Ends by `close()` of the feed, and when the app closes.
+   * @throws StoreLacksError (`FST_SESSION_STORE_LACKS`), StoreUnsupportedError (`FST_SESSION_STORE_UNSUPPORTED`),
+   *   StoreUnavailableError (`FST_SESSION_STORE_UNAVAILABLE`), NameError, OptionError
+   */
+  subscribe (filter: FeedFilter, listener: FeedListener): Promise<Feed>
+  /**
+   * Follows all sessions of the store, as those of a subject. Each process with such a feed is told all but expiries: an expiry is
+   * told by one of them, at least once. It is told again, by any of them, where the listener fails, or its process dies before the
+   * listener has resolved.
+   * @throws as for a subject
+   */
+  subscribe (listener: FeedListener): Promise<Feed>
+  async subscribe (target: SessionAddress | FeedFilter | FeedListener, listener?: UpdateListener | FeedListener): Promise<Subscription | Feed | undefined> {
+    const told = typeof target === 'function' ? target : listener
+    if (typeof told !== 'function') throw new OptionError('subscribe()', `the listener must be a function; got ${describeType(told)}`)
+    if (typeof target !== 'function' && !isFilter(target)) return this.#follow(target, told as UpdateListener)
+    const subject = typeof target === 'function' ? undefined : checkName('subscribe(): subject', checkFilter<FeedFilter>('subscribe()', target, { subject: checkedLater }).subject)
+    this.#feeds ??= new SessionFeeds(this.#settings)
+    return this.#feeds.subscribe(subject, told as FeedListener)
+  }
+
+  async #follow (address: SessionAddress, listener: UpdateListener): Promise<Subscription | undefined> {
     const { store, tokens, followers } = this.#settings
     const isName = typeof address === 'string' && !tokens.valid(address)
     for (const id of this.#addresses.idsAt(isName ? { name: address } : address, 'subscribe()')) {

@@ -1,8 +1,9 @@
 import type { SessionProvider } from '../core/provider.js'
 import { checkOptions } from '../util/option-rules.js'
+import type { DataOptions } from './data/options.js'
 import {
   defaults, providerRules,
-  type CompleteTokenSessionOptions, type JsonData, type SessionData, type TokenCallOptions, type TokenRouteOptions, type TokenSessionOptions,
+  type AllOptions, type CompleteTokenSessionOptions, type JsonData, type SessionData, type TokenCallOptions, type TokenRouteOptions, type TokenSessionOptions,
 } from './options.js'
 import type { TokenSession } from './session.js'
 import { TokenSessions } from './token-provider.js'
@@ -94,10 +95,15 @@ export interface CompleteTokenProvider<Data extends object, Exposed = Promise<To
  * app.post('/basket', async (request) => (await request.session).append('items', 'pizza'))
  * ```
  */
-export function tokenSessions<Data extends JsonData<Data> = SessionData> (options: CompleteTokenSessionOptions & { load: 'onRequest' }): CompleteTokenProvider<Data, TokenSession<Data>>
-export function tokenSessions<Data extends JsonData<Data> = SessionData> (options: TokenSessionOptions & { load: 'onRequest' }): TokenProvider<Data, TokenSession<Data>>
-export function tokenSessions<Data extends JsonData<Data> = SessionData> (options?: CompleteTokenSessionOptions): CompleteTokenProvider<Data>
-export function tokenSessions<Data extends JsonData<Data> = SessionData> (options?: TokenSessionOptions): TokenProvider<Data>
-export function tokenSessions (options?: TokenSessionOptions): TokenProvider<SessionData, Promise<TokenSession> | TokenSession> {
-  return new TokenSessions({ ...defaults, ...checkOptions<TokenSessionOptions>('tokenSessions()', options, providerRules) })
+export function tokenSessions<Data extends JsonData<Data> = SessionData> (options: CompleteTokenSessionOptions & WithData<Data> & { load: 'onRequest' }): CompleteTokenProvider<Data, TokenSession<Data>>
+export function tokenSessions<Data extends JsonData<Data> = SessionData> (options: TokenSessionOptions & WithData<Data> & { load: 'onRequest' }): TokenProvider<Data, TokenSession<Data>>
+export function tokenSessions<Data extends JsonData<Data> = SessionData> (options?: CompleteTokenSessionOptions & WithData<Data>): CompleteTokenProvider<Data>
+export function tokenSessions<Data extends JsonData<Data> = SessionData> (options?: TokenSessionOptions & WithData<Data>): TokenProvider<Data>
+export function tokenSessions (options?: AllOptions): TokenProvider<SessionData, Promise<TokenSession> | TokenSession> {
+  return new TokenSessions({ ...defaults, ...checkOptions<AllOptions>('tokenSessions()', options, providerRules) })
+}
+
+interface WithData<Data extends object> {
+  /** Rules for the data: those of a new session, a schema, and versions. @default none: any data fit */
+  data?: DataOptions<Data> | undefined
 }

@@ -8,7 +8,7 @@ import t from 'tap'
 import { redisStore, tokenSessions } from '../../lib/index.js'
 import { runCommand, runProcess, type RunOptions } from '../support/cli.js'
 import { recordOf } from '../support/records.js'
-import { stallingProxy } from '../support/stalling-proxy.js'
+import { stallingProxy } from '../support/redis-proxy.js'
 import { redisForTest } from '../support/servers/require.js'
 
 const secret = 'the secret of an app that delivers pizza'

@@ -60,7 +60,7 @@ t.test('token sessions: where from, which keys, how it ended, the cookie, and th
   const first = await drawer.told('POST /api/basket/lines', 200)
   t.match(stepsOf(first), [/^opened request\.basket, a token session$/, /^created memory: session [\w-]{6}…: lines$/, /^committed request\.basket$/,
     /^replied Set-Cookie: session=…; Max-Age=1800; Path=\/; .*HttpOnly/, /^closed request\.basket, after \d+\.\d ms$/])
-  t.match(first.source, { file: 'basket/main.ts', text: /^app\.post<.*>\('\/api\/basket\/lines', \{\n[^]*\n {2}basket\.update\('lines'[^]*\n\}\)$/ })
+  t.match(first.sources, [{ file: 'basket/main.ts', text: /^app\.post<.*>\('\/api\/basket\/lines', \{\n[^]*\n {2}basket\.update\('lines'[^]*\n\}\)$/ }])
 
   await app.inject({ method: 'POST', url: '/api/basket/lines', payload: { product: 'figs' }, cookies })
   t.match(stepsOf(await drawer.told('POST /api/basket/lines', 200)).slice(0, 4), [/^read memory: session [\w-]{6}…: lines$/, /^opened/, /^written memory: .*: lines set$/, /^committed/])
@@ -69,7 +69,7 @@ t.test('token sessions: where from, which keys, how it ended, the cookie, and th
   await app.inject({ url: '/api/basket/look', cookies })
   const look = await drawer.told('GET /api/basket/look', 200)
   t.match(stepsOf(look).slice(2), [/^rolled back/, 'replied no Set-Cookie', /^closed/])
-  t.match(look.source.text, /^\/\/ A look that does not prolong/, 'with the comment before it')
+  t.match(look.sources[0]?.text, /^\/\/ A look that does not prolong/, 'with the comment before it')
   await app.inject({ method: 'POST', url: '/api/checkout', payload: { total: 1080 }, cookies })
   t.match(stepsOf(await drawer.told('POST /api/checkout', 200)).join('\n'), /written memory: new token, [\w-]{6}… becomes [\w-]{6}…: receipt set\n/)
   await app.inject({ method: 'DELETE', url: '/api/basket', cookies })
@@ -88,6 +88,8 @@ t.test('a manager\'s sessions count to the request that uses them, and a path hi
   const { token, number } = (await app.inject({ method: 'POST', url: '/api/orders', payload: { pizza: 'funghi', customer: 'Ada' } })).json<{ token: string, number: number }>()
   await app.inject({ method: 'POST', url: `/api/orders/${number}/bake` })
   t.match(stepsOf(await drawer.told('POST /api/orders/:number/bake', 200, 'replied')), [/^read memory: session “order 1”: number, pizza, customer, stage$/, /^written .*: stage set$/, /^read/, /^written .*: news counted$/, /^replied/])
+  const [, called] = drawer.entries().find(({ path }) => path.endsWith('bake'))?.sources ?? []
+  t.match(called, { file: 'pizza/pizzeria.ts', text: /^\/\*\* Moves an order.*\nasync advance \([^]*\n {4}order\.update\('stage'[^]*\n\}$/ }, 'with the function that it calls')
   t.notMatch(drawer.text, token)
   t.notMatch(drawer.text, 'Ada')
 })

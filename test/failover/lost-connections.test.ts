@@ -1,7 +1,7 @@
 import { Cluster, Redis, type RedisOptions } from 'ioredis'
 import t, { type Test } from 'tap'
 import { redisStore, tokenSessions } from '../../lib/index.js'
-import { cuttingProxy, type CuttingProxy } from '../support/cutting-proxy.js'
+import { cuttingProxy, type CuttingProxy } from '../support/redis-proxy.js'
 import { Load } from '../support/load.js'
 import { startRedis } from '../support/servers/redis.js'
 import { startRedisCluster } from '../support/servers/redis-cluster.js'

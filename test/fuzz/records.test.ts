@@ -95,6 +95,7 @@ t.test(`${half} damaged records of a store of one's own`, async (t) => {
       maxAge: random.pick([undefined, null, 1, 2 ** 31]),
       deleteSession: random.onceIn(2),
       dataSince: number(),
+      dataVersion: random.pick([undefined, undefined, 1, 12]),
       usedAt: number(),
       name: random.pick([undefined, 'name', bytes(random, 9)]),
       label: random.pick([undefined, 'label', bytes(random, 9)]),

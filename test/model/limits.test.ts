@@ -32,6 +32,7 @@ await inEachPlace(t, async (t, place) => {
     await t.test('options', async (t) => {
       for (const maxSessions of [0, -1, 1.5, '5', {}, true]) t.throws(() => tokenSessions({ maxSessions: maxSessions as number }), { code: 'FST_SESSION_OPTION', message: /maxSessions must be a whole number of sessions from 1/ })
       t.throws(() => tokenSessions({ maxSessions: 5, store: new SpyStore(memoryStore()) }), { code: 'FST_SESSION_STORE_LACKS' })
+      t.throws(() => tokenSessions({ maxSessions: 5, onLimit: 'drop' as never }), { code: 'FST_SESSION_OPTION', message: /onLimit must be 'end' or 'refuse'; got 'drop'/ })
       tokenSessions({ maxSessions: null, store: new SpyStore(memoryStore()) })
       const users = tokenSessions({ maxSessions: () => 0 })
       await t.rejects(users.create({ subject: 'ada' }), { code: 'FST_SESSION_OPTION', message: /maxSessions\(subject\) must return a whole number/ })
@@ -94,6 +95,93 @@ await inEachPlace(t, async (t, place) => {
         t.strictSame(await Promise.all(visitors.map(async (visitor) => (await visitor.get('/who')).json().subject)), visitors.map((each) => each === visitor ? 'ada' : null), `${way}, ${hasVisited}`)
       }
     }
+  })
+
+  await t.test('a login beyond the limit is refused by choice, and nothing of it is written', async (t) => {
+    const store = place.connect()
+    const users = connect(t, { maxSessions: (subject) => subject === 'root' ? null : 2, onLimit: 'refuse' }, store)
+    const refused = { code: 'FST_SESSION_SUBJECT_LIMIT', statusCode: 409 }
+    const sessions: TokenSession[] = []
+    for (let i = 0; i < 2; i++) sessions.push(await users.create({ subject: 'ada' }))
+    const before = await idsOf(users, 'ada')
+    await t.rejects(users.create({ subject: 'ada' }), { ...refused, message: 'create(): this user is logged in 2 times already, which is the most. Log out elsewhere first.' })
+    for (let i = 0; i < 4; i++) await users.create({ subject: 'root' })
+
+    const app = Fastify()
+    t.teardown(() => app.close())
+    await app.register(requestSession, { provider: users })
+    const ways: Record<string, (session: TokenSession) => void> = {
+      new: (session) => { session.subject = 'ada' },
+      regenerated: (session) => { session.regenerate(['n']); session.subject = 'ada' },
+      renewed: (session) => { session.renew(); session.subject = 'ada' },
+    }
+    app.get('/visit', async (request) => { (await request.session).set('n', 1) })
+    app.get<{ Params: { way: string } }>('/login/:way', async (request) => {
+      const session = await request.session as TokenSession
+      ways[request.params.way]?.(session)
+      session.set('n', 2)
+    })
+    app.get('/who', async (request) => ({ subject: (await request.session).subject ?? null, n: (await request.session).get('n') ?? null }))
+    for (const hasVisited of [false, true]) {
+      for (const way of Object.keys(ways)) {
+        const visitor = new Visitor(app)
+        if (hasVisited) await visitor.get('/visit')
+        const { token } = visitor
+        t.match((await visitor.get(`/login/${way}`)).json(), refused, way)
+        t.equal(visitor.token, token, 'no new token')
+        t.strictSame((await visitor.get('/who')).json(), { subject: null, n: hasVisited ? 1 : null }, 'his session is as it was')
+      }
+    }
+    t.strictSame(await idsOf(users, 'ada'), before, 'those of before stay')
+
+    const [first, second] = sessions as [TokenSession, TokenSession]
+    first.renew()
+    first.set('n', 1)
+    await first.commit()
+    first.subject = 'ada'
+    await first.commit()
+    first.regenerate()
+    first.subject = 'ada'
+    await first.commit()
+    t.equal((await idsOf(users, 'ada')).length, 2, 'one that is logged in goes on')
+    second.end()
+    await second.commit()
+    const visitor = new Visitor(app)
+    t.equal((await visitor.get('/login/new')).statusCode, 200, 'a logout makes room')
+    await t.rejects(users.create({ subject: 'ada' }), refused)
+    await place.advance(1_000_500)
+    await users.create({ subject: 'ada' })
+    await users.create({ subject: 'ada' })
+    await t.rejects(users.create({ subject: 'ada' }), refused)
+  })
+
+  if (place.name !== 'memory') {
+    await t.test('a place that was taken for a session that never came is free after a minute', async (t) => {
+      const users = connect(t, { maxSessions: 1, onLimit: 'refuse' })
+      const lost = await users.create({ subject: 'ada' })
+      for (const node of place.nodes()) for (const key of await node.keys(`${place.prefix}*${lost.id}`)) await node.unlink(key)
+      t.equal(await users.load(lost.token), undefined)
+      await t.rejects(users.create({ subject: 'ada' }), { code: 'FST_SESSION_SUBJECT_LIMIT' })
+      await place.advance(61_000)
+      const found = await users.create({ subject: 'ada' })
+      await place.advance(61_000)
+      await t.rejects(users.create({ subject: 'ada' }), { code: 'FST_SESSION_SUBJECT_LIMIT' })
+      t.strictSame(await idsOf(users, 'ada'), [found.id])
+    })
+  }
+
+  await t.test('a refused login may be tried again, and then has all of its work', async (t) => {
+    const users = connect(t, { maxSessions: 1, onLimit: 'refuse' })
+    const first = await users.create({ subject: 'ada' })
+    const second = await users.create({ data: { n: 1 } })
+    second.increment('n')
+    second.subject = 'ada'
+    for (let i = 0; i < 2; i++) await t.rejects(second.commit(), { code: 'FST_SESSION_SUBJECT_LIMIT' })
+    first.end()
+    await first.commit()
+    await second.commit()
+    t.match(await users.load(second.token), { subject: 'ada' })
+    t.equal((await users.load(second.token))?.get('n'), 2)
   })
 
   await t.test('followers and the signal are told why', async (t) => {

@@ -19,12 +19,14 @@ export async function conforms (t: Test, options: ConformanceOptions): Promise<v
  * @param tick moves the fake clock by milliseconds
  * @param admin an ioredis client that may do everything
  * @param layer goes between the suite and the store
+ * @param abilities the optional interfaces to test
  */
 export async function conformsOnRedis (
-  t: Test, client: RedisClient, prefix: string, tick: (ms: number) => void, admin: Redis = client as Redis, layer = (store: CompleteStore): CompleteStore => store
+  t: Test, client: RedisClient, prefix: string, tick: (ms: number) => void, admin: Redis = client as Redis, layer = (store: CompleteStore): CompleteStore => store,
+  abilities: ConformanceOptions['abilities'] = ['list', 'subjects', 'restore', 'watch', 'track', 'lease']
 ): Promise<void> {
   await conforms(t, {
-    abilities: ['list', 'subjects', 'restore', 'watch'],
+    abilities,
     create: () => layer(redisStore(client, { prefix, timeout: 30_000 })),
     async advance (ms) {
       tick(ms)

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { Cluster, Redis } from 'ioredis'
 import type { Test } from 'tap'
-import { memoryStore, redisStore, type CompleteStore } from '../../lib/index.js'
+import { memoryStore, redisStore, type CompleteStore, type LeasingStore, type TrackableStore } from '../../lib/index.js'
 import { fakeClock } from './clock.js'
 import { passTime } from './redis-time.js'
 import { startRedisCluster } from './servers/redis-cluster.js'
@@ -11,7 +11,7 @@ import { redisForTest, withServer } from './servers/require.js'
 export interface Place {
   readonly name: 'memory' | 'redis' | 'cluster'
   /** The store as one more process sees it: with a client of its own. In memory there is but one process. */
-  connect (): CompleteStore
+  connect (): CompleteStore & TrackableStore & LeasingStore
   /** Lets milliseconds pass, for `Date` and for the store. Only with `clock`. */
   advance (ms: number): Promise<void>
   /** All servers; none in memory. */

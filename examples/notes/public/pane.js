@@ -35,7 +35,7 @@ export class Pane {
     this.#parts['keep-both'].onclick = () => this.act(() => this.#together())
   }
 
-  /** What went wrong is told to whoever listens to `problem`. */
+  /** Listeners of `problem` are told of failures. */
   async act (work) {
     this.#busy(true)
     try {

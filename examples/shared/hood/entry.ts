@@ -24,11 +24,12 @@ export interface EntryView {
   duration: number | undefined
   /** `at`: milliseconds since the request came. */
   readonly steps: Array<Step & { readonly at: number }>
-  readonly source: RouteSource
+  /** The route, and the functions of the example that it calls. */
+  readonly sources: readonly Source[]
 }
 
-/** The lines of an example's own file that define a route. */
-export interface RouteSource {
+/** Some lines of an example's own file. */
+export interface Source {
   readonly file: string
   readonly line: number
   readonly text: string
@@ -43,7 +44,7 @@ export class Entry {
   readonly #began = performance.now()
   readonly #onChange: (entry: Entry) => void
 
-  constructor (about: Pick<EntryView, 'id' | 'method' | 'path' | 'source'>, onChange: (entry: Entry) => void) {
+  constructor (about: Pick<EntryView, 'id' | 'method' | 'path' | 'sources'>, onChange: (entry: Entry) => void) {
     this.view = { ...about, at: Date.now(), status: undefined, duration: undefined, steps: [] }
     this.#onChange = onChange
   }

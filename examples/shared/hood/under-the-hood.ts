@@ -25,16 +25,18 @@ const told: Record<Exclude<keyof typeof channels, 'lateAccess'>, (event: Session
     : { what: outcome.replace('-', ' '), text: `request.${name}: ${reasonOf(error)}`, tone: 'bad' },
   rollback: ({ name }) => ({ what: 'rolled back', text: `request.${name}`, tone: 'bad' }),
   close: ({ name, duration = 0 }) => ({ what: 'closed', text: `request.${name}, after ${duration.toFixed(1)} ms` }),
+  invalidData: ({ name, error }) => ({ what: 'invalid', text: `request.${name}: its data do not fit, ${reasonOf(error)}`, tone: 'bad' }),
   expire: ({ name }) => ({ what: 'expired', text: `request.${name}: the client's token has no session any more`, tone: 'bad' }),
 }
 
 /**
  * Follows the requests of an app, and tells its pages of them. Call it before the plugin is registered: the hooks that tell
  * the requests apart have to come first.
- * @param files whose routes are shown: `import.meta.url`
+ * @param main the file whose routes are shown: `import.meta.url`
+ * @param others files whose functions are shown with the routes that call them
  */
-export function underTheHood (app: FastifyInstance, ...files: string[]): void {
-  const sources = routeSources(files)
+export function underTheHood (app: FastifyInstance, main: string, ...others: URL[]): void {
+  const sourcesOf = routeSources(main, others)
   const entries = new Set<Entry>()
   const followers = new Set<Follower>()
   const openStream = eventStreams(app)
@@ -44,9 +46,9 @@ export function underTheHood (app: FastifyInstance, ...files: string[]): void {
 
   function begin (request: Watched): Entry | undefined {
     const { method, url: path = '' } = request.routeOptions
-    const source = sources.get(`${String(method)} ${path}`)
-    if (source === undefined) return undefined
-    const entry = new Entry({ id: ++last, method: String(method), path, source }, onChange)
+    const sources = sourcesOf.get(`${String(method)} ${path}`)
+    if (sources === undefined) return undefined
+    const entry = new Entry({ id: ++last, method: String(method), path, sources }, onChange)
     entries.add(entry)
     for (const oldest of entries) if (entries.size > kept) entries.delete(oldest)
     onChange(entry)

@@ -58,6 +58,7 @@ function committed (session: string, change: SessionChange, result: CommitResult
     case 'conflict': return { what: 'written', text: `${session}: another request was faster, so the change is made again from its result`, tone: 'bad' }
     case 'missing': return { what: 'written', text: `${session}: ended or expired meanwhile, nothing is written`, tone: 'bad' }
     case 'moved': return { what: 'written', text: `${session}: it has a new token since`, tone: 'bad' }
+    case 'limit': return { what: 'written', text: `${session}: its user has as many sessions as he may have, nothing is written`, tone: 'bad' }
     case 'not-a-number': return { what: 'written', text: `${session}: ${result.key} is not a number`, tone: 'bad' }
   }
 }

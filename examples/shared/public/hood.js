@@ -84,7 +84,8 @@ class Drawer {
   #draw () {
     const requests = [...this.#requests.values()].sort((a, b) => b.id - a.id)
     if (!this.#requests.has(this.#picked)) this.#picked = undefined
-    const shown = this.#requests.get(this.#picked) ?? requests[0]
+    // A stream that goes on does not hide what is answered meanwhile.
+    const shown = this.#requests.get(this.#picked) ?? requests.find(({ status }) => status !== undefined) ?? requests[0]
     this.#newest.hidden = this.#picked === undefined
     const rows = new Map([...this.#list.children].map((row) => [Number(row.dataset.id), row]))
     for (const [i, request] of requests.entries()) {
@@ -111,7 +112,7 @@ class Drawer {
 
   /** What stays is left as it is, so that it can be scrolled and marked. */
   #drawDetail (request) {
-    const { id, method, path, status, duration, steps, source } = request
+    const { id, method, path, status, duration, steps, sources } = request
     if (this.#shown !== id || this.#detail.children.length < 2) {
       this.#shown = id
       this.#detail.replaceChildren(
@@ -121,8 +122,11 @@ class Drawer {
           element('ol', { className: 'hood-steps' })),
         element('section', { className: 'hood-source' },
           element('h3', {}, 'The route'),
-          element('p', { className: 'soft small' }, `${source.file}, line ${source.line}`),
-          element('pre', { tabIndex: 0, role: 'region', 'aria-label': `The lines of ${method} ${path}` }, element('code', {}, ...colored(source.text)))))
+          element('div', { className: 'hood-lines', tabIndex: 0, role: 'region', 'aria-label': `The lines of ${method} ${path}` },
+            ...sources.flatMap(({ file, line, text }) => [
+              element('p', { className: 'soft small' }, `${file}, line ${line}`),
+              element('pre', {}, element('code', {}, ...colored(text))),
+            ]))))
     }
     this.#detail.querySelector('.hood-status').textContent = status === undefined ? 'Not answered yet' : `${status} after ${duration.toFixed(1)} ms`
     const list = this.#detail.querySelector('.hood-steps')
@@ -150,9 +154,9 @@ function fillRow (row, { status, steps }, isShown) {
 
 /** The code's comments, texts and words, each in a colour of its own. */
 function colored (code) {
-  return code.split(/(\/\/.*|'(?:\\.|[^'\\\n])*'|`[^`]*`|\b(?:async|await|const|return|throw|new|if|of|for|try|catch|undefined)\b)/).map((part, i) => {
+  return code.split(/(\/\*[^]*?\*\/|\/\/.*|'(?:\\.|[^'\\\n])*'|`[^`]*`|\b(?:async|await|const|return|throw|new|if|of|for|try|catch|undefined)\b)/).map((part, i) => {
     if (i % 2 === 0) return part
-    const kind = part.startsWith('//') ? 'comment' : /^['`]/.test(part) ? 'text' : 'word'
+    const kind = /^\/[/*]/.test(part) ? 'comment' : /^['`]/.test(part) ? 'text' : 'word'
     return element('span', { className: `hood-${kind}` }, part)
   })
 }

@@ -2,13 +2,14 @@ import { RecordError, StoreUnsupportedError } from '../../errors.js'
 import { attempt, type MaybePromise } from '../../util/maybe-promise.js'
 import { addOptionalMethods, keyspaceOf, requireInterface } from '../contract-helpers.js'
 import { SegmentedLru } from '../memory/segmented-lru.js'
-import type { CommitResult, CompleteStore, SessionChange, SessionRecord, SessionStore, Successor } from '../store.js'
-import type { Tracking, TrackListener, TrackableStore } from '../track.js'
+import type { CompleteStore } from '../optional-interfaces.js'
+import type { CommitResult, SessionChange, SessionRecord, SessionStore, Successor } from '../store.js'
+import type { LeasingStore, Tracking, TrackListener, TrackableStore } from '../track.js'
 import { KeptSession } from './kept-session.js'
 import { cachedOptions, type CachedOptions } from './options.js'
 
 /** The layer has the methods that the inner store has, as far as stores are known to have them. */
-type Layer<S> = SessionStore & Pick<S, Extract<keyof S, keyof CompleteStore | keyof TrackableStore>>
+type Layer<S> = SessionStore & Pick<S, Extract<keyof S, keyof CompleteStore | keyof TrackableStore | keyof LeasingStore>>
 
 /**
  * Keeps sessions that this process has read in its memory, in front of a store that tells which of them change. A read of a kept
@@ -94,8 +95,8 @@ class CachedStore implements SessionStore, TrackListener {
     return entry.record()
   }
 
-  create (id: string, record: SessionRecord): MaybePromise<boolean> {
-    return this.write(() => this.#store.create(id, record), id)
+  create (...args: Parameters<SessionStore['create']>): MaybePromise<boolean | 'limit'> {
+    return this.write(() => this.#store.create(...args), args[0])
   }
 
   /** The kept session takes the change on as well, once the store has, so that a session that is written now and then is not read again each time. */
@@ -116,8 +117,8 @@ class CachedStore implements SessionStore, TrackListener {
     return this.write(() => this.#store.renew(id, newId, change), id, newId)
   }
 
-  regenerate (id: string, newId: string, record: SessionRecord): MaybePromise<boolean> {
-    return this.write(() => this.#store.regenerate(id, newId, record), id, newId)
+  regenerate (...args: Parameters<SessionStore['regenerate']>): MaybePromise<boolean | 'limit'> {
+    return this.write(() => this.#store.regenerate(...args), args[0], args[1])
   }
 
   end (...args: Parameters<SessionStore['end']>): MaybePromise<boolean | Successor> {

@@ -73,6 +73,6 @@ export class KeptSession extends Entry {
 }
 
 function ownOf (record: SessionRecord): object | undefined {
-  const { fields, createdAt, expiresAt, usedAt, ttl, maxAge, deleteSession, dataSince, name, label, generation, subject, ...own } = record
+  const { fields, createdAt, expiresAt, usedAt, ttl, maxAge, deleteSession, dataSince, dataVersion, name, label, generation, subject, ...own } = record
   return Object.keys(own).length === 0 ? undefined : own
 }

@@ -1,5 +1,6 @@
 import type { Link } from '../../util/linked-list.js'
-import type { CommitResult, SessionChange, SessionRecord, StoreEvent } from '../store.js'
+import type { StoreEvent } from '../optional-interfaces.js'
+import type { CommitResult, SessionChange, SessionRecord } from '../store.js'
 
 const noIncrements: readonly number[] = Object.freeze([])
 const committed = Object.freeze({ status: 'committed', increments: noIncrements })
@@ -14,10 +15,10 @@ const notFound: Find = () => -1
 const searchedKeys = 8
 
 /** The properties that few sessions have, kept apart so that the others stay small. */
-type Extra = Pick<SessionRecord, 'ttl' | 'maxAge' | 'deleteSession' | 'name' | 'label' | 'generation' | 'subject'> & { readonly dataSince: number | undefined }
+type Extra = Pick<SessionRecord, 'ttl' | 'maxAge' | 'deleteSession' | 'dataVersion' | 'name' | 'label' | 'generation' | 'subject'> & { readonly dataSince: number | undefined }
 
 const noExtra: Extra = Object.freeze({
-  ttl: undefined, maxAge: undefined, deleteSession: true, dataSince: undefined, name: undefined, label: undefined, generation: undefined, subject: undefined,
+  ttl: undefined, maxAge: undefined, deleteSession: true, dataSince: undefined, dataVersion: undefined, name: undefined, label: undefined, generation: undefined, subject: undefined,
 })
 
 /** One session, laid out to be small. */
@@ -85,16 +86,16 @@ export class Entry implements Link<Entry> {
   /** The record without its data. */
   get description (): Omit<SessionRecord, 'fields'> {
     const { createdAt, expiresAt, usedAfter } = this
-    const { ttl, maxAge, deleteSession, dataSince = createdAt, name, label, generation, subject } = this.extra ?? noExtra
-    return { createdAt, expiresAt: expiresAt === Infinity ? null : expiresAt, ttl, maxAge, deleteSession, dataSince, usedAt: createdAt + usedAfter, name, label, generation, subject }
+    const { ttl, maxAge, deleteSession, dataSince = createdAt, dataVersion, name, label, generation, subject } = this.extra ?? noExtra
+    return { createdAt, expiresAt: expiresAt === Infinity ? null : expiresAt, ttl, maxAge, deleteSession, dataSince, dataVersion, usedAt: createdAt + usedAfter, name, label, generation, subject }
   }
 
   record (): SessionRecord {
     const fields = new Map<string, string>()
     for (let i = 0; i < this.fields.length; i += 2) fields.set(this.fields[i] as string, this.fields[i + 1] as string)
     const { createdAt, expiresAt, usedAfter } = this
-    const { ttl, maxAge, deleteSession, dataSince = createdAt, name, label, generation, subject } = this.extra ?? noExtra
-    return { fields, createdAt, expiresAt: expiresAt === Infinity ? null : expiresAt, ttl, maxAge, deleteSession, dataSince, usedAt: createdAt + usedAfter, name, label, generation, subject }
+    const { ttl, maxAge, deleteSession, dataSince = createdAt, dataVersion, name, label, generation, subject } = this.extra ?? noExtra
+    return { fields, createdAt, expiresAt: expiresAt === Infinity ? null : expiresAt, ttl, maxAge, deleteSession, dataSince, dataVersion, usedAt: createdAt + usedAfter, name, label, generation, subject }
   }
 
   /** The keys that `apply` would write or remove. */
@@ -110,9 +111,10 @@ export class Entry implements Link<Entry> {
       const at = find(key)
       return at < 0 ? undefined : this.fields[at + 1]
     }
-    if (change.expect.size > 0) {
+    if (change.expect.size > 0 || change.expectVersion !== undefined) {
       const current = new Map([...change.expect.keys()].map((key) => [key, textOf(key)]))
       for (const [key, text] of change.expect) if (current.get(key) !== text) return { status: 'conflict', current }
+      if (!this.#hasVersion(change)) return { status: 'conflict', current }
     }
     let increments = noIncrements
     if (change.increment.size > 0) {
@@ -132,9 +134,16 @@ export class Entry implements Link<Entry> {
     if (change.usedAt !== undefined) this.usedAfter = change.usedAt - this.createdAt
     if (change.label !== undefined) this.extra = { ...this.extra ?? noExtra, label: change.label ?? undefined }
     if (change.ttl !== undefined) this.extra = { ...this.extra ?? noExtra, ttl: change.ttl }
+    if (change.dataVersion !== undefined) this.extra = { ...this.extra ?? noExtra, dataVersion: change.dataVersion || undefined }
     if (change.subject !== undefined) this.extra = { ...this.extra ?? noExtra, subject: change.subject ?? undefined }
     this.#neverExpireEmpty()
     return increments === noIncrements ? committed : { status: 'committed', increments }
+  }
+
+  /** False if the data are of another version than the change expects, or have keys that a change of the version does not know. */
+  #hasVersion ({ expect, clear, expectVersion, dataVersion }: SessionChange): boolean {
+    if (expectVersion !== undefined && expectVersion !== (this.extra?.dataVersion ?? 0)) return false
+    return dataVersion === undefined || clear || this.fields.length / 2 === [...expect.values()].filter((text) => text !== undefined).length
   }
 
   /** Replaces texts in place, and makes a new list only when keys come or go. */
@@ -175,9 +184,9 @@ function search (fields: readonly string[], key: string): number {
   return -1
 }
 
-function extraOf ({ ttl, maxAge, deleteSession, dataSince, name, label, generation, subject }: SessionRecord): Extra | undefined {
-  if (deleteSession && (ttl ?? maxAge ?? name ?? label ?? generation ?? subject) === undefined && ttl !== null && maxAge !== null) return undefined
-  return { ttl, maxAge, deleteSession, dataSince, name, label, generation, subject }
+function extraOf ({ ttl, maxAge, deleteSession, dataSince, dataVersion, name, label, generation, subject }: SessionRecord): Extra | undefined {
+  if (deleteSession && (ttl ?? maxAge ?? dataVersion ?? name ?? label ?? generation ?? subject) === undefined && ttl !== null && maxAge !== null) return undefined
+  return { ttl, maxAge, deleteSession, dataSince, dataVersion, name, label, generation, subject }
 }
 
 function flatten (fields: ReadonlyMap<string, string>): string[] {

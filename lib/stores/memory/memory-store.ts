@@ -1,35 +1,12 @@
 import cluster from 'node:cluster'
 import { successorLife } from '../contract-helpers.js'
-import type { CommitResult, CompleteStore, SessionChange, SessionRecord, SessionStore, SessionSummary, StoreEvent, StoreWatch, Successor } from '../store.js'
+import type { CompleteStore, SessionSummary, StoreEvent, StoreWatch } from '../optional-interfaces.js'
+import type { CommitResult, SessionChange, SessionRecord, SessionStore, Successor } from '../store.js'
+import type { LeasingStore, TrackableStore } from '../track.js'
 import { Entry, ownCopy, SubjectIndex, Watchers } from './entry.js'
+import { Leases, Trackers } from './track.js'
 import { SegmentedLru } from './segmented-lru.js'
-import { checkOptions, wholeNumber, type Rule } from '../../util/option-rules.js'
-
-/**
- * Options of the embedded store.
- *
- * @example
- * ```ts
- * import { memoryStore, type MemoryStoreOptions } from 'fastify-request-session'
- *
- * const options: MemoryStoreOptions = { maxSessions: 10_000 }
- * await memoryStore(options).close()
- * ```
- */
-export interface MemoryStoreOptions {
-  /**
-   * The most sessions that are kept. Beyond it a new session displaces the least recently used one that no later request has come
-   * back with. The log is told of it once a minute, and `sessionStats()` counts it. `restore` stops there.
-   * @default 100000
-   */
-  maxSessions?: number | undefined
-}
-
-const optionRules: Record<keyof MemoryStoreOptions, Rule> = {
-  maxSessions: wholeNumber('sessions', 1),
-}
-
-const defaults = Object.freeze({ maxSessions: 100_000 })
+import { checkMemoryOptions, type MemoryStoreOptions } from './options.js'
 
 /**
  * Keeps sessions in this process: they are gone when it ends, and not shared with other processes. The store keeps JSON texts,
@@ -45,9 +22,8 @@ const defaults = Object.freeze({ maxSessions: 100_000 })
  * await users.close()
  * ```
  */
-export function memoryStore (options?: MemoryStoreOptions): CompleteStore {
-  const { maxSessions } = { ...defaults, ...checkOptions<MemoryStoreOptions>('memoryStore()', options, optionRules) }
-  return new MemoryStore(maxSessions)
+export function memoryStore (options?: MemoryStoreOptions): CompleteStore & TrackableStore & LeasingStore {
+  return new MemoryStore(checkMemoryOptions(options).maxSessions)
 }
 
 /** Many small maps instead of one: growing a map of a million entries would hold the event loop for long. */
@@ -72,13 +48,16 @@ const ownSessionsWarning = 'memoryStore() keeps the sessions of this process alo
   'serves has no session there. redisStore() shares sessions between processes'
 
 const missing = Object.freeze({ status: 'missing' })
+const limit = Object.freeze({ status: 'limit' })
 
-class MemoryStore implements CompleteStore {
+class MemoryStore implements CompleteStore, TrackableStore, LeasingStore {
   readonly #maxSessions: number
   readonly #shards = Array.from({ length: shardCount }, () => new Map<string, Entry>())
   readonly #entries: SegmentedLru
   readonly #subjects = new SubjectIndex()
   readonly #watchers = new Watchers()
+  readonly #trackers = new Trackers()
+  readonly #leases = new Leases()
   /** The successors of ids that were given up, the longest ago first. */
   readonly #successors = new Map<string, Successor & { readonly until: number }>()
   #evicted = 0
@@ -86,6 +65,9 @@ class MemoryStore implements CompleteStore {
   #reported = 0
   #reportedAt = -Infinity
   #log: Log | undefined
+  readonly track: TrackableStore['track'] = (listener) => this.#trackers.track(listener)
+  readonly lease: LeasingStore['lease'] = (...args) => this.#leases.lease(...args)
+  readonly finish: LeasingStore['finish'] = (...args) => this.#leases.finish(...args)
   #timer: NodeJS.Timeout | undefined
   /** The shard that is being swept, and the rest of its entries. */
   #sweptShard = 0
@@ -116,8 +98,9 @@ class MemoryStore implements CompleteStore {
     return entry.record()
   }
 
-  create (id: string, record: SessionRecord): boolean {
+  create (id: string, record: SessionRecord, atMost?: number): boolean | 'limit' {
     if (this.#live(id) !== undefined) return false
+    if (atMost !== undefined && this.#isBeyond(atMost, record.subject)) return 'limit'
     this.#add(new Entry(id, record))
     return true
   }
@@ -143,9 +126,10 @@ class MemoryStore implements CompleteStore {
     return result
   }
 
-  regenerate (id: string, newId: string, record: SessionRecord): boolean {
+  regenerate (id: string, newId: string, record: SessionRecord, atMost?: number): boolean | 'limit' {
     if (this.#live(newId) !== undefined) return false
     const entry = this.#live(id)
+    if (atMost !== undefined && this.#isBeyond(atMost, record.subject, entry)) return 'limit'
     if (entry !== undefined) this.#end(entry)
     if (this.#successorOf(id) === undefined) this.#giveUp(ownCopy(id), newId, 'regenerated')
     this.#add(new Entry(newId, record, entry?.isProtected))
@@ -167,6 +151,7 @@ class MemoryStore implements CompleteStore {
     this.#subjects.remove(entry)
     entry.replace(record)
     this.#subjects.add(entry)
+    this.#trackers.changed(id)
     if (keys !== undefined) this.#watchers.notify(entry, { type: 'changed', keys, timeLeft: entry.timeLeft(Date.now()) })
   }
 
@@ -234,11 +219,25 @@ class MemoryStore implements CompleteStore {
     this.#successors.set(id, { successor: ownCopy(newId), how, until: now + successorLife })
   }
 
+  /**
+   * True if the subject has so many sessions already.
+   * @param own the session that it is about: it does not count
+   */
+  #isBeyond (atMost: number, subject: string | undefined, own?: Entry): boolean {
+    if (subject === undefined) return false
+    const now = Date.now()
+    let count = 0
+    for (const entry of this.#subjects.of(subject) ?? []) if (entry !== own && !entry.isGone(now)) count++
+    return count >= atMost
+  }
+
   #apply (entry: Entry, change: SessionChange): CommitResult {
+    if (change.atMost !== undefined && change.subject != null && change.subject !== entry.extra?.subject && this.#isBeyond(change.atMost, change.subject)) return limit
     const keys = this.#watchers.has(entry) ? entry.changedKeys(change) : undefined
     if (change.subject !== undefined) this.#subjects.remove(entry)
     const result = entry.apply(change)
     if (change.subject !== undefined) this.#subjects.add(entry)
+    if (result.status === 'committed') this.#trackers.changed(entry.id)
     if (keys !== undefined && result.status === 'committed') {
       this.#watchers.notify(entry, { type: 'changed', keys, timeLeft: entry.timeLeft(Date.now()) })
     }
@@ -254,6 +253,7 @@ class MemoryStore implements CompleteStore {
   #expire (entry: Entry): boolean {
     if (entry.extra?.deleteSession === false) {
       entry.deleteData()
+      this.#trackers.changed(entry.id)
       return false
     }
     this.#remove(entry)
@@ -265,6 +265,7 @@ class MemoryStore implements CompleteStore {
     this.#shardOf(entry.id).set(entry.id, entry)
     this.#entries.add(entry)
     this.#subjects.add(entry)
+    this.#trackers.changed(entry.id)
     this.#timer ??= setInterval(() => this.#sweep(), sliceInterval).unref()
   }
 
@@ -273,6 +274,7 @@ class MemoryStore implements CompleteStore {
     this.#entries.remove(entry)
     this.#subjects.remove(entry)
     this.#watchers.remove(entry)
+    this.#trackers.changed(entry.id)
     if (this.#entries.size === 0) this.close()
   }
 

@@ -1,4 +1,4 @@
-import type { StoreEvent } from '../store.js'
+import type { StoreEvent } from '../optional-interfaces.js'
 import type { RedisSubscriber } from './clients/connection.js'
 import type { RedisCommands } from './commands.js'
 import { nothing } from '../../util/maybe-promise.js'

@@ -2,12 +2,12 @@ import { RecordError } from '../../errors.js'
 import { successorLife } from '../contract-helpers.js'
 import type { CommitResult, SessionChange, Successor } from '../store.js'
 import { luaAccess, luaPlus, script, type Int } from './script.js'
-import { encodeText, formatSeconds, formatSuccessor, formatTimeLeft, luaFormat, luaParts, luaRecent, luaSuccessor, type EntryName, type IndexEntry } from './record-format.js'
+import { encodeText, formatDataVersion, formatSeconds, formatSuccessor, formatTimeLeft, luaFormat, luaParts, luaRecent, luaSuccessor, type EntryName, type IndexEntry } from './record-format.js'
 
 /** The answer to a commit: its result, or the index entry without which nothing was written. */
 export type CommitAnswer =
   | { readonly result: CommitResult, readonly obsoleteEntry?: EntryName | undefined }
-  | { readonly missingEntry: { readonly subject: string, readonly timeLeft: number | null } }
+  | { readonly missingEntry: { readonly subject: string, readonly timeLeft: number | null, readonly isNew: boolean } }
 
 /** The first argument of a commit, as JSON. A part that is absent changes nothing. */
 interface CommitHeader {
@@ -24,6 +24,10 @@ interface CommitHeader {
   /** '': no subject from now on. */
   subject?: string | undefined
   generation?: string | undefined
+  /** '': none. */
+  expectVersion?: string | undefined
+  /** '': none from now on. */
+  dataVersion?: string | undefined
   /** The successor that the old id leads to, if this is a renewal. */
   renewed?: string | undefined
   /** Given where the commit would come out otherwise if it was applied twice. */
@@ -38,7 +42,7 @@ interface CommitHeader {
 }
 
 function commitArgs (change: SessionChange, entry: IndexEntry | undefined, newId: string | undefined, nonce: string | undefined): string[] {
-  const { expiresAt, usedAt, ttl, dataSince, clear, label, subject, generation, expect, remove, set, increment } = change
+  const { expiresAt, usedAt, ttl, dataSince, clear, label, subject, generation, expectVersion, dataVersion, expect, remove, set, increment } = change
   const header: CommitHeader = {
     expiresAt: expiresAt === undefined ? undefined : String(expiresAt ?? '-'),
     timeLeft: typeof expiresAt === 'number' ? formatTimeLeft(expiresAt) : undefined,
@@ -49,6 +53,8 @@ function commitArgs (change: SessionChange, entry: IndexEntry | undefined, newId
     label: label === undefined ? undefined : encodeText(label ?? undefined),
     subject: subject === undefined ? undefined : encodeText(subject ?? undefined),
     generation: generation ? encodeText(generation) : undefined,
+    expectVersion: expectVersion === undefined ? undefined : formatDataVersion(expectVersion),
+    dataVersion: dataVersion === undefined ? undefined : formatDataVersion(dataVersion),
     renewed: newId === undefined ? undefined : formatSuccessor({ how: 'renewed', successor: newId }),
     nonce,
     entry,
@@ -80,7 +86,7 @@ function readCommit (reply: CommitReply, change: SessionChange): CommitAnswer {
     case 'moved': return { result: { status, how: first as Successor['how'], successor: second } }
     case 'conflict': return { result: { status, current: new Map([...change.expect.keys()].map((key, i) => [key, reply[i + 1] as string || undefined])) } }
     case 'not-a-number': return { result: { status, key: first } }
-    case 'index': return { missingEntry: { subject: first, timeLeft: second === '-' ? null : Number(second) } }
+    case 'index': return { missingEntry: { subject: first, timeLeft: second === '-' ? null : Number(second), isNew: third !== '' } }
     default: throw new RecordError('its description is damaged, or of another version')
   }
 }
@@ -88,8 +94,8 @@ function readCommit (reply: CommitReply, change: SessionChange): CommitAnswer {
 /**
  * Applies a change, and renews if the change has a successor.
  *
- * 'index', subject, milliseconds: nothing was written, since the session needs an entry in the index of this subject that lasts
- * for so long. 'obsolete', reply, subject, tag: the reply counts, and this index entry can be removed.
+ * 'index', subject, milliseconds, 'new' or '': nothing was written, since the session needs an entry in the index of this subject, which it may
+ * not have had before, that lasts for so long. 'obsolete', reply, subject, tag: the reply counts, and this index entry can be removed.
  */
 export const commitScript = script('', `${luaFormat}${luaSuccessor}${luaRecent}${luaPlus}${luaAccess}
 local description = redis.call('HGET', KEYS[1], '')
@@ -118,15 +124,17 @@ local function take ()
   return ARGV[at]
 end
 
-if change.expect then
-  local conflict = { 'conflict' }
-  local holds = true
-  for i = 1, change.expect do
+if change.expect or change.expectVersion then
+  local conflict, present = { 'conflict' }, outlivesData and 0 or 1
+  local holds = not change.expectVersion or change.expectVersion == dataVersion
+  for i = 1, change.expect or 0 do
     local key, expected = take(), take()
     local text = redis.call('HGET', data, key) or ''
     if text ~= expected then holds = false end
+    if text ~= '' then present = present + 1 end
     conflict[i + 1] = text
   end
+  if change.dataVersion and not change.clear and redis.call('HLEN', data) ~= present then holds = false end
   if not holds then return conflict end
 end
 
@@ -154,7 +162,7 @@ else
   end
   if subject ~= oldSubject or newKey or not lasts(entryLastsUntil) then
     local entryTime = entry and timeAfter(entry.lasts)
-    if not entry or entry.subject ~= subject or not lasts(entryTime) then return { 'index', subject, tostring(left) } end
+    if not entry or entry.subject ~= subject or not lasts(entryTime) then return { 'index', subject, tostring(left), subject ~= oldSubject and 'new' or '' } end
     entryTag, entryLastsUntil = entry.tag, entryTime
   end
 end
@@ -202,10 +210,11 @@ if message then
   for i = 1, #written, 2 do message[#message + 1] = written[i] end
 end
 local begins = outlivesData and (wasEmpty or change.clear) and change.dataSince
-if change.nonce or change.expiresAt or change.usedAt or change.ttl or change.label or begins or wasEmpty or entryTag ~= oldTag or feed ~= oldFeed then
+if change.nonce or change.expiresAt or change.usedAt or change.ttl or change.label or change.dataVersion or begins or wasEmpty or entryTag ~= oldTag or feed ~= oldFeed then
   ttl = change.ttl or ttl
   usedAt = change.usedAt or usedAt
   label = change.label or label
+  dataVersion = change.dataVersion or dataVersion
   dataSince = begins or dataSince
   redis.call('HSET', key, '', format(${luaParts}))
 end

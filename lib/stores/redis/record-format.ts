@@ -7,8 +7,8 @@ import { luaClock, type Int } from './script.js'
 
 /*
  * A session is a hash. Its field '' (no data key is empty) is the description: the version and the parts below, with a
- * space between them. The other fields of the hash are the session's data. A session that outlives its data has the
- * data in a second hash, so that Redis expires it alone.
+ * space between them. `@` and the version of the data follow the version, if the data have one. The other fields of the hash
+ * are the session's data. A session that outlives its data has the data in a second hash, so that Redis expires it alone.
  *
  * Times are milliseconds since the epoch. `-` stands for never and `=` for "the route's or the plugin's". Texts are
  * percent-encoded, so that they have no spaces; an empty text stands for `undefined`.
@@ -47,11 +47,11 @@ const patterns = {
 type Part = keyof typeof patterns
 
 const parts = Object.keys(patterns) as Part[]
-const descriptionPattern = new RegExp(`^${version} ${parts.map((part) => `(?<${part}>${patterns[part]})`).join(' ')}$`)
-const luaPattern = `^${version} ${parts.map((part) => `(${patterns[part]})`).join(' ')}$`.replaceAll('\\', '%')
+const descriptionPattern = new RegExp(`^${version}(?:@(?<dataVersion>\\d+))? ${parts.map((part) => `(?<${part}>${patterns[part]})`).join(' ')}$`)
+const luaPattern = `^${version}(@?\\d*) ${parts.map((part) => `(${patterns[part]})`).join(' ')}$`.replaceAll('\\', '%')
 
-/** The local variables of Lua that hold a description: its parts, but the flags as a boolean and the id of the feed or `false`. */
-export const luaParts = parts.join(', ').replace('flags', 'outlivesData, feed')
+/** The local variables of Lua that hold a description: `@` and the version of the data or '', and its parts, but the flags as a boolean and the id of the feed or `false`. */
+export const luaParts = 'dataVersion, ' + parts.join(', ').replace('flags', 'outlivesData, feed')
 
 /** The code of the error by which a script says that it needs the keys of the data. */
 export const lacksData = 'LACKSDATA'
@@ -63,14 +63,14 @@ export const lacksData = 'LACKSDATA'
  */
 export const luaFormat = `${luaClock}
 local function parse (description)
-  local ${parts.join(', ')} = string.match(description, '${luaPattern}')
-  if not createdAt then return nil end
+  local dataVersion, ${parts.join(', ')} = string.match(description, '${luaPattern}')
+  if not createdAt or string.find(dataVersion, '^%d') then return nil end
   local outlivesData, feed = string.sub(flags, 1, 1) == '1', #flags > 1 and string.sub(flags, 2)
   return ${luaParts}
 end
 local function format (${luaParts})
   local flags = (outlivesData and '1' or '0') .. (feed or '')
-  return table.concat({ '${version}', ${parts.join(', ')} }, ' ')
+  return table.concat({ '${version}' .. dataVersion, ${parts.join(', ')} }, ' ')
 end
 local lacksData = redis.error_reply('${lacksData} the session outlives its data')
 local function timeAfter (lasts)
@@ -159,7 +159,7 @@ export function formatDescription (record: SessionRecord, entry: IndexEntry | un
     entryLastsUntil: entry === undefined ? '' : `+${entry.lasts}`,
     recent: `0:${nonce}=;`,
   }
-  return `${version} ${parts.map((part) => texts[part]).join(' ')}`
+  return `${version}${formatDataVersion(record.dataVersion)} ${parts.map((part) => texts[part]).join(' ')}`
 }
 
 /** A record as it was read from Redis. */
@@ -195,7 +195,7 @@ export function parseHash (hash: Record<string, string>): StoredRecord | Success
  * @throws RecordError (`FST_SESSION_RECORD`)
  */
 export function parseDescription (description: string, fields: Map<string, string>): SessionRecord {
-  const texts = descriptionPattern.exec(description)?.groups as Record<Part, string> | undefined
+  const texts = descriptionPattern.exec(description)?.groups as Record<Part, string> & { readonly dataVersion?: string } | undefined
   if (texts === undefined) throw new RecordError(problemOf(description))
   return {
     fields,
@@ -204,6 +204,7 @@ export function parseDescription (description: string, fields: Map<string, strin
     ttl: parseNumber(texts.ttl, maxSeconds),
     maxAge: parseNumber(texts.maxAge, maxSeconds),
     deleteSession: texts.flags.startsWith('0'),
+    dataVersion: parseNumber(texts.dataVersion ?? '=', Number.MAX_SAFE_INTEGER) ?? undefined,
     dataSince: parseNumber(texts.dataSince === '=' ? texts.createdAt : texts.dataSince, lastTime) ?? 0,
     usedAt: parseNumber(texts.usedAt === '=' ? texts.createdAt : texts.usedAt, lastTime) ?? 0,
     name: texts.name === '' ? undefined : decodeText(texts.name),
@@ -244,6 +245,11 @@ export function feedOf (description: string): string {
 function problemOf (description: string): string {
   const found = /^\d+(?= )/.exec(description)?.[0]
   return found === undefined || found === version ? 'its description is damaged' : `it is of version ${found}, and this is version ${version}`
+}
+
+/** @param version 0 or `undefined`: none */
+export function formatDataVersion (version: number | undefined): string {
+  return version ? `@${version}` : ''
 }
 
 export function formatTime (time: number | null): string {

@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto'
 import { RecordError, StoreUnsupportedError } from '../../errors.js'
-import type { CommitResult, CompleteStore, SessionChange, SessionRecord, SessionStore, SessionSummary, StoreEvent, StoreWatch, Successor } from '../store.js'
-import type { Tracking, TrackListener, TrackableStore } from '../track.js'
+import type { CompleteStore, SessionSummary, StoreEvent, StoreWatch } from '../optional-interfaces.js'
+import type { CommitResult, SessionChange, SessionRecord, SessionStore, Successor } from '../store.js'
+import type { Lease, LeasingStore, Tracking, TrackListener, TrackableStore } from '../track.js'
 import { slotOf } from '../contract-helpers.js'
 import { ChangeFeed } from './change-feed.js'
 import { causeCode, RedisCommands } from './commands.js'
@@ -10,10 +11,10 @@ import { redisStoreOptions, refuseUnusable, type RedisClient, type RedisStoreOpt
 import { describedAfterUse, encodeText, entryTagOf, feedOf, lacksData, newNonce, parseDescription, parseHash, parseTimeLeft, subjectIn, type IndexEntry } from './record-format.js'
 import { commitScript } from './commit-script.js'
 import { plainCommitScript, plainRecordOf } from './plain-commit.js'
-import { createScript, describeScript, endScript, regenerateScript, replaceScript, watchScript } from './scripts.js'
+import { createScript, describeScript, endScript, leaseScript, regenerateScript, replaceScript, watchScript } from './scripts.js'
 import type { Int, Script } from './script.js'
 import { describeServers, describeUntold, refuseTooOld, type ServerInfo } from './servers.js'
-import { SubjectIndex, type Member } from './subject-index.js'
+import { SubjectIndex, type IndexLimit, type Member } from './subject-index.js'
 import { KeyTracking } from './tracking.js'
 
 /**
@@ -38,7 +39,7 @@ import { KeyTracking } from './tracking.js'
  * client.disconnect()
  * ```
  */
-export function redisStore (client: RedisClient, options?: RedisStoreOptions): CompleteStore & TrackableStore {
+export function redisStore (client: RedisClient, options?: RedisStoreOptions): CompleteStore & TrackableStore & LeasingStore {
   const { connection, prefix, timeout } = redisStoreOptions(client, options)
   return new RedisStore(new RedisCommands(connection, timeout), prefix)
 }
@@ -49,7 +50,7 @@ const evictionWarning = 'the session store may lose sessions: its server evicts 
 /** The most of the ids that are remembered, to save their commits a second script. */
 const maxOutliving = 10_000
 
-class RedisStore implements CompleteStore, TrackableStore {
+class RedisStore implements CompleteStore, TrackableStore, LeasingStore {
   readonly #commands: RedisCommands
   readonly #prefix: string
   readonly #subjects: SubjectIndex
@@ -76,15 +77,16 @@ class RedisStore implements CompleteStore, TrackableStore {
     return record
   }
 
-  async create (id: string, record: SessionRecord): Promise<boolean> {
-    const entry = await this.#addToIndex(id, record)
+  async create (id: string, record: SessionRecord, atMost?: number): Promise<boolean | 'limit'> {
+    const entry = await this.#addToIndex(id, record, atMost)
+    if (entry === 'limit') return entry
     const created = await this.#run(createScript, id, undefined, !record.deleteSession, record, entry)
     if (!created) await this.#subjects.remove(id, entry)
     return created
   }
 
   async replace (id: string, record: SessionRecord): Promise<void> {
-    const entry = await this.#addToIndex(id, record)
+    const entry = await this.#addToIndex(id, record) as IndexEntry | undefined
     const oldEntry = await this.#run(replaceScript, id, undefined, !record.deleteSession, record, entry)
     if (oldEntry?.tag !== entry?.tag) await this.#subjects.remove(id, oldEntry) // the same: it was sent twice
   }
@@ -96,7 +98,7 @@ class RedisStore implements CompleteStore, TrackableStore {
    */
   async commit (id: string, change: SessionChange, newId?: string, again?: { nonce: string | undefined, entry: IndexEntry }): Promise<CommitResult> {
     // A commit that only sets and removes comes out the same when it is applied twice.
-    const nonce = again !== undefined ? again.nonce : change.expect.size + change.increment.size > 0 ? newNonce() : undefined
+    const nonce = again !== undefined ? again.nonce : change.expect.size + change.increment.size > 0 || change.dataVersion !== undefined ? newNonce() : undefined
     const record = newId === undefined && again === undefined ? plainRecordOf(change) : undefined
     if (record !== undefined) {
       const result = await this.#commands.runScript(plainCommitScript, [this.#key(id)], change, record, nonce)
@@ -108,8 +110,9 @@ class RedisStore implements CompleteStore, TrackableStore {
     const answer = await this.#run(commitScript, id, newId, false, change, entry, newId, nonce)
     if ('missingEntry' in answer) {
       await this.#subjects.remove(finalId, entry)
-      const { subject, timeLeft } = answer.missingEntry
-      return this.commit(id, change, newId, { nonce, entry: await this.#subjects.add(finalId, subject, timeLeft) })
+      const { subject, timeLeft, isNew } = answer.missingEntry
+      const added = await this.#subjects.add(finalId, subject, timeLeft, isNew ? this.#limitOf(change.atMost, id) : undefined)
+      return added === 'limit' ? { status: added } : this.commit(id, change, newId, { nonce, entry: added })
     }
     const { result, obsoleteEntry } = answer
     if (entry !== undefined && result.status !== 'committed') await this.#subjects.remove(finalId, entry)
@@ -121,8 +124,9 @@ class RedisStore implements CompleteStore, TrackableStore {
     return this.commit(id, change, newId)
   }
 
-  async regenerate (id: string, newId: string, record: SessionRecord): Promise<boolean> {
-    const entry = await this.#addToIndex(newId, record)
+  async regenerate (id: string, newId: string, record: SessionRecord, atMost?: number): Promise<boolean | 'limit'> {
+    const entry = await this.#addToIndex(newId, record, atMost, id)
+    if (entry === 'limit') return entry
     const { created, oldEntry } = await this.#run(regenerateScript, id, newId, !record.deleteSession, { how: 'regenerated', successor: newId }, record, entry)
     await (created ? this.#subjects.remove(id, oldEntry) : this.#subjects.remove(newId, entry))
     return created
@@ -178,6 +182,14 @@ class RedisStore implements CompleteStore, TrackableStore {
     return new KeyTracking(this.#commands, this.#prefix, listener, every)
   }
 
+  lease (work: string, holder: string, ms: number): Promise<Lease> {
+    return this.#commands.runScript(leaseScript, [this.#leaseKey(work)], holder, ms)
+  }
+
+  async finish (work: string, ms: number): Promise<void> {
+    await this.#commands.runScript(leaseScript, [this.#leaseKey(work)], '', ms)
+  }
+
   async checkAtBoot (log: Pick<Console, 'info' | 'warn' | 'error'>): Promise<void> {
     refuseUnusable(this.#commands.connection, this.#prefix)
     try {
@@ -213,8 +225,13 @@ class RedisStore implements CompleteStore, TrackableStore {
   }
 
   /** Writes the index entry that a session with a subject has to have before it is written itself. */
-  async #addToIndex (id: string, { subject, deleteSession, expiresAt }: SessionRecord): Promise<IndexEntry | undefined> {
-    return subject === undefined ? undefined : this.#subjects.add(id, encodeText(subject), deleteSession && expiresAt !== null ? expiresAt - Date.now() : null)
+  async #addToIndex (id: string, { subject, deleteSession, expiresAt }: SessionRecord, atMost?: number, oldId = id): Promise<IndexEntry | undefined | 'limit'> {
+    if (subject === undefined) return undefined
+    return this.#subjects.add(id, encodeText(subject), deleteSession && expiresAt !== null ? expiresAt - Date.now() : null, this.#limitOf(atMost, oldId))
+  }
+
+  #limitOf (atMost: number | undefined, oldId: string): IndexLimit | undefined {
+    return atMost === undefined ? undefined : { atMost, oldId, isNamed: (member) => this.#isNamed(member) }
   }
 
   /**
@@ -262,6 +279,10 @@ class RedisStore implements CompleteStore, TrackableStore {
 
   #description (id: string): Promise<string | null> {
     return this.#commands.send('read', 'hget', this.#key(id), '')
+  }
+
+  #leaseKey (work: string): string {
+    return `${this.#prefix}lease:{${encodeText(work)}}`
   }
 
   /** The braces are a hash tag: the keys of a session, and those of its renewal, are in one slot of a cluster. */

@@ -1,5 +1,6 @@
 import { successorLife } from '../contract-helpers.js'
 import type { SessionRecord, SessionStore, Successor } from '../store.js'
+import type { Lease } from '../track.js'
 import { luaAccess, script, type Int } from './script.js'
 import { encodeText, formatDescription, formatSuccessor, formatTimeLeft, luaFormat, luaParts, luaSuccessor, newNonce, parseTimeLeft, type EntryName, type IndexEntry } from './record-format.js'
 
@@ -133,6 +134,17 @@ if not feed then
 end
 return feed
 `, (newFeed: string) => [newFeed], (feed: string) => feed)
+
+/** Gives a holder a lease, or prolongs its own; '' for the holder says that the work is done. ARGV: holder, milliseconds. */
+export const leaseScript = script('', `${luaAccess}
+local holder = redis.call('HGET', KEYS[1], 'holder')
+if holder and holder ~= ARGV[1] and ARGV[1] ~= '' then return holder == '' and 'done' or 'taken' end
+check('HSET', KEYS[1], 'holder', '')
+check('PEXPIRE', KEYS[1], 1)
+redis.call('HSET', KEYS[1], 'holder', ARGV[1])
+redis.call('PEXPIRE', KEYS[1], ARGV[2])
+return 'held'
+`, (holder: string, ms: number) => [holder, String(ms)], (lease: Lease) => lease)
 
 function entryName (subject: string | undefined, tag: string | undefined): EntryName | undefined {
   return subject && tag ? { subject, tag } : undefined

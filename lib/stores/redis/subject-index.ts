@@ -12,13 +12,31 @@ const tagLength = 17
 
 /** Entries in a page, or about as many. */
 const pageSize = 250
+/** Milliseconds for which an entry counts that no session names: a write that has made one has been answered by then. */
+const countedFor = 60_000
 
 /**
  * Adds an entry to the index of a subject (KEYS), and removes those that are past, by the clock of this server alone. The index
  * expires with its last entry. ARGV: id, the end of the tag, milliseconds that the entry lasts or '-'. Answers with the tag.
+ *
+ * Where the subject is limited the most other sessions that it may have follow, and the id that the session had before, then entries that do
+ * not count. If there are so many it adds none, and answers with the entries that count and are so old that their sessions have to name them.
  */
 const addScript = script('', `${luaClock}${luaAccess}
 local now = milliseconds()
+if ARGV[4] then
+  local dead, seen, count, old = {}, { [ARGV[1]] = true, [ARGV[5]] = true }, 0, {}
+  for i = 6, #ARGV do dead[ARGV[i]] = true end
+  for _, member in ipairs(redis.call('ZRANGE', KEYS[1], string.format('(%.0f', now), '+inf', 'BYSCORE')) do
+    local id = string.sub(member, 1, -${tagLength + 1})
+    if not dead[member] and id ~= ARGV[1] and id ~= ARGV[5] then
+      if not seen[id] then count = count + 1 end
+      seen[id] = true
+      if now - string.sub(member, -${tagLength}, -5) > ${countedFor} then old[#old + 1] = member end
+    end
+  end
+  if count >= tonumber(ARGV[4]) then return old end
+end
 local tag = string.format('%013.0f', now) .. ARGV[2]
 check('ZADD', KEYS[1], 0, '')
 check('ZRANGE', KEYS[1], -1, -1)
@@ -33,7 +51,7 @@ else
   redis.call('PEXPIREAT', KEYS[1], string.format('%.0f', last))
 end
 return tag
-`, (id: string, random: string, lasts: number | null) => [id, random, formatTime(lasts)], (tag: string) => tag)
+`, (id: string, random: string, lasts: number | null, limit: readonly string[]) => [id, random, formatTime(lasts), ...limit], (reply: string | string[]) => reply)
 
 /** Removes the entries (ARGV) that are so old that their sessions, which do not name them, never will. */
 const removeOldScript = script('', `
@@ -48,6 +66,19 @@ return 1
 export interface Member {
   readonly id: string
   readonly tag: string
+}
+
+function memberOf (text: string): Member {
+  return { id: text.slice(0, -tagLength), tag: text.slice(-tagLength) }
+}
+
+/** The most sessions that a subject may have with one more. */
+export interface IndexLimit {
+  readonly atMost: number
+  /** The id that the session has had before: it does not count. */
+  readonly oldId: string
+  /** Tells if a member's session names its entry. */
+  readonly isNamed: (member: Member) => Promise<boolean>
 }
 
 /**
@@ -69,13 +100,23 @@ export class SubjectIndex {
   }
 
   /**
+   * Adds an entry; none, and the answer is `'limit'`, where the subject has so many sessions. An entry is a place that is taken before its session
+   * is written: of parallel calls no more get one than there is room for. A place that no session has come to is free after a minute.
    * @param subject encoded
    * @param timeLeft milliseconds until the session expires; `null`: never
    */
-  async add (id: string, subject: string, timeLeft: number | null): Promise<IndexEntry> {
+  async add (id: string, subject: string, timeLeft: number | null, limit?: IndexLimit): Promise<IndexEntry | 'limit'> {
     const lasts = timeLeft === null ? null : 2 * Math.max(timeLeft, safetyMargin)
-    const tag = await this.#commands.runScript(addScript, [this.#key(subject)], id, randomBytes(3).toString('base64url'), lasts)
-    return { subject, tag, lasts: formatTime(lasts === null ? null : lasts - safetyMargin) }
+    const dead: string[] = []
+    for (;;) {
+      const args = limit === undefined ? [] : [String(limit.atMost), limit.oldId, ...dead]
+      const added = await this.#commands.runScript(addScript, [this.#key(subject)], id, randomBytes(3).toString('base64url'), lasts, args)
+      if (typeof added === 'string') return { subject, tag: added, lasts: formatTime(lasts === null ? null : lasts - safetyMargin) }
+      const isNamed = await Promise.all(added.map((text) => limit?.isNamed(memberOf(text))))
+      const unnamed = added.filter((_, i) => isNamed[i] === false)
+      if (unnamed.length === 0) return 'limit'
+      dead.push(...unnamed)
+    }
   }
 
   /**
@@ -108,7 +149,7 @@ export class SubjectIndex {
       cursor = next
       const unseen = membersAndScores.filter((member, i) => i % 2 === 0 && !seen.has(member))
       for (const member of unseen) seen.add(member)
-      if (unseen.length > 0) yield unseen.map((member) => ({ id: member.slice(0, -tagLength), tag: member.slice(-tagLength) }))
+      if (unseen.length > 0) yield unseen.map(memberOf)
     } while (cursor !== '0')
   }
 

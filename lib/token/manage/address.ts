@@ -55,3 +55,8 @@ export class Addresses {
 export function subjectOf (address: unknown, call: string): string | undefined {
   return typeof address === 'object' && address !== null && 'subject' in address ? checkName(`${call}: subject`, address.subject) : undefined
 }
+
+/** True for what means all sessions of a subject, and no address of one. */
+export function isFilter (target: unknown): target is { subject: string } {
+  return typeof target === 'object' && target !== null && 'subject' in target && !('id' in target)
+}

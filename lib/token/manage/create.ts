@@ -6,7 +6,7 @@ import { checkOptions, show } from '../../util/option-rules.js'
 import { expiryAfterUse, lifetimeOf } from '../expiry.js'
 import { checkName, checkKey, checkValue, refuseLarge } from '../values.js'
 import { newSessionRules, type NewSession } from '../options.js'
-import { endSurplus, limitOf } from '../limit.js'
+import { endSurplus, limitOf, refusedBeyond } from '../limit.js'
 import { callStore } from '../call-store.js'
 import { createUnderToken } from '../persistence.js'
 import type { Identity, SessionSettings } from '../session-state.js'
@@ -37,25 +37,26 @@ export async function createSession (
     checkName(`${call}: subject`, subject)
     requireInterface('subjects', settings.store, `${call} with a subject`)
   }
-  const limit = limitOf(settings, subject)
-  const record = recordOf(settings, checked)
+  const atMost = refusedBeyond(settings, subject)
+  const limit = atMost === undefined ? limitOf(settings, subject) : undefined
+  const record = recordOf(settings, checked, call)
   refuseLarge(settings, call, record.fields)
-  const identity = shared ? await createShared(settings, name as string, record, tokensOf) : await createUnderToken(settings, record)
+  const identity = shared ? await createShared(settings, name as string, record, atMost, tokensOf) : await createUnderToken(settings, record, { route: call, atMost })
   if (identity === undefined) throw new SessionExistsError(show(name))
   if (limit !== undefined) await callStore(() => endSurplus(settings.store, limit), nothing)
   return { identity, record }
 }
 
-function recordOf ({ lifetime, deleteSession }: SessionSettings, options: NewSession): SessionRecord {
+function recordOf ({ lifetime, deleteSession, data: rules }: SessionSettings, options: NewSession, call: string): SessionRecord {
   const { name, shared, ttl, maxAge, subject, label, data = {} } = options
-  const fields = new Map<string, string>()
+  const given = new Map<string, string>()
   for (const [key, value] of Object.entries(data)) {
     checkKey(key)
-    if (value !== undefined) fields.set(key, JSON.stringify(checkValue(key, value)))
+    if (value !== undefined) given.set(key, JSON.stringify(checkValue(key, value)))
   }
   const now = Date.now()
   return newRecord({
-    fields,
+    fields: rules === undefined ? given : rules.created(given, call),
     createdAt: now,
     expiresAt: expiryAfterUse(now, now, lifetimeOf({ ttl, maxAge }, lifetime)),
     ttl,
@@ -65,14 +66,15 @@ function recordOf ({ lifetime, deleteSession }: SessionSettings, options: NewSes
     generation: shared ? newGeneration() : undefined,
     subject,
     label,
+    dataVersion: rules?.version || undefined,
   })
 }
 
 /** A name has one session, under any secret: a session made under an older secret takes the name until it ends. */
 async function createShared (
-  settings: SessionSettings, name: string, record: SessionRecord, tokensOf: (name: string) => readonly [string, ...string[]]
+  settings: SessionSettings, name: string, record: SessionRecord, atMost: number | undefined, tokensOf: (name: string) => readonly [string, ...string[]]
 ): Promise<Identity | undefined> {
   const [newest, ...older] = tokensOf(name)
   for (const token of older) if (await lookUp(settings.store, idOf(token)) !== undefined) return undefined
-  return createUnderToken(settings, record, newest, 0)
+  return createUnderToken(settings, record, { route: 'create()', atMost }, newest, 0)
 }

@@ -1,6 +1,7 @@
 import { OptionError, RecordError } from '../../errors.js'
 import { requireInterface } from '../../stores/contract-helpers.js'
-import type { ListingStore, SessionStore, SessionSummary } from '../../stores/store.js'
+import type { ListingStore, SessionSummary } from '../../stores/optional-interfaces.js'
+import type { SessionStore } from '../../stores/store.js'
 import type { MaybePromise } from '../../util/maybe-promise.js'
 import { checkOptions, describeType, rules, type Rule } from '../../util/option-rules.js'
 import { callStore } from '../call-store.js'

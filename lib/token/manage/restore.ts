@@ -164,7 +164,7 @@ class Restoring {
       record.expiresAt = null
     }
     if (store.full && await lookUp(store, id) === undefined) throw new RestoreFullError(line)
-    if (await callStore(() => store.create(id, record), (created) => created)) return 'restored'
+    if (await callStore(() => store.create(id, record), (created) => created === true)) return 'restored'
     if (this.#options.onConflict === 'skip') return 'skipped'
     if (this.#options.onConflict !== 'replace') throw new RestoreConflictError(line)
     await callStore(() => requireInterface('restore', store, 'restore()').replace(id, record), () => {})

@@ -11,7 +11,7 @@ import { newGeneration } from '../tokens.js'
  * A file of saved sessions is lines of JSON (UTF-8, each ended by a line feed). The first says what it is, the last that
  * it is whole:
  *   {"format":"fastify-request-session","version":1,"savedAt":"2026-01-31T12:00:00.000Z"}
- *   {"id":…,"createdAt":…,"expiresAt":…,"ttl":…,"maxAge":…,"keep":…,"dataSince":…,"usedAt":…,"name":…,"label":…,"shared":…,"subject":…,"data":{…}}
+ *   {"id":…,"createdAt":…,"expiresAt":…,"ttl":…,"maxAge":…,"keep":…,"dataSince":…,"version":…,"usedAt":…,"name":…,"label":…,"shared":…,"subject":…,"data":{…}}
  *   {"end":true,"sessions":1}
  * Times are milliseconds since the epoch, lives are seconds, null is never; what a session has not is left out. Ids are
  * hashes of tokens: such a file contains no valid token.
@@ -35,7 +35,7 @@ export function trailerLine (sessions: number): string {
 
 /** @throws RecordError (`FST_SESSION_RECORD`) for a session that `parseSession` would refuse: one that no session can become */
 export function sessionLine (id: string, record: SessionRecord): string {
-  const { fields, createdAt, expiresAt, ttl, maxAge, deleteSession, dataSince, usedAt, name, label, generation, subject } = record
+  const { fields, createdAt, expiresAt, ttl, maxAge, deleteSession, dataSince, dataVersion, usedAt, name, label, generation, subject } = record
   if (!isSound({ ...record, id, shared: generation !== undefined })) throw new RecordError('it has an id, a time or a name that no session can have')
   const head = JSON.stringify({
     id,
@@ -45,6 +45,7 @@ export function sessionLine (id: string, record: SessionRecord): string {
     maxAge,
     keep: !deleteSession || undefined,
     dataSince: dataSince === createdAt ? undefined : dataSince,
+    version: dataVersion,
     usedAt: usedAt === createdAt ? undefined : usedAt,
     name,
     label,
@@ -78,8 +79,8 @@ export function trailerCount (line: unknown): number | undefined {
 /** The session of a line; `undefined` if it is damaged. */
 export function parseSession (line: unknown): SavedSession | undefined {
   if (!isObject(line)) return undefined
-  const { id, createdAt, expiresAt, ttl, maxAge, keep = false, dataSince = createdAt, usedAt = createdAt, name, label, shared = false, subject, data, ...rest } = line
-  const head = { id, createdAt, expiresAt, ttl, maxAge, dataSince, usedAt, name, label, shared, subject }
+  const { id, createdAt, expiresAt, ttl, maxAge, keep = false, dataSince = createdAt, version: dataVersion, usedAt = createdAt, name, label, shared = false, subject, data, ...rest } = line
+  const head = { id, createdAt, expiresAt, ttl, maxAge, dataSince, dataVersion, usedAt, name, label, shared, subject }
   if (!isSound(head) || typeof keep !== 'boolean' || !isObject(data) || Object.keys(rest).length > 0) return undefined
   const fields = new Map<string, string>()
   for (const [key, value] of Object.entries(data)) {
@@ -95,14 +96,18 @@ type Head = Omit<SessionRecord, 'fields' | 'deleteSession' | 'generation'> & { r
 
 /** True for the description of a session as it can be. Only such are written, and only such are read. */
 function isSound (head: Record<keyof Head, unknown>): head is Head {
-  const { id, createdAt, expiresAt, ttl, maxAge, dataSince, usedAt, name, label, shared, subject } = head
-  return typeof id === 'string' && /^[\w-]{43}$/.test(id) && isTime(createdAt) && (expiresAt === null || isTime(expiresAt)) && isTime(dataSince) && isTime(usedAt) &&
+  const { id, createdAt, expiresAt, ttl, maxAge, dataSince, dataVersion, usedAt, name, label, shared, subject } = head
+  return typeof id === 'string' && /^[\w-]{43}$/.test(id) && isTime(createdAt) && (expiresAt === null || isTime(expiresAt)) && isTime(dataSince) && isTime(usedAt) && (dataVersion === undefined || isVersion(dataVersion)) &&
     isLife(ttl) && isLife(maxAge) && (name === undefined || isName(name)) && typeof shared === 'boolean' && (!shared || name !== undefined) &&
     (label === undefined || isName(label)) && (subject === undefined || isName(subject))
 }
 
 function isTime (value: unknown): value is number {
   return Number.isSafeInteger(value) && (value as number) >= 0 && (value as number) <= lastTime
+}
+
+function isVersion (value: unknown): boolean {
+  return Number.isSafeInteger(value) && (value as number) > 0
 }
 
 function isLife (value: unknown): boolean {

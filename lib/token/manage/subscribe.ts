@@ -1,6 +1,7 @@
 import { AsyncResource } from 'node:async_hooks'
 import { requireInterface } from '../../stores/contract-helpers.js'
-import type { SessionStore, SessionSummary, StoreEvent, StoreWatch } from '../../stores/store.js'
+import type { SessionSummary, StoreEvent, StoreWatch } from '../../stores/optional-interfaces.js'
+import type { SessionStore } from '../../stores/store.js'
 import { callStore } from '../call-store.js'
 import { nothing } from '../../util/maybe-promise.js'
 

@@ -7,7 +7,7 @@ import { checkedLater, type SessionData } from '../options.js'
 import { TokenSession } from '../session.js'
 import { SessionState, type SessionContext, type SessionSettings } from '../session-state.js'
 import { releaseSignal } from '../signal.js'
-import { subjectOf, type Addresses, type SessionAddress } from './address.js'
+import { isFilter, subjectOf, type Addresses, type SessionAddress } from './address.js'
 import { checkFilter, idsOf } from './list.js'
 
 /**
@@ -67,10 +67,6 @@ export async function updateSessions<Data extends object = SessionData> (
   const subject = subjectOf(target, 'update()')
   const changed = await Promise.all(addresses.idsAt(target, 'update()').map((id) => updateOne(settings, id, subject, fn, done)))
   return changed.filter(Boolean).length
-}
-
-function isFilter (target: SessionAddress | UpdateFilter): target is UpdateFilter {
-  return typeof target === 'object' && target !== null && 'subject' in target && !('id' in target)
 }
 
 /** The failure of one session keeps no other from its change: a right that is taken away is taken wherever that is possible. */

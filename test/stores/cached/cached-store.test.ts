@@ -5,6 +5,7 @@ import { RecordError, StoreUnavailableError } from '../../../lib/errors.js'
 import { barrier } from '../../support/barrier.js'
 import { fakeClock } from '../../support/clock.js'
 import { change, record, recordOf } from '../../support/records.js'
+import { SpyStore } from '../../support/spy-store.js'
 import { TrackedStore } from '../../support/tracked-store.js'
 
 const data = (fields: Record<string, string>): Map<string, string> => new Map(Object.entries(fields))
@@ -345,7 +346,7 @@ t.test('the layer has what the inner store has, and no more', async (t) => {
 })
 
 t.test('what it cannot be made of is refused', async (t) => {
-  t.throws(() => cached(memoryStore() as never), { code: 'FST_SESSION_STORE_LACKS', message: /cached\(\) needs a store that can tell which sessions change \(TrackableStore\)/ })
+  t.throws(() => cached(new SpyStore(memoryStore()) as never), { code: 'FST_SESSION_STORE_LACKS', message: /cached\(\) needs a store that can tell which sessions change \(TrackableStore\)/ })
   t.throws(() => cached(new TrackedStore(), { maxAge: 19 }), { code: 'FST_SESSION_OPTION', message: /option maxAge must be a whole number of milliseconds from 20/ })
   t.throws(() => cached(new TrackedStore(), { maxSessions: 0 }), { code: 'FST_SESSION_OPTION' })
   t.throws(() => cached(new TrackedStore(), { staleIfError: -1 }), { code: 'FST_SESSION_OPTION' })

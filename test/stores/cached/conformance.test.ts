@@ -31,7 +31,7 @@ if (server) {
       const client = await connect(t)
       let hits = 0
       await conforms(t, {
-        abilities: ['list', 'subjects', 'restore', 'watch'],
+        abilities: ['list', 'subjects', 'restore', 'watch', 'track', 'lease'],
         async create () {
           const store = cached(redisStore(client, { prefix, timeout: 30_000 }))
           await store.checkAtBoot?.(quiet)

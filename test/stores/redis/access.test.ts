@@ -16,6 +16,9 @@ const smallest = (prefix: string): string[] => [
   ...'zadd zrem zscan zrange zremrangebyscore pexpireat time'.split(' ').map((command) => `+${command}`),
 ]
 
+/** What caches and feeds need besides. */
+const tracking = ['&__redis__:invalidate', ...'client|id client|tracking ping'.split(' ').map((command) => `+${command}`)]
+
 /** A client whose user has these rights. */
 async function userWith (t: Test, admin: Redis, port: number, rights: string[]): Promise<Redis> {
   const username = randomUUID()
@@ -103,6 +106,8 @@ if (server) {
     const tick = fakeClock(t, ['Date'])
     const prefix = `${randomUUID()}:`
     const client = await userWith(t, admin, server.port, smallest(prefix))
-    await conformsOnRedis(t, client, prefix, tick, admin)
+    await conformsOnRedis(t, client, prefix, tick, admin, (store) => store, ['list', 'subjects', 'restore', 'watch', 'lease'])
+    const tracker = await userWith(t, admin, server.port, [...smallest(prefix), ...tracking])
+    await t.test('and what caches and feeds need', (t) => conformsOnRedis(t, tracker, prefix, tick, admin, (store) => store, ['track', 'lease']))
   })
 }

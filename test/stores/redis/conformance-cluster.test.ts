@@ -30,7 +30,7 @@ if (cluster) {
       const client = await connect(t)
       const prefix = `${name}:`
       await conforms(t, {
-        abilities: ['list', 'subjects', 'restore', 'watch'],
+        abilities: ['list', 'subjects', 'restore', 'watch', 'track', 'lease'],
         create: () => redisStore(client, { timeout: 30_000, prefix }),
         async advance (ms) {
           tick(ms)

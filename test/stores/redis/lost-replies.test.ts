@@ -1,7 +1,7 @@
 import { Redis } from 'ioredis'
 import t, { type Test } from 'tap'
 import { redisStore, tokenSessions, type CompleteTokenProvider, type SessionData, type RedisClient, type TokenSession } from '../../../lib/index.js'
-import { cuttingProxy } from '../../support/cutting-proxy.js'
+import { cuttingProxy } from '../../support/redis-proxy.js'
 import { emitted } from '../../support/emitted.js'
 import { nodeRedis } from '../../support/node-redis.js'
 import { startRedis } from '../../support/servers/redis.js'

@@ -1,7 +1,7 @@
 import { Cluster, Redis, type RedisOptions } from 'ioredis'
 import t from 'tap'
 import { redisStore, tokenSessions } from '../../../lib/index.js'
-import { cuttingProxy } from '../../support/cutting-proxy.js'
+import { cuttingProxy } from '../../support/redis-proxy.js'
 import { emitted } from '../../support/emitted.js'
 import { startRedis } from '../../support/servers/redis.js'
 import { startRedisCluster } from '../../support/servers/redis-cluster.js'

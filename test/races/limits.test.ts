@@ -10,7 +10,7 @@ async function idsOf (users: CompleteTokenProvider<SessionData>, subject: string
   return all
 }
 
-/** 50 logins of one subject at once, in five processes, end with exactly five sessions. */
+/** 50 logins of one subject at once, in five processes, end with exactly five sessions, whichever of them give way. */
 await inEachPlace(t, async (t, place) => {
   const processes = Array.from({ length: 5 }, () => tokenSessions({ store: place.connect(), ttl: 1000, maxSessions: 5 }))
   t.teardown(() => Promise.all(processes.map((users) => users.close())))
@@ -34,6 +34,35 @@ await inEachPlace(t, async (t, place) => {
     const left = await idsOf(users, subject)
     t.equal(left.length, 5)
     t.ok(left.every((id) => sessions.some((session) => session.id === id)))
+    await users.endAll({ subject })
+  }
+
+  // With `onLimit: 'refuse'` five of them are let in, and 45 are told.
+  const strict = Array.from({ length: 5 }, () => tokenSessions({ store: place.connect(), ttl: 1000, maxSessions: 5, onLimit: 'refuse' }))
+  t.teardown(() => Promise.all(strict.map((users) => users.close())))
+  for (let round = 0; round < scaled(5, 100); round++) {
+    const subject = `bob ${round}`
+    const go = barrier()
+    const logins = Array.from({ length: 50 }, async (_, n) => {
+      const users = strict[n % strict.length]!
+      if (n % 4 === 0) {
+        await go.opened
+        return (await users.create({ subject })).id
+      }
+      const session = await users.create()
+      if (n % 4 === 1) session.regenerate()
+      if (n % 4 === 2) session.renew()
+      session.subject = subject
+      await go.opened
+      await session.commit()
+      return session.id
+    })
+    go.open()
+    const outcomes = await Promise.allSettled(logins)
+    const ids = outcomes.flatMap((outcome) => outcome.status === 'fulfilled' ? [outcome.value] : [])
+    t.equal(ids.length, 5)
+    t.ok(outcomes.every((outcome) => outcome.status === 'fulfilled' || Object(outcome.reason).code === 'FST_SESSION_SUBJECT_LIMIT'))
+    t.strictSame((await idsOf(users, subject)).sort(), ids.sort(), 'those that were let in are there, and no other')
     await users.endAll({ subject })
   }
 }, { clock: false })

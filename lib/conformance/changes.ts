@@ -1,0 +1,197 @@
+import assert from 'node:assert/strict'
+import { requireInterface } from '../stores/contract-helpers.js'
+import type { StoreEvent } from '../stores/optional-interfaces.js'
+import type { Harness } from './harness.js'
+import { assertTimeLeft, type OptionalInterfaceCase } from './optional-interfaces.js'
+
+/** Cases of stores that tell what happens to sessions, and give leases. */
+export const changeCases: OptionalInterfaceCase[] = [
+  {
+    needsInterface: 'watch',
+    name: 'watch: tells the keys of a change and the time left, and the end',
+    async test (harness) {
+      const { events, next, look, id } = await watched(harness, { a: '1', b: '2', n: '1' })
+      const expiresAt = Date.now() + harness.lifetime
+      await harness.commitOk(id, { set: new Map([['a', '2']]), remove: ['b'], increment: new Map([['n', 1]]), expiresAt })
+      const { type, keys, timeLeft } = { keys: [], timeLeft: undefined, ...await next() }
+      assert.deepEqual([type, [...keys].sort()], ['changed', ['a', 'b', 'n']])
+      assertTimeLeft(timeLeft, expiresAt)
+      assertTimeLeft((await look())?.timeLeft, expiresAt)
+      await harness.commitOk(id, { expiresAt: null })
+      assert.deepEqual(await next(), { type: 'changed', keys: [], timeLeft: null })
+      assert.equal((await look())?.timeLeft, null)
+      await harness.commitOk(id, { clear: true })
+      const cleared = await next()
+      assert.deepEqual('keys' in cleared ? [...cleared.keys].sort() : [], ['a', 'n'])
+      await harness.commit(id, { expect: new Map([['a', '9']]), set: new Map([['a', '3']]) })
+      await harness.store.end(id)
+      assert.deepEqual(await next(), { type: 'ended', renewed: false })
+      assert.equal(events.length, 0)
+      assert.equal(await look(), undefined)
+    },
+  },
+  {
+    needsInterface: 'watch',
+    name: 'watch: a look finds the session that was watched, and no other of its id',
+    async test (harness) {
+      const { look, id } = await watched(harness, { a: '1' })
+      assert.equal((await look())?.size, 1)
+      await harness.store.end(id)
+      assert.equal(await look(), undefined)
+      await harness.store.create(id, harness.record({ a: '1' }))
+      assert.equal(await look(), undefined)
+      const second = requireInterface('watch', harness.store, 'the suite')
+      await (await second.watch(id, () => {}))?.stop()
+      assert.equal(await look(), undefined)
+    },
+  },
+  {
+    needsInterface: 'watch',
+    name: 'watch: a session that is replaced: the keys that are gone are told as well',
+    async test (harness) {
+      if (!('replace' in harness.store)) return
+      const store = requireInterface('restore', harness.store, 'the suite')
+      const { next, look, id } = await watched(harness, { a: '1', b: '2' })
+      for (const [deleteSession, key, told] of [[false, 'c', ['a', 'b', 'c']], [true, 'd', ['c', 'd']], [true, 'd', ['d']]] as const) {
+        await store.replace(id, harness.record({ [key]: '3' }, { deleteSession }))
+        const event = await next()
+        assert.deepEqual('keys' in event ? [...event.keys].sort() : [], told)
+        assert.equal((await look())?.deleteSession, deleteSession, 'it is the same session')
+      }
+    },
+  },
+  {
+    needsInterface: 'watch',
+    name: 'watch: a renewal ends it; who watches another session, or has stopped, is told nothing',
+    async test (harness) {
+      const { next, id } = await watched(harness, { a: '1' })
+      const other = await watched(harness, {})
+      const stopped = await watched(harness, {})
+      await stopped.stop()
+      await harness.commitOk(stopped.id, { set: new Map([['a', '1']]) })
+      const newId = harness.id(id)
+      await harness.store.renew(id, newId, harness.change({}))
+      let event = await next()
+      if (event.type === 'changed') event = await next()
+      assert.deepEqual(event, { type: 'ended', renewed: true })
+      await harness.commitOk(newId, { set: new Map([['a', '2']]) })
+      await harness.store.end(newId)
+      await harness.store.end(other.id)
+      assert.deepEqual(await other.next(), { type: 'ended', renewed: false })
+      assert.deepEqual(stopped.events, [])
+    },
+  },
+  {
+    needsInterface: 'watch',
+    name: 'watch: there is nothing to watch where there is no session',
+    async test (harness) {
+      const store = requireInterface('watch', harness.store, 'the suite')
+      const fail = () => assert.fail('nothing is told')
+      assert.equal(await store.watch(harness.id(), fail), undefined)
+      const ended = await harness.createSession()
+      await store.end(ended)
+      assert.equal(await store.watch(ended, fail), undefined)
+    },
+  },
+  {
+    needsInterface: 'track',
+    name: 'track: all that changes a session is told, its expiry too',
+    async test (harness) {
+      const { store } = harness
+      const { told, stop } = await tracked(harness)
+      const id = harness.id()
+      await told(() => store.create(id, harness.record({ a: '1' })), id)
+      await told(() => harness.commitOk(id, { set: new Map([['a', '2']]) }), id)
+      await told(() => harness.commitOk(id, { expiresAt: Date.now() + harness.lifetime * 2 }), id)
+      const renewed = harness.id(id)
+      await told(() => store.renew(id, renewed, harness.change({})), id, renewed)
+      const regenerated = harness.id(id)
+      await told(() => store.regenerate(renewed, regenerated, harness.record()), renewed, regenerated)
+      if ('replace' in store) await told(() => requireInterface('restore', store, 'the suite').replace(regenerated, harness.record({ b: '1' })), regenerated)
+      await told(() => store.end(regenerated), regenerated)
+      const [brief, kept] = [await harness.createSession({ a: '1' }), await harness.createSession({ a: '1' }, { deleteSession: false })]
+      await told(async () => {
+        await harness.advance(harness.lifetime + 1)
+        for (const expired of [brief, kept]) await store.load(expired)
+      }, brief, kept)
+      stop()
+    },
+  },
+  {
+    needsInterface: 'track',
+    name: 'track: each listener hears for itself, and nothing once it has stopped',
+    async test (harness) {
+      const [one, two] = [await tracked(harness), await tracked(harness)]
+      assert.ok(one.lag() < Infinity, 'all changes are heard')
+      one.stop()
+      one.heard.clear()
+      const id = harness.id()
+      await two.told(() => harness.store.create(id, harness.record()), id)
+      two.stop()
+      assert.equal(one.heard.has(id), false)
+    },
+  },
+  {
+    needsInterface: 'lease',
+    name: 'lease: one holder has it, for its time or until the work is done',
+    async test (harness) {
+      const store = requireInterface('lease', harness.store, 'the suite')
+      const work = `work {1} ${harness.id()}`
+      const holders = Array.from({ length: 20 }, (_, n) => `holder ${n}`)
+      const leases = await Promise.all(holders.map((holder) => store.lease(work, holder, harness.lifetime)))
+      assert.deepEqual([...leases].sort(), ['held', ...Array.from({ length: 19 }, () => 'taken')])
+      const holder = holders[leases.indexOf('held')] as string
+      await harness.advance(harness.lifetime * 0.7)
+      assert.equal(await store.lease(work, holder, harness.lifetime), 'held', 'its holder prolongs it')
+      await harness.advance(harness.lifetime * 0.7)
+      assert.equal(await store.lease(work, 'another', harness.lifetime), 'taken')
+      assert.equal(await store.lease(`${work}, other`, 'another', harness.lifetime), 'held', 'other work')
+      await harness.advance(harness.lifetime)
+      assert.equal(await store.lease(work, 'another', harness.lifetime), 'held', 'its time is over')
+      await store.finish(work, harness.lifetime)
+      for (const any of [holder, 'another', 'a third']) assert.equal(await store.lease(work, any, harness.lifetime), 'done')
+      await harness.advance(harness.lifetime + 1)
+      assert.equal(await store.lease(work, holder, harness.lifetime), 'held')
+    },
+  },
+]
+
+/** Creates a session and watches it. `events` holds those not yet taken; `next` takes one, or waits for it. */
+async function watched (harness: Harness, fields: Record<string, string>) {
+  const store = requireInterface('watch', harness.store, 'the suite')
+  const id = await harness.createSession(fields)
+  const events: StoreEvent[] = []
+  let wake = (): void => {}
+  const watch = await store.watch(id, (event) => {
+    events.push(event)
+    wake()
+  })
+  assert.ok(watch !== undefined, 'the session is there')
+  async function next (): Promise<StoreEvent> {
+    const told = events.shift()
+    if (told !== undefined) return told
+    await new Promise<void>((resolve) => { wake = resolve })
+    return next()
+  }
+  return { id, events, next, look: async () => watch.look(), stop: async () => { await watch.stop() } }
+}
+
+/** Tracks the store. `told` does something, and waits until each of the sessions is named. */
+async function tracked (harness: Harness) {
+  const heard = new Set<string>()
+  let wake = (): void => {}
+  const tracking = requireInterface('track', harness.store, 'the suite').track({
+    changed (id) {
+      if (id !== undefined) heard.add(id)
+      wake()
+    },
+    lost () {},
+  }, 100)
+  await tracking.checkAtBoot({ info () {}, warn () {}, error () {} })
+  async function told (work: () => unknown, ...ids: string[]): Promise<void> {
+    heard.clear()
+    await work()
+    while (!ids.every((id) => heard.has(id))) await new Promise<void>((resolve) => { wake = resolve })
+  }
+  return { heard, told, lag: () => tracking.lag(), stop: () => { tracking.stop() } }
+}

@@ -1,0 +1,38 @@
+import { SessionGoneError } from '../errors.js'
+import { newChange } from '../stores/contract-helpers.js'
+import { nothing } from '../util/maybe-promise.js'
+import { CheckedDraft } from './data/checked-draft.js'
+import { callStore } from './call-store.js'
+import { followRenewal, refresh, save } from './persistence.js'
+import type { SessionState } from './session-state.js'
+
+/**
+ * Reads a key and deletes it in one atomic step of the store: of several callers one gets the value.
+ * @throws SessionGoneError (`FST_SESSION_GONE`)
+ */
+export async function claim (state: SessionState, key: string): Promise<unknown> {
+  if (state.draft.beforeClaim(key) || state.identity === undefined) await save(state)
+  await state.saving?.catch(nothing)
+  const { settings: { store }, draft } = state
+  const checked = draft instanceof CheckedDraft ? draft : undefined
+  if (state.degradedBy !== undefined) throw state.degradedBy
+  if (state.identity === undefined) return undefined
+  for (let text = draft.storedText(key); text !== undefined;) {
+    const change = newChange({ expect: new Map([[key, text]]), remove: [key], generation: state.record?.generation, expectVersion: checked?.version })
+    const { identity } = state
+    if (identity === undefined) throw new SessionGoneError(state.context.route)
+    state.isReadOnly = false
+    const result = await callStore(() => store.commit(identity.id, change), (result) => result)
+    if (result.status === 'moved') {
+      followRenewal(state, result)
+      continue
+    }
+    if (result.status === 'missing') throw new SessionGoneError(state.context.route)
+    if (result.status === 'committed') return draft.claimed(key, text)
+    if (result.status !== 'conflict') break
+    if (checked !== undefined) await refresh(state, checked)
+    text = checked === undefined ? result.current.get(key) : checked.storedText(key)
+  }
+  draft.claimed(key, undefined)
+  return undefined
+}

@@ -1,0 +1,160 @@
+import type { SessionRecord } from '../../stores/store.js'
+import { Draft, type Sent } from '../draft.js'
+import type { DataRules, Texts } from './data-rules.js'
+
+/**
+ * A draft of data that have rules. It shows the data as the rules give them, which the store may have otherwise: a change of such
+ * a key is sent as what it comes to, and expects the text of the store. Initial and migrated data are sent whole, with the first change.
+ */
+export class CheckedDraft extends Draft {
+  /** The texts of the store where other ones are shown; `undefined`: none. */
+  private readonly others = new Map<string, string | undefined>()
+  /** `initial`: the store has no data. `older`: it has those of an older version. Both are sent whole. */
+  private whole: 'initial' | 'older' | undefined
+  /** The version of the data in the store; `undefined`: the store does not have the session. */
+  version: number | undefined
+
+  private constructor (private readonly rules: DataRules, private readonly route: string, base: Texts | undefined, outdated: boolean) {
+    super(base, outdated)
+  }
+
+  /**
+   * The draft of a record, or of a new session.
+   * @param outdated true if the record's data are too old: the first change removes them
+   * @throws SessionDataError (`FST_SESSION_DATA`), RecordError (`FST_SESSION_RECORD`)
+   */
+  static of (rules: DataRules, route: string, record: SessionRecord | undefined, outdated: boolean): CheckedDraft {
+    const draft = new CheckedDraft(rules, route, record?.fields, outdated)
+    if (record === undefined) draft.begin()
+    else draft.show(record)
+    return draft
+  }
+
+  /** True if the session is new, and nothing was written to it. */
+  get isInitial (): boolean {
+    return !this.stored && this.whole === 'initial' && ![...this.slots.values()].some(({ operations }) => operations.length > 0) && !this.isDirty
+  }
+
+  override get isEmpty (): boolean {
+    return this.whole === 'initial' || super.isEmpty
+  }
+
+  override clear (): void {
+    super.clear()
+    this.begin()
+  }
+
+  override storedText (key: string): string | undefined {
+    return this.others.has(key) ? this.others.get(key) : this.base.get(key)
+  }
+
+  override toSend (): Sent | undefined {
+    const sent = super.toSend()
+    if (sent === undefined) return undefined
+    try {
+      const texts = this.texts()
+      this.rules.check(texts, this.route)
+      const change = this.whole === undefined ? this.changeOfKeys(sent, texts) : this.changeOfAll(sent, texts)
+      return { ...sent, begins: this.isEmpty, change: { ...change, expectVersion: this.version } }
+    } catch (error) {
+      this.notSent(sent)
+      throw error
+    }
+  }
+
+  override sent (sent: Sent, increments: readonly number[]): void {
+    const { set, remove, dataVersion } = sent.change
+    super.sent(sent, increments)
+    if (dataVersion !== undefined) this.version = dataVersion
+    if (sent.base !== this.base) return
+    for (const key of [...set.keys(), ...remove]) this.others.delete(key)
+    if (dataVersion === undefined) return
+    this.whole = undefined
+    this.others.clear()
+  }
+
+  override created (sent: Sent | undefined, texts: ReadonlyMap<string, string>): void {
+    super.created(sent, texts)
+    this.version = this.rules.version
+    if (sent !== undefined && sent.base !== this.base) return
+    this.whole = undefined
+    this.others.clear()
+  }
+
+  override beforeClaim (key: string): boolean {
+    const texts = this.texts()
+    if (texts.delete(key)) this.rules.check(texts, this.route)
+    if (this.whole !== undefined && this.has(key)) this.update(key, (value) => value)
+    return super.beforeClaim(key)
+  }
+
+  override claimed (key: string, text: string | undefined): unknown {
+    const shown = text !== undefined && text === this.others.get(key) ? this.get(key) : undefined
+    this.others.delete(key)
+    const stored = super.claimed(key, text)
+    return shown ?? stored
+  }
+
+  /**
+   * Others were first: takes the record of the store, and applies the waiting operations to it.
+   * @throws SessionDataError (`FST_SESSION_DATA`)
+   */
+  rebaseOn (record: SessionRecord): void {
+    this.show(record)
+    for (const [key, slot] of this.slots) {
+      if (slot.operations.length === 0) continue
+      slot.text = this.base.get(key)
+      this.recompute(key, slot)
+    }
+  }
+
+  /** Shows initial data. */
+  private begin (): void {
+    this.base = this.rules.initial(this.route)
+    this.others.clear()
+    this.whole = 'initial'
+  }
+
+  private show (record: SessionRecord): void {
+    const { fields, deleteSession, dataVersion = 0 } = record
+    this.rules.refuseNewer(dataVersion, this.route)
+    this.version = dataVersion
+    if (this.cleared) return
+    if (this.outdated || (!deleteSession && fields.size === 0)) {
+      this.begin()
+      return
+    }
+    const shown = this.rules.read(fields, dataVersion, this.route)
+    this.base = shown
+    this.whole = dataVersion < this.rules.version ? 'older' : undefined
+    this.others.clear()
+    for (const [key, text] of fields) if (shown.get(key) !== text) this.others.set(key, text)
+    for (const key of shown.keys()) if (!fields.has(key)) this.others.set(key, undefined)
+  }
+
+  /** Keys that are shown otherwise than they are stored depend on no increment of the store. */
+  private changeOfKeys ({ change }: Sent, texts: Texts): Sent['change'] {
+    if (this.others.size === 0) return change
+    const expect = new Map(change.expect)
+    const set = new Map(change.set)
+    const increment = new Map(change.increment)
+    for (const key of expect.keys()) expect.set(key, this.storedText(key))
+    for (const key of change.increment.keys()) {
+      if (!this.others.has(key)) continue
+      increment.delete(key)
+      expect.set(key, this.storedText(key))
+      set.set(key, texts.get(key) as string)
+    }
+    return { ...change, expect, set, increment }
+  }
+
+  private changeOfAll ({ change }: Sent, texts: Texts): Sent['change'] {
+    const keys = new Set([...texts.keys(), ...this.base.keys(), ...this.others.keys()])
+    const isEmpty = this.whole === 'initial'
+    const stored = (key: string): string | undefined => isEmpty ? undefined : this.storedText(key)
+    const expect = new Map([...keys].map((key) => [key, stored(key)]))
+    const set = new Map([...texts].filter(([key, text]) => text !== stored(key)))
+    const remove = [...keys].filter((key) => !texts.has(key) && stored(key) !== undefined)
+    return { ...change, expect: change.clear ? new Map() : expect, set, remove, increment: new Map(), dataVersion: this.rules.version }
+  }
+}

@@ -1,0 +1,99 @@
+import { randomUUID } from 'node:crypto'
+import { requireInterface } from '../../stores/contract-helpers.js'
+import type { SessionStore } from '../../stores/store.js'
+import { nothing } from '../../util/maybe-promise.js'
+import type { FeedUpdate } from './feed.js'
+
+/** Milliseconds of a lease: the others try again after them where the process that has it dies. */
+const leaseTime = 5000
+/** Milliseconds for which it is kept that an expiry was told: a process may learn of it so much later. */
+const keptFor = 600_000
+/** Expiries that are told at once. */
+const atOnce = 16
+/** Attempts of one process on a listener that fails. */
+const maxTries = 5
+
+interface Expiration {
+  readonly work: string
+  readonly update: FeedUpdate
+  tries: number
+  /** Milliseconds since the epoch: not before it. */
+  at: number
+}
+
+/**
+ * Has expiries told by one process of all that know of them: the one that gets the lease, which it prolongs while its listeners are at
+ * work. The others keep them until it has finished: it may die.
+ */
+export class Expirations {
+  readonly #store: SessionStore
+  readonly #tell: (update: FeedUpdate) => Promise<boolean | undefined>
+  readonly #holder = randomUUID()
+  readonly #due = new Set<Expiration>()
+  /** Those that are tried again, the first one first: all wait equally long. */
+  #later: Expiration[] = []
+  #atWork = 0
+
+  /** @param tell resolves to true once all listeners have taken the update, to `undefined` if there are none */
+  constructor (store: SessionStore, tell: (update: FeedUpdate) => Promise<boolean | undefined>) {
+    this.#store = store
+    this.#tell = tell
+  }
+
+  add (work: string, update: FeedUpdate): void {
+    this.#due.add({ work, update, tries: 0, at: 0 })
+    this.#run()
+  }
+
+  tick (): void {
+    const now = Date.now()
+    const ready = this.#later.findIndex(({ at }) => at > now)
+    for (const expiration of this.#later.splice(0, ready < 0 ? Infinity : ready)) this.#due.add(expiration)
+    this.#run()
+  }
+
+  clear (): void {
+    this.#due.clear()
+    this.#later = []
+  }
+
+  #run (): void {
+    for (const next of this.#due) {
+      if (this.#atWork >= atOnce) return
+      this.#due.delete(next)
+      this.#atWork++
+      this.#settle(next).then((isSettled) => {
+        if (isSettled) return
+        next.at = Date.now() + leaseTime
+        this.#later.push(next)
+      }).catch(nothing).finally(() => {
+        this.#atWork--
+        this.#run()
+      })
+    }
+  }
+
+  /** @returns false if it is to be tried again */
+  async #settle (expiration: Expiration): Promise<boolean> {
+    const store = requireInterface('lease', this.#store, 'subscribe()')
+    const { work, update } = expiration
+    const lease = async () => store.lease(work, this.#holder, leaseTime)
+    try {
+      const answer = await lease()
+      if (answer !== 'held') return answer === 'done'
+    } catch {
+      return false // the store is away
+    }
+    const prolonging = setInterval(() => { lease().catch(nothing) }, leaseTime / 3).unref()
+    try {
+      const isTaken = await this.#tell(update)
+      if (isTaken === undefined) return true
+      if (!isTaken) return ++expiration.tries === maxTries
+    } finally {
+      clearInterval(prolonging)
+    }
+    const finish = async () => store.finish(work, keptFor)
+    await finish().catch(nothing) // another process tells it once more then
+    return true
+  }
+}
