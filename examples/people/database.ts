@@ -2,6 +2,7 @@ import { Neogma } from 'neogma'
 import { MissingServer } from '../../test/support/servers/missing-server.js'
 import { startNeo4j } from '../../test/support/servers/neo4j.js'
 import { watchCypher } from '../shared/hood/watch-cypher.js'
+import { progress } from '../shared/progress.js'
 import { StartError } from '../shared/start-error.js'
 
 /** A connected Neogma, and how to let go of it. */
@@ -23,10 +24,11 @@ export async function openDatabase (url: string | undefined): Promise<Database> 
     const neogma = await connect(url)
     return { neogma, place: `Neo4j at ${addressOf(url)}`, close: () => neogma.driver.close() }
   }
-  const server = await startNeo4j().catch((error: unknown) => {
+  const { say, end } = progress()
+  const server = await startNeo4j({ say }).catch((error: unknown) => {
     if (!(error instanceof MissingServer)) throw error
     throw new StartError(`The people live in Neo4j. ${error.message}.`, { cause: error })
-  })
+  }).finally(end)
   const neogma = await connect(server.url)
   return {
     neogma,

@@ -2,15 +2,18 @@
  * People and whom they know, in Neo4j: read in a session of the request, changed in a transaction of the request, of
  * which nothing stays if the request fails.
  */
+import { EventEmitter } from 'node:events'
 import { dirname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import createError from '@fastify/error'
 import fastifyStatic from '@fastify/static'
-import Fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastify'
+import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest, type FastifyServerOptions } from 'fastify'
 import requestSession, { neo4jSessions, neo4jTransactions, type Neo4jSessions, type Neo4jTransactions } from 'fastify-request-session'
 import type { Driver } from 'neo4j-driver'
 import type { Neogma } from 'neogma'
+import { eventStreams } from '../shared/event-streams.js'
 import type { Example } from '../shared/example.js'
+import { health } from '../shared/health.js'
 import { underTheHood } from '../shared/hood/under-the-hood.js'
 import { logger } from '../shared/logger.js'
 import { pages } from '../shared/pages.js'
@@ -59,10 +62,13 @@ export async function buildApp (neogma: Neogma, { logger = false, onClosed }: Pe
   app.removeContentTypeParser('text/plain')
   const people = peopleModel(neogma)
   underTheHood(app, import.meta.url, new URL('people.ts', import.meta.url))
+  const openStream = eventStreams(app)
+  const changes = new EventEmitter().setMaxListeners(0)
 
   await app.register(requestSession, { name: 'graph', provider: neo4jSessions(neogma.driver, { accessMode: 'READ' }) })
   await app.register(requestSession, { name: 'change', provider: neo4jTransactions(neogma.driver, { timeout: 5000 }) })
   await app.register(pages, { folder: new URL('public/', import.meta.url) })
+  await app.register(health)
   await app.register(fastifyStatic, {
     root: dirname(fileURLToPath(import.meta.resolve('cytoscape'))),
     prefix: '/cytoscape/',
@@ -72,11 +78,28 @@ export async function buildApp (neogma: Neogma, { logger = false, onClosed }: Pe
 
   app.get('/api/graph', async (request) => wholeGraph(people, request.graph))
 
+  // The pages of this process follow each other's changes.
+  app.get('/api/events', async (_request, reply) => {
+    const stream = openStream(reply)
+    const tell = (): Promise<void> => stream.send('changed', {})
+    changes.on('changed', tell)
+    stream.onEnd(() => { changes.off('changed', tell) })
+    await tell() // there may have been some while the page was not connected
+  })
+
+  /** At the response: the transaction has been committed by then. */
+  const changing = {
+    async onResponse (_request: FastifyRequest, reply: FastifyReply): Promise<void> {
+      if (reply.statusCode < 300) changes.emit('changed')
+    },
+  }
+
   app.get<{ Querystring: { from: string, to: string } }>('/api/path', {
     schema: { querystring: objectOf({ from: id, to: id }) },
   }, async ({ graph, query: { from, to } }) => ({ ids: from === to ? [from] : await shortestPath(from, to, graph) }))
 
   app.post<{ Body: { name: string } }>('/api/people', {
+    ...changing,
     schema: { body: objectOf({ name }) },
   }, async (request, reply) => {
     const person = await addPerson(people, request.body.name, request.change).catch((error: unknown) => { throw nameTaken(error, request.body.name) })
@@ -85,6 +108,7 @@ export async function buildApp (neogma: Neogma, { logger = false, onClosed }: Pe
   })
 
   app.post<{ Body: { from: string, to: string } }>('/api/acquaintances', {
+    ...changing,
     schema: { body: objectOf({ from: id, to: id }) },
   }, async (request, reply) => {
     const { from, to } = request.body

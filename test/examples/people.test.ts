@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises'
+import { chmod, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { FastifyInstance } from 'fastify'
@@ -7,6 +7,7 @@ import t, { type Test } from 'tap'
 import { openDatabase } from '../../examples/people/database.js'
 import { buildApp } from '../../examples/people/main.js'
 import { prepare, type Graph } from '../../examples/people/people.js'
+import { barrier } from '../support/barrier.js'
 import { runDemo } from '../support/demo.js'
 import { assertNothingOpen } from '../support/neo4j/driver.js'
 import { checkPage } from '../support/page-check.js'
@@ -26,6 +27,17 @@ t.test('the people', async (t) => {
   await t.test('the routes', (t) => routes(t, app))
   await t.test('the page', (t) => page(t, app))
   await assertNothingOpen(t, neogma.driver, neogma.driver)
+
+  await t.test('a start tells what takes its time', { skip: Boolean(process.env['NEO4J_URL']) && 'needs a Neo4j of its own' }, async (t) => {
+    const demo = runDemo(t, ['people'], {})
+    t.match(await demo.line(), /^people on a Neo4j of its own: http/)
+    demo.signal('SIGTERM')
+    t.match((await demo.over).errors, /^Starting Neo4j 5[.\d]+…$/m)
+    const folder = t.testdir({ mvn: '#!/bin/sh\nexit 1\n' })
+    await chmod(`${folder}/mvn`, 0o755)
+    const { errors } = await runDemo(t, ['people'], { HOME: folder, PATH: `${folder}:${process.env['PATH'] ?? ''}`, NEO4J_VERSION: '5.0.0-none' }).over
+    t.match(errors, /^Getting Neo4j 5\.0\.0-none with Maven \(135 MB, once\)…\nThe people live in Neo4j\. /)
+  })
 })
 
 async function routes (t: Test, app: FastifyInstance): Promise<void> {
@@ -131,9 +143,17 @@ async function page (t: Test, app: FastifyInstance): Promise<void> {
   await wide.click('#add button')
   await says(wide, '#problem', 'There is someone called Colonel Forster already.')
 
+  t.equal(await wide.locator('#way').textContent(), '', 'what was said before is gone')
+
+  await wide.evaluate(() => { window.scrollTo(0, 0) })
   await wide.click('#half-way')
   await says(wide, '#verdict', 'Before: 16 people, 18 acquaintances. After: 16 people, 18 acquaintances.')
   t.equal(await wide.locator('#steps .undone').count(), 3)
+  // The reader need not scroll: the page has.
+  await wide.waitForFunction(() => {
+    const { top, bottom } = (document.querySelector('#verdict') as Element).getBoundingClientRect()
+    return top >= 0 && bottom <= window.innerHeight
+  })
   await checkPage(t, wide, 'people desk')
 
   // The middle of the drawing is on no one: people are looked for where they are drawn.
@@ -149,10 +169,59 @@ async function page (t: Test, app: FastifyInstance): Promise<void> {
     }
   }
   t.equal(picked.size, 3, 'a tap on a person picks them')
+  t.notOk(await wide.locator('#half').isVisible(), 'the verdict is old by then')
 
   const phone = await open(390, 844)
   await says(phone, '#counts', '16 people, 18 acquaintances')
   await checkPage(t, phone, 'people phone')
+  await wide.fill('#name', 'Mrs Forster')
+  await wide.click('#add button')
+  await says(phone, '#counts', '17 people, 18 acquaintances')
+  await phone.selectOption('#from', { label: 'Mrs Forster' })
+  await phone.selectOption('#to', { label: 'Colonel Forster' })
+  await phone.click('#connect')
+  await says(wide, '#counts', '17 people, 19 acquaintances')
+  await phone.click('#half-way')
+  await says(phone, '#verdict', 'Before: 17 people')
+  await checkPage(t, phone, 'people verdict phone')
+
+  // Whoever is somewhere in the drawing is there when somebody else has come.
+  const tap = async (): Promise<string[]> => {
+    await wide.evaluate(() => { window.scrollTo(0, 0) })
+    for (const list of ['#from', '#to']) await wide.selectOption(list, { label: 'Mrs Forster' })
+    const box = await wide.locator('#drawing').boundingBox()
+    const found: string[] = []
+    if (box === null) return found
+    for (let x = 20; x < box.width; x += 36) {
+      for (let y = 20; y < box.height; y += 36) {
+        await wide.mouse.click(box.x + x, box.y + y)
+        // Both lists had the same person before: whoever is in one of them now was picked.
+        found.push(await wide.evaluate(() => {
+          const lists = [...document.querySelectorAll('select')]
+          const nobody = [...lists[0]?.options ?? []].find(({ text }) => text === 'Mrs Forster')?.value ?? ''
+          const picked = lists.find(({ value }) => value !== nobody)?.selectedOptions[0]?.text ?? 'nobody'
+          for (const list of lists) list.value = nobody
+          return picked
+        }))
+      }
+    }
+    return found
+  }
+  const places = await tap()
+  t.ok(new Set(places).size > 3, 'some are found')
+  await wide.fill('#name', 'Sir William')
+  const held = barrier()
+  await wide.route('**/api/people', async (route) => {
+    await held.opened
+    await route.continue()
+  })
+  await wide.click('#add button')
+  await wide.locator('#add button[aria-busy=true]:disabled').waitFor()
+  held.open()
+  await says(wide, '#counts', '18 people, 19 acquaintances')
+  await wide.locator('#add button:not([aria-busy])').waitFor()
+  const after = (await tap()).map((name) => name === 'Sir William' ? 'nobody' : name)
+  t.strictSame(after, places, 'all are where they were')
   t.strictSame(troubles, [])
 }
 

@@ -1,6 +1,5 @@
 import cytoscape from '/cytoscape/cytoscape.esm.min.mjs'
 
-const still = window.matchMedia('(prefers-reduced-motion: reduce)')
 const dark = window.matchMedia('(prefers-color-scheme: dark)')
 
 /** The graph as it is drawn. People are picked by a tap on them. */
@@ -29,20 +28,19 @@ export class Drawing {
     }).observe(container)
   }
 
-  /** Draws what is new, removes what is gone, and leaves the rest about where it is. */
+  /** Draws what is new, removes what is gone, and leaves the rest where it is. */
   show ({ people, acquaintances }) {
     const graph = this.#graph
     const edges = acquaintances.map(([a, b]) => ({ data: { id: `${a} ${b}`, source: a, target: b } }))
     const nodes = people.map(({ id, name }) => ({ data: { id, name } }))
     const wanted = new Set([...nodes, ...edges].map(({ data }) => data.id))
     const isFirst = graph.nodes().empty()
-    const before = graph.elements().length
-    graph.batch(() => {
-      graph.elements().filter((element) => !wanted.has(element.id())).remove()
-      for (const element of [...nodes, ...edges]) if (graph.getElementById(element.data.id).empty()) graph.add(element)
-    })
-    if (isFirst) graph.layout({ name: 'circle', animate: false }).run()
-    if (graph.elements().length !== before) this.#arrange(isFirst)
+    graph.elements().filter((element) => !wanted.has(element.id())).remove()
+    for (const element of [...nodes, ...edges]) {
+      if (graph.getElementById(element.data.id).nonempty()) continue
+      graph.add({ ...element, ...!isFirst && element.data.name && { position: this.#freePlace() } })
+    }
+    if (isFirst) this.#arrange()
   }
 
   /** Marks the two people who are picked. */
@@ -74,12 +72,27 @@ export class Drawing {
     })
   }
 
-  #arrange (isFirst) {
+  /** Where in the window there is most room around someone new. */
+  #freePlace () {
+    const { x1, y1, w, h } = this.#graph.extent()
+    const taken = this.#graph.nodes().map((node) => node.position())
+    let best = { room: -1 }
+    for (let i = 1; i < 16; i++) {
+      for (let j = 1; j < 16; j++) {
+        const [x, y] = [x1 + w * i / 16, y1 + h * j / 16]
+        const room = Math.min(...taken.map((other) => Math.hypot(other.x - x, other.y - y)))
+        if (room > best.room) best = { x, y, room }
+      }
+    }
+    return { x: best.x, y: best.y }
+  }
+
+  #arrange () {
+    this.#graph.layout({ name: 'circle', animate: false }).run()
     this.#graph.layout({
       name: 'cose',
       randomize: false,
-      animate: !isFirst && !still.matches,
-      animationDuration: 500,
+      animate: false,
       padding: 30,
       nodeRepulsion: () => 14_000,
       idealEdgeLength: () => 70,

@@ -1,20 +1,24 @@
-import { Refusal } from '/shared/ask.js'
 import { byId } from '/shared/dom.js'
+import { follow } from '/shared/follow.js'
+import { Trouble } from '/shared/trouble.js'
 import * as api from './api.js'
 import { Drawing } from './drawing.js'
 
 const page = byId()
+const trouble = new Trouble(page.problem, 'The database cannot be reached right now. What you did last may not have been kept: please look again in a moment.', () => load())
 const drawing = new Drawing(page.drawing, pick)
 
 /** What the server last said. */
 let graph = { people: [], acquaintances: [] }
 /** Which of the two lists the next tap fills. */
 let next = 'from'
+let isBusy = false
+let loaded = Promise.resolve()
 
 page.from.onchange = page.to.onchange = () => choose(page.from.value, page.to.value)
 page.fit.onclick = () => drawing.fit()
 
-page.path.onclick = () => act(async () => {
+page.path.onclick = () => act(page.path, async () => {
   const ids = await api.path(page.from.value, page.to.value)
   drawing.showWay(ids)
   page.way.textContent = ids.length === 0
@@ -22,7 +26,7 @@ page.path.onclick = () => act(async () => {
     : `${ids.map(nameOf).join(' → ')}: ${count(ids.length - 1, 'step')}`
 })
 
-page.connect.onclick = () => act(async () => {
+page.connect.onclick = () => act(page.connect, async () => {
   const [from, to] = [page.from.value, page.to.value]
   await api.connect(from, to)
   await load()
@@ -32,7 +36,7 @@ page.connect.onclick = () => act(async () => {
 
 page.add.onsubmit = (event) => {
   event.preventDefault()
-  return act(async () => {
+  return act(page['add-button'], async () => {
     const { id } = await api.addPerson(page.name.value)
     page.name.value = ''
     await load()
@@ -41,7 +45,7 @@ page.add.onsubmit = (event) => {
   })
 }
 
-page['half-way'].onclick = () => act(async () => {
+page['half-way'].onclick = () => act(page['half-way'], async () => {
   const before = countText()
   try {
     await api.failHalfWay('A stranger', page.from.value)
@@ -54,6 +58,7 @@ page['half-way'].onclick = () => act(async () => {
   await load()
   page.verdict.textContent = `Before: ${before}. After: ${countText()}.`
   page.half.hidden = false
+  page.half.scrollIntoView({ block: 'nearest' })
 })
 
 /** A tap in the drawing fills the lists in turns. */
@@ -71,10 +76,17 @@ function choose (from, to) {
   drawing.pick(from, to)
   drawing.showWay([])
   page.way.textContent = ''
+  page.half.hidden = true
   enable()
 }
 
-async function load () {
+/** One after the other: what was asked for last is shown last. */
+function load () {
+  loaded = loaded.then(loadOnce, loadOnce)
+  return loaded
+}
+
+async function loadOnce () {
   graph = await api.graph()
   drawing.show(graph)
   page.counts.textContent = countText()
@@ -86,27 +98,30 @@ async function load () {
   page.to.value = to
 }
 
-/** Does something, one thing at a time, and says what went wrong. */
-async function act (work) {
-  enable(false)
-  page.problem.hidden = true
+/** Does something, one thing at a time, and says what went wrong. What was said before is old then. */
+async function act (button, work) {
+  isBusy = true
+  enable()
+  button.ariaBusy = 'true'
+  page.way.textContent = ''
+  page.half.hidden = true
+  trouble.clear()
   try {
     await work()
   } catch (error) {
-    page.problem.textContent = error instanceof Refusal && error.status !== 503
-      ? error.message
-      : 'The database cannot be reached right now: please try again in a moment.'
-    page.problem.hidden = false
-    page.problem.scrollIntoView({ block: 'nearest' })
+    trouble.tell(error)
   } finally {
+    button.ariaBusy = null
+    isBusy = false
     enable()
   }
 }
 
-function enable (idle = true) {
+function enable () {
   const two = page.from.value !== page.to.value && page.from.value !== '' && page.to.value !== ''
-  page.path.disabled = page.connect.disabled = !idle || !two
-  page['half-way'].disabled = !idle || page.from.value === ''
+  page.path.disabled = page.connect.disabled = isBusy || !two
+  page['half-way'].disabled = isBusy || page.from.value === ''
+  page['add-button'].disabled = isBusy
 }
 
 function nameOf (id) {
@@ -130,4 +145,5 @@ function item (text, className) {
   return made
 }
 
-await act(load)
+// The stream begins with a first look.
+follow('events', { changed: () => load().then(enable, (error) => trouble.tell(error)) })

@@ -21,13 +21,16 @@ export interface Neo4jOptions {
   version?: string | undefined
   /** The `java` to run it with. @default the first one of JAVA_HOME, the PATH and /usr/lib/jvm that fits the version */
   java?: string | undefined
+  /** Told what begins: both may take their time. */
+  say?: ((text: string) => void) | undefined
 }
 
 /** A real Neo4j of one's own on a free loopback port, without authentication; gets its jars at the first use. */
 export async function startNeo4j (options: Neo4jOptions = {}): Promise<OwnServer> {
   const version = options.version ?? (process.env['NEO4J_VERSION'] || '5.26.12')
   const java = options.java ?? await findJava(version)
-  const jars = await fetchJars(version)
+  const jars = await fetchJars(version, options.say)
+  options.say?.(`Starting Neo4j ${version}`)
   return OwnServer.start({
     name: `Neo4j ${version}`,
     file: java,
@@ -47,10 +50,11 @@ export async function openNeo4j (options?: Neo4jOptions): Promise<Server> {
   return url ? { url, stop: async () => {} } : startNeo4j(options)
 }
 
-async function fetchJars (version: string): Promise<string> {
+async function fetchJars (version: string, say: Neo4jOptions['say']): Promise<string> {
   const jars = cacheFolder(`neo4j-${version}`)
   if (existsSync(jars)) return jars
   if (findProgram('mvn') === undefined) throw new MissingServer('Maven, to get the Neo4j server', HOW)
+  say?.(`Getting Neo4j ${version} with Maven (135 MB, once)`)
   try {
     await run(FETCH, [version])
   } catch (error) {
