@@ -144,7 +144,9 @@ function fillRow (row, { status, steps }, isShown) {
   const ends = steps.filter(({ what }) => outcomes.includes(what))
   const outcome = ends.find(({ tone }) => tone === 'bad') ?? ends.at(-1)
   const tone = status >= 400 ? 'bad' : outcome?.tone
-  const text = outcome?.what ?? (steps.some(({ what }) => what !== 'replied') ? 'sessions of the manager' : 'no session')
+  const text = outcome?.what ?? (steps.some(({ what }) => what === 'opened')
+    ? 'open'
+    : steps.some(({ what }) => what !== 'replied') ? 'sessions of the manager' : 'no session')
   const button = row.firstElementChild
   const pill = row.querySelector('.hood-outcome')
   button.setAttribute('aria-pressed', String(isShown))
