@@ -50,6 +50,7 @@ t.test('keys and values are those of the data', async (t) => {
     session.set('items', undefined)
     expectTypeOf(session.expiresAt).toEqualTypeOf<Date | null>()
     expectTypeOf(session.token).toEqualTypeOf<string>()
+    await shop.endAll({ subject: 'ada', except: session })
 
     // @ts-expect-error no such key
     session.get('item')

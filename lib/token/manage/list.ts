@@ -168,7 +168,7 @@ export interface EndFilter {
   /** Only sessions of this owner. */
   subject?: string
   /** A session, or its token, that is kept: "log out the others". */
-  except?: TokenSession | string
+  except?: Pick<TokenSession, 'id' | 'token' | 'end'> | string
   /** Called from time to time with the number of ended sessions. */
   onProgress?: (ended: number) => void
 }
@@ -233,7 +233,7 @@ export function listSessions (settings: SessionSettings, options: ListingOptions
 
 export async function endSessions ({ store }: SessionSettings, filter: EndFilter): Promise<number> {
   const { subject, except, onProgress } = checkFilter('endAll()', filter, endRules)
-  const kept = except === undefined ? [] : except instanceof TokenSession ? TokenSession.stateOf(except).ids : [idOf(except)]
+  const kept = except === undefined ? [] : except instanceof TokenSession ? TokenSession.stateOf(except).ids : [idOf(except as string)]
   for (const id of [...kept]) kept.push(...await successorsOf(store, id))
   /** A session that was renewed since it was listed is ended under its new id; one that belongs to somebody else by now stays. */
   async function end (id: string): Promise<boolean> {
