@@ -120,11 +120,11 @@ t.test('the notes', async (t) => {
       await writers.right.press('Save mine instead')
       await writers.right.isIn('clean')
       t.not(await writers.right.version(), saved)
-      t.equal(await writers.left.state(), 'An older version: load the stored one')
+      await writers.left.says('An older version: load the stored one')
       await checkPage(t, writers.page, 'notes settled wide')
       await writers.left.press('Load the stored one')
+      await writers.left.says('No changes here')
       t.equal(await writers.left.text(), texts[1])
-      t.equal(await writers.left.state(), 'No changes here')
       await writers.page.getByRole('button', { name: 'Try it' }).click()
       await writers.right.isIn('conflict')
       t.same(writers.troubles, [])
@@ -263,6 +263,10 @@ class Writer {
 
   async state (): Promise<string | null> {
     return this.#pane.locator('.state').textContent()
+  }
+
+  async says (state: string): Promise<void> {
+    await this.#pane.locator('.state', { hasText: state }).waitFor()
   }
 
   async version (): Promise<string | null> {
