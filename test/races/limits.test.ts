@@ -15,7 +15,7 @@ await inEachPlace(t, async (t, place) => {
   const processes = Array.from({ length: 5 }, () => tokenSessions({ store: place.connect(), ttl: 1000, maxSessions: 5 }))
   t.teardown(() => Promise.all(processes.map((users) => users.close())))
   const users = processes[0]!
-  for (let round = 0; round < scaled(5, 100); round++) {
+  for (let round = 0; round < scaled(5, 30); round++) {
     const subject = `ada ${round}`
     const go = barrier()
     const logins = Array.from({ length: 50 }, async (_, n) => {
@@ -40,7 +40,7 @@ await inEachPlace(t, async (t, place) => {
   // With `onLimit: 'refuse'` five of them are let in, and 45 are told.
   const strict = Array.from({ length: 5 }, () => tokenSessions({ store: place.connect(), ttl: 1000, maxSessions: 5, onLimit: 'refuse' }))
   t.teardown(() => Promise.all(strict.map((users) => users.close())))
-  for (let round = 0; round < scaled(5, 100); round++) {
+  for (let round = 0; round < scaled(5, 30); round++) {
     const subject = `bob ${round}`
     const go = barrier()
     const logins = Array.from({ length: 50 }, async (_, n) => {
