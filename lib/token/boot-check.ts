@@ -1,6 +1,6 @@
 import type { SessionStore } from '../stores/store.js'
 import type { Lifetime } from './expiry.js'
-import type { SessionSettings } from './session-state.js'
+import type { SessionSettings } from './settings.js'
 
 type Log = Parameters<NonNullable<SessionStore['checkAtBoot']>>[0]
 

@@ -4,7 +4,8 @@ import type { ListingStore } from '../stores/optional-interfaces.js'
 import type { SessionRecord, SessionStore } from '../stores/store.js'
 import { show } from '../util/option-rules.js'
 import { sessionCount } from './options.js'
-import type { SessionSettings, SessionState } from './session-state.js'
+import type { SessionState } from './session-state.js'
+import type { SessionSettings } from './settings.js'
 
 /** The limit of one subject, before its login. */
 export interface Limit {

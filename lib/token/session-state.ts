@@ -12,8 +12,6 @@ import type { Identity, SessionContext, SessionSettings } from './settings.js'
 import type { CookieTransport } from './transport/cookie-transport.js'
 import type { TokenTransport } from './transport/transport.js'
 
-export type { Identity, SessionContext, SessionSettings } from './settings.js'
-
 /** The signal of one session, and its following. */
 export interface Followed {
   readonly signal: AbortSignal

@@ -9,7 +9,7 @@ import { newSessionRules, type NewSession } from '../options.js'
 import { endSurplus, limitOf, refusedBeyond } from '../limit.js'
 import { callStore } from '../call-store.js'
 import { createUnderToken } from '../persistence.js'
-import type { Identity, SessionSettings } from '../session-state.js'
+import type { Identity, SessionSettings } from '../settings.js'
 import { idOf, newGeneration } from '../tokens.js'
 import { lookUp } from './list.js'
 

@@ -6,13 +6,13 @@ import type { SessionRecord, Successor } from '../../stores/store.js'
 import type { Tracking, TrackListener } from '../../stores/track.js'
 import { nothing } from '../../util/maybe-promise.js'
 import { callStore } from '../call-store.js'
-import type { SessionSettings } from '../session-state.js'
+import type { SessionSettings } from '../settings.js'
 import { DueTimes } from './due-times.js'
 import { Expirations } from './expirations.js'
 import { Feed, type FeedListener, type FeedUpdate } from './feed.js'
 import { lookUp } from './list.js'
 
-/** What is known of a session, to tell what has become of it. */
+/** The last known state of a session, with which its present one is compared. */
 interface Known extends Pick<SessionRecord, 'createdAt' | 'generation' | 'dataSince' | 'expiresAt' | 'subject' | 'deleteSession'> {
   /** The end of its life, by the clock of this process: what the store says is left, from when it said so on. `Infinity`: never. */
   readonly due: number

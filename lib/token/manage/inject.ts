@@ -3,7 +3,7 @@ import { describeType } from '../../util/option-rules.js'
 import type { TokenTransport } from '../transport/transport.js'
 
 /**
- * What `users.inject()` gives a test: spread it into `app.inject()` or `fetch()`.
+ * The headers that `users.inject()` gives a test: spread the object into `app.inject()` or `fetch()`.
  *
  * @example
  * ```ts

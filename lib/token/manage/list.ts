@@ -8,7 +8,7 @@ import { callStore } from '../call-store.js'
 import { endSession } from '../persistence.js'
 import { checkName } from '../values.js'
 import { checkedLater } from '../options.js'
-import type { SessionSettings } from '../session-state.js'
+import type { SessionSettings } from '../settings.js'
 import { TokenSession } from '../session.js'
 import { idOf } from '../tokens.js'
 

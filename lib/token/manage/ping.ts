@@ -1,7 +1,7 @@
 import { StoreUnavailableError } from '../../errors.js'
 import { callStore } from '../call-store.js'
 import { endSession } from '../persistence.js'
-import type { SessionSettings } from '../session-state.js'
+import type { SessionSettings } from '../settings.js'
 import { idOf } from '../tokens.js'
 import { createSession } from './create.js'
 

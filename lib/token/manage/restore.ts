@@ -5,7 +5,7 @@ import { OptionError, RestoreConflictError, RestoreFullError, RestoreLineError, 
 import { requireInterface } from '../../stores/contract-helpers.js'
 import { lookUp } from './list.js'
 import { headerProblem, parseSession, readLines, trailerCount, type Line, type SavedSession } from './save-file.js'
-import type { SessionSettings } from '../session-state.js'
+import type { SessionSettings } from '../settings.js'
 import { callStore } from '../call-store.js'
 import { sizeOf } from '../values.js'
 

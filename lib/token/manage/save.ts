@@ -10,7 +10,7 @@ import { checkOptions, rules, type Rule } from '../../util/option-rules.js'
 import { OptionError, RecordError } from '../../errors.js'
 import { requireInterface } from '../../stores/contract-helpers.js'
 import { headerLine, sessionLine, trailerLine } from './save-file.js'
-import type { SessionSettings } from '../session-state.js'
+import type { SessionSettings } from '../settings.js'
 import { callStore } from '../call-store.js'
 import { idOf } from '../tokens.js'
 
