@@ -144,17 +144,17 @@ t.test('documents: the versions, and the conflict', async (t) => {
 t.test('the page part', async (t) => {
   const browser = await chromiumForTest(t)
   if (!browser) return
-  const app = await buildBasket()
-  t.teardown(() => app.close())
-  const url = await app.listen({ port: 0, host: '127.0.0.1' })
 
   for (const [size, options] of Object.entries({ desk, phone })) {
     for (const colorScheme of ['light', 'dark'] as const) {
       await t.test(`${size}, ${colorScheme}`, async (t) => {
+        // An application of its own: the drawer shows the requests of all visitors.
+        const app = await buildBasket()
+        t.teardown(() => app.close())
         const context = await browser.newContext({ reducedMotion: 'reduce', colorScheme, ...options })
         t.teardown(() => context.close())
         const page = await context.newPage()
-        await page.goto(url)
+        await page.goto(await app.listen({ port: 0, host: '127.0.0.1' }))
         const tab = page.getByRole('button', { name: 'Under the hood' })
         t.equal(await tab.getAttribute('aria-expanded'), 'false')
         t.notOk(await page.getByRole('heading', { name: 'The route' }).isVisible(), 'it is closed')

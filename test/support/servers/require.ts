@@ -1,10 +1,10 @@
 import type { Browser } from 'playwright-core'
+import type { DocumentStore } from 'ravendb'
 import type { Test } from 'tap'
-import { startChromium } from './chromium.js'
 import { MissingServer } from './missing-server.js'
 import { openNeo4j } from './neo4j.js'
 import type { Server } from './own-server.js'
-import { createRavenDatabase, type RavenDatabase } from './ravendb-database.js'
+import type { RavenDatabase } from './ravendb-database.js'
 import { openRavenDB } from './ravendb.js'
 import { openRedis } from './redis.js'
 
@@ -44,10 +44,12 @@ export async function neo4jForTest (t: Test): Promise<Server | undefined> {
 
 /** A fresh database on the RavenDB of `RAVENDB_URL`, else on one of the test's own. */
 export async function ravenDatabaseForTest (
-  t: Test, configure?: Parameters<typeof createRavenDatabase>[1]
+  t: Test, configure?: (store: DocumentStore) => void
 ): Promise<RavenDatabase | undefined> {
   const server = await withServer(t, openRavenDB)
   if (server === undefined) return undefined
+  // The driver takes two seconds to load, which tests of other servers do not need.
+  const { createRavenDatabase } = await import('./ravendb-database.js')
   const database = await createRavenDatabase(server.url, configure)
   t.teardown(() => database.drop())
   return database
@@ -56,6 +58,7 @@ export async function ravenDatabaseForTest (
 /** A Chromium of the test's own. */
 export async function chromiumForTest (t: Test): Promise<Browser | undefined> {
   const started = await withServer(t, async () => {
+    const { startChromium } = await import('./chromium.js')
     const browser = await startChromium()
     return { browser, stop: () => browser.close() }
   })
