@@ -190,17 +190,24 @@ class ExampleProcess {
   }
 }
 
-/** Groups examples: those that add nothing to a module, and others so that in none two add the same member. */
+/** Groups examples: those that add nothing to a module, and others so that in none two add the same member with another type. */
 function compatible (examples: readonly Example[]): Example[][] {
-  const groups: Array<{ members: Set<string>, examples: Example[] }> = []
+  const groups: Array<{ members: Map<string, string>, examples: Example[] }> = []
   for (const example of examples) {
-    const members = [...example.code.matchAll(/^declare module .*/gm)].flatMap(([line]) => [...line.matchAll(/(\w+)\??(?: \(\))?:/g)].map(([, name]) => name as string))
-    let group = groups.find(({ members: taken }) => (taken.size > 0) === (members.length > 0) && !members.some((name) => taken.has(name)))
-    if (group === undefined) groups.push(group = { members: new Set(), examples: [] })
-    for (const name of members) group.members.add(name)
+    const members = addedMembers(example)
+    let group = groups.find(({ members: taken }) => (taken.size > 0) === (members.size > 0) && [...members].every(([name, type]) => !taken.has(name) || taken.get(name) === type))
+    if (group === undefined) groups.push(group = { members: new Map(), examples: [] })
+    for (const [name, type] of members) group.members.set(name, type)
     group.examples.push(example)
   }
   return groups.map(({ examples }) => examples)
+}
+
+/** The members that an example adds to a module, and the text that decides the type of each: of `typeof users` the line that makes `users`. */
+function addedMembers ({ code }: Example): Map<string, string> {
+  const lines = [...code.matchAll(/^declare module .*/gm)].map(([line]) => line)
+  return new Map(lines.flatMap((line) => [...line.matchAll(/(\w+)\??(?: \(\))?: (?:typeof (\w+))?/g)]).map(([type, name, made]) =>
+    [name as string, made === undefined ? type : new RegExp(`^const ${made} = (.*)`, 'm').exec(code)?.[1] ?? code]))
 }
 
 function documented (symbol: ts.Symbol, checker: ts.TypeChecker): DocumentedExport {
