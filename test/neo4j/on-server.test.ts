@@ -21,7 +21,7 @@ import { transactions } from './on-server/transactions.js'
 // Milliseconds. The tests take about a minute on an idle machine, and many times that on a busy one.
 t.setTimeout(600_000)
 
-// `npm run test:long` repeats what has more requests there.
+// `npm run test:long` repeats what has more requests there, and restarts the server.
 const parts = isLong ? [mix] : [lifecycle, transactions, tenants, parallel, calls, errors, interrupt, notAwaited, parameters, neogma, bookmarks, health, mix]
 
 // All tests that need a real server share one, since a JVM takes its time and its memory. They run one after the other,
@@ -39,7 +39,7 @@ t.test('on a real Neo4j', async (t) => {
   for (const part of parts) {
     if (only.test(part.name)) await t.test(part.name, (t) => part(t, server.url, observer))
   }
-  if (isLong || !only.test('restart')) return
+  if (!isLong || !only.test('restart')) return
   await t.test('restart', async (t) => {
     if (server instanceof OwnServer) await restart(t, server, observer)
     else t.pass('needs a server of its own', { skip: 'NEO4J_URL names one that is not for killing' })

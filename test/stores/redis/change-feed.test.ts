@@ -39,7 +39,7 @@ const clients: Record<string, (t: Test, url: string, database?: number) => Redis
   'node-redis, protocol 3': (t, url, database = 0) => nodeRedis(t, url, { database, RESP: 3 }),
 }
 
-for (const [name, connect] of Object.entries(clients)) await t.test(name, (t) => holdsWith(t, connect, name === 'ioredis' ? manyChannels : scaled(2500, manyChannels)))
+for (const [name, connect] of Object.entries(clients)) await t.test(name, (t) => holdsWith(t, connect, scaled(name === 'ioredis' ? 10_000 : 2500, manyChannels)))
 
 async function holdsWith (t: Test, connect: (typeof clients)[string], count: number): Promise<void> {
   const server = await withServer(t, startRedis)
