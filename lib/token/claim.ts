@@ -1,9 +1,8 @@
 import { SessionGoneError } from '../errors.js'
 import { newChange } from '../stores/contract-helpers.js'
 import { nothing } from '../util/maybe-promise.js'
-import { CheckedDraft } from './data/checked-draft.js'
 import { callStore } from './call-store.js'
-import { followRenewal, refresh, save } from './persistence.js'
+import { followRenewal, rebase, save } from './persistence.js'
 import type { SessionState } from './session-state.js'
 
 /**
@@ -14,11 +13,10 @@ export async function claim (state: SessionState, key: string): Promise<unknown>
   if (state.draft.beforeClaim(key) || state.identity === undefined) await save(state)
   await state.saving?.catch(nothing)
   const { settings: { store }, draft } = state
-  const checked = draft instanceof CheckedDraft ? draft : undefined
   if (state.degradedBy !== undefined) throw state.degradedBy
   if (state.identity === undefined) return undefined
   for (let text = draft.storedText(key); text !== undefined;) {
-    const change = newChange({ expect: new Map([[key, text]]), remove: [key], generation: state.record?.generation, expectVersion: checked?.version })
+    const change = newChange({ expect: new Map([[key, text]]), remove: [key], generation: state.record?.generation, expectVersion: draft.expectedVersion })
     const { identity } = state
     if (identity === undefined) throw new SessionGoneError(state.context.route)
     state.isReadOnly = false
@@ -30,8 +28,8 @@ export async function claim (state: SessionState, key: string): Promise<unknown>
     if (result.status === 'missing') throw new SessionGoneError(state.context.route)
     if (result.status === 'committed') return draft.claimed(key, text)
     if (result.status !== 'conflict') break
-    if (checked !== undefined) await refresh(state, checked)
-    text = checked === undefined ? result.current.get(key) : checked.storedText(key)
+    await rebase(state, draft, result.current)
+    text = draft.storedText(key)
   }
   draft.claimed(key, undefined)
   return undefined

@@ -1,5 +1,5 @@
 import { NotANumberError } from '../errors.js'
-import type { SessionChange } from '../stores/store.js'
+import type { SessionChange, SessionRecord } from '../stores/store.js'
 import { describeType, show } from '../util/option-rules.js'
 import { appended, applied, isWork, operate, type Update } from './operations.js'
 import { Slot } from './slot.js'
@@ -153,6 +153,16 @@ export class Draft {
     return this.base.size === 0
   }
 
+  /** True for a new session without data: there is nothing to create it for. */
+  get isInitial (): boolean {
+    return this.size === 0
+  }
+
+  /** The version that the stored data must have at a commit; `undefined`: any. */
+  get expectedVersion (): number | undefined {
+    return undefined
+  }
+
   /** True if a commit would write any data but hints. */
   get isDirty (): boolean {
     if (this.cleared || this.slots === noSlots) return this.cleared
@@ -245,8 +255,11 @@ export class Draft {
     this.sent({ ...sent, change: { ...noChange, set: texts } }, emptyList)
   }
 
-  /** Other requests were first: takes their texts, and applies the waiting operations to them. */
-  rebase (current: ReadonlyMap<string, string | undefined>): void {
+  /**
+   * Other requests were first: takes their texts, and applies the waiting operations to them.
+   * @param _readAnew reads the stored session, for a draft that has to see all of it; `undefined`: the session is not wanted any more
+   */
+  rebase (current: ReadonlyMap<string, string | undefined>, _readAnew: () => Promise<SessionRecord | undefined>): Promise<void> | undefined {
     for (const [key, text] of current) {
       if (text === undefined) this.base.delete(key)
       else this.base.set(key, text)
@@ -255,6 +268,7 @@ export class Draft {
       slot.text = text
       this.recompute(key, slot)
     }
+    return undefined
   }
 
   /** The text of a key in the store, as far as is known. */

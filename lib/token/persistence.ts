@@ -4,8 +4,7 @@ import type { CommitResult, SessionChange, SessionRecord, SessionStore, Successo
 import { isPromise, nothing, type MaybePromise } from '../util/maybe-promise.js'
 import { show } from '../util/option-rules.js'
 import { callStore, failStore, storeFailure } from './call-store.js'
-import { CheckedDraft } from './data/checked-draft.js'
-import { noChange, type Sent } from './draft.js'
+import { noChange, type Draft, type Sent } from './draft.js'
 import { endSurplus, limitOfSave, refusedBeyond, type Limit } from './limit.js'
 import { isWork } from './operations.js'
 import { signals, type SessionState } from './session-state.js'
@@ -60,41 +59,50 @@ async function saveLimited (state: SessionState, stored: Promise<void> | undefin
 /** Drops the changes and reads the session anew. */
 export async function reload (state: SessionState): Promise<void> {
   await state.saving?.catch(nothing)
-  const { settings: { store }, context } = state
-  const stored = state.identity ?? state.replaced
-  if (stored === undefined) {
-    state.opened(undefined, undefined)
-    return
-  }
-  const found = await callStore(() => store.load(stored.id, true), (found) => found)
+  const record = await readAnew(state, () => !state.isOver)
   if (state.isOver) state.refuseWrites() // told meanwhile
-  if (found !== undefined && 'successor' in found) {
-    state.identity = stored
-    followRenewal(state, found)
-    return reload(state)
-  }
-  if (found === undefined || found.generation !== state.record?.generation) throw new SessionGoneError(context.route)
-  state.opened(stored, found)
+  state.opened(state.stored, record)
 }
 
-/** Other requests were first: reads all data, as their rules want, and applies the waiting operations to them. */
-export async function refresh (state: SessionState, draft: CheckedDraft): Promise<void> {
-  const { identity, settings: { store }, context: { route } } = state
-  if (identity === undefined) return
-  const found = await callStore(() => store.load(identity.id, true), (found) => found)
-  if (state.draft !== draft) return // regenerated or ended meanwhile
-  if (found !== undefined && 'successor' in found) {
-    followRenewal(state, found)
-    return refresh(state, draft)
-  }
-  if (found === undefined || found.generation !== state.record?.generation) throw new SessionGoneError(route)
-  draft.rebaseOn(found)
+/** Others were first: the draft takes what they have written, and applies its waiting operations to that. */
+export function rebase (state: SessionState, draft: Draft, current: ReadonlyMap<string, string | undefined>): Promise<void> | undefined {
+  return draft.rebase(current, () => readAnew(state, () => state.draft === draft))
+}
+
+/**
+ * Reads the stored session anew, and follows its renewals. `undefined`: there is none, or (regenerated, ended or told of its end meanwhile) it is
+ * not wanted any more.
+ * @throws SessionGoneError (`FST_SESSION_GONE`), SessionRenewedError (`FST_SESSION_RENEWED`)
+ */
+async function readAnew (state: SessionState, isWanted: () => boolean): Promise<SessionRecord | undefined> {
+  const { stored, settings: { store } } = state
+  if (stored === undefined) return undefined
+  const found = await find(store, stored.id, (renewal) => { if (isWanted()) followRenewal(state, renewal) })
+  if (!isWanted()) return undefined
+  if (found === undefined || found.record.generation !== state.record?.generation) throw new SessionGoneError(state.context.route)
+  return found.record
+}
+
+/**
+ * Reads the session of an id, or the one that it leads to; `undefined` if that is gone.
+ * @param follow is told of each id that was given up, and throws to go no further
+ */
+export async function find (store: SessionStore, id: string, follow: (to: Successor) => void = nothing): Promise<{ readonly id: string, readonly record: SessionRecord } | undefined> {
+  const found = await callStore(() => store.load(id, true), (found) => found)
+  if (found === undefined) return undefined
+  if (!('successor' in found)) return { id, record: found }
+  follow(found)
+  return find(store, found.successor, follow)
 }
 
 /** @throws SessionRenewedError (`FST_SESSION_RENEWED`) if the successor is another session */
-export function followRenewal (state: SessionState, { successor, how }: Successor): void {
-  if (how === 'regenerated') throw new SessionRenewedError(state.context.route)
-  state.supersede(successor)
+export function followRenewal (state: SessionState, to: Successor): void {
+  refuseRegenerated(state, to)
+  state.supersede(to.successor)
+}
+
+function refuseRegenerated ({ context: { route } }: SessionState, { how }: Successor): void {
+  if (how === 'regenerated') throw new SessionRenewedError(route)
 }
 
 /**
@@ -136,7 +144,7 @@ function saveNew (state: SessionState): Promise<void> | undefined {
   const { settings, draft, replaced, nextSubject, nextLabel, subject, label, ttl } = state
   const fields = draft.texts()
   refuseLarge(settings, state.context.route, fields)
-  if ((fields.size === 0 || (draft instanceof CheckedDraft && draft.isInitial)) && (subject ?? label ?? replaced ?? state.record) === undefined) return undefined
+  if (draft.isInitial && (subject ?? label ?? replaced ?? state.record) === undefined) return undefined
   if (isUnheard(state)) return undefined
   const atMost = refusedBeyond(settings, subject)
   const sent = draft.toSend()
@@ -220,12 +228,9 @@ function saveStored (state: SessionState, { id }: Identity, tries?: number): Pro
   } catch (error) {
     return failSave(state, sent, storeFailure(error))
   }
-  if ('then' in result) {
-    const answered = result.then((result) => saved(state, result, change, sent, renewed, tries), failStore)
-    return answered.catch((error: unknown) => failSave(state, sent, error))
-  }
   try {
-    return saved(state, result, change, sent, renewed, tries)
+    const done = 'then' in result ? result.then((result) => saved(state, result, change, sent, renewed, tries), failStore) : saved(state, result, change, sent, renewed, tries)
+    return done?.catch((error: unknown) => failSave(state, sent, error))
   } catch (error) {
     return failSave(state, sent, error)
   }
@@ -281,12 +286,13 @@ function saved (state: SessionState, result: CommitResult, change: SessionChange
       throw new SubjectLimitError(state.context.route, change.atMost as number)
     case 'not-a-number':
       throw new NotANumberError(show(result.key), 'another request has put something else there than a whole number.')
-    case 'conflict':
+    case 'conflict': {
       if (tries === maxTries) throw new UpdateConflictError([...result.current.keys()].map(show).join(', '), tries)
       if (sent !== undefined) state.draft.notSent(sent)
-      if (state.draft instanceof CheckedDraft) return refresh(state, state.draft).then(() => state.identity === undefined ? undefined : saveStored(state, state.identity, tries + 1))
-      state.draft.rebase(result.current)
-      return saveStored(state, state.identity, tries + 1)
+      const again = (): Promise<void> | undefined => state.identity === undefined ? undefined : saveStored(state, state.identity, tries + 1)
+      const rebased = rebase(state, state.draft, result.current)
+      return rebased === undefined ? again() : rebased.then(again)
+    }
   }
 }
 
@@ -294,15 +300,13 @@ function saved (state: SessionState, result: CommitResult, change: SessionChange
  * Another request was first to renew the session: goes on as a sibling of its successor, if that is still there.
  * @throws SessionGoneError (`FST_SESSION_GONE`), SessionRenewedError (`FST_SESSION_RENEWED`)
  */
-function saveSibling (state: SessionState, { successor, how }: Successor): Promise<void> | undefined {
-  if (how === 'regenerated') throw new SessionRenewedError(state.context.route)
-  return callStore(() => state.settings.store.load(successor, true), (found) => {
-    if (state.identity === undefined || state.phase === 'ended') return undefined // regenerated or ended meanwhile: the next save does that
-    if (found === undefined) throw new SessionGoneError(state.context.route)
-    if ('successor' in found) return saveSibling(state, found)
-    state.identity = undefined
-    return saveNew(state)
-  }) as Promise<void> | undefined
+async function saveSibling (state: SessionState, to: Successor): Promise<void> {
+  refuseRegenerated(state, to)
+  const found = await find(state.settings.store, to.successor, (to) => refuseRegenerated(state, to))
+  if (state.identity === undefined || state.phase === 'ended') return // regenerated or ended meanwhile: the next save does that
+  if (found === undefined) throw new SessionGoneError(state.context.route)
+  state.identity = undefined
+  await saveNew(state)
 }
 
 /** A subject that was set during the save still waits for the next one. */

@@ -184,7 +184,7 @@ export class SessionState {
   /** Goes on as a new session with these values. */
   regenerate (kept: Iterable<readonly [key: string, value: unknown]>): void {
     this.refuseNewToken('regenerate()')
-    const replaced = this.identity ?? this.replaced
+    const replaced = this.stored
     this.phase = 'live'
     this.opened(undefined, undefined)
     this.isSuperseded = false
@@ -201,14 +201,14 @@ export class SessionState {
 
   /** Another request has renewed the session: goes on with it under its new id. */
   supersede (id: string): void {
-    this.identity = { token: (this.identity as Identity).token, id }
+    this.identity = { token: (this.stored as Identity).token, id }
     this.isSuperseded = true
   }
 
   /** The session reads as empty from now on. */
   end (): void {
     if (this.phase !== 'live') return
-    this.identity ??= this.replaced
+    this.identity = this.stored
     this.replaced = this.nextToken = undefined
     this.phase = 'ended'
     this.isEnded = true
@@ -226,9 +226,14 @@ export class SessionState {
     this.lost = error
   }
 
+  /** The session that the store has: this one, or the one that it replaces at its first commit. */
+  get stored (): Identity | undefined {
+    return this.identity ?? this.replaced
+  }
+
   /** The ids that the store has the session under, before and after its next commit. */
   get ids (): string[] {
-    const stored = this.identity ?? this.replaced
+    const { stored } = this
     const ids = stored === undefined ? [] : [stored.id]
     return this.nextToken === undefined ? ids : [...ids, idOf(this.nextToken)]
   }

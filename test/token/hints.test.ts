@@ -13,6 +13,7 @@ async function leavesHint (t: Parameters<typeof tokenApp>[0], options: TokenSess
   const { app, log } = await tokenApp(t, options, (app) => {
     app.get('/login', async (request) => { (await request.session).set('user', 'ada') })
     app.get('/logout', async (request) => { (await request.session).end() })
+    app.get('/other', async (request) => { (await request.session).set('hints', ['other']) })
     app.get('/renew', async (request) => { (await request.session).renew() })
     app.get('/regenerate', async (request) => { (await request.session).regenerate(['user']) })
     app.get('/read', async (request) => (await request.session).data())
@@ -71,6 +72,20 @@ t.test('the store fails at the commit', async (t) => {
     t.equal((await play('none', fail)).status, 200, 'a hint')
     store.failing = undefined
     t.equal((await play('set', fail)).status, 503, 'a change')
+  }
+})
+
+t.test('a hint meets another change, and the session cannot be read anew for the rules of its data', async (t) => {
+  for (const sync of [false, true]) {
+    const store = new SpyStore(memoryStore())
+    const { play } = await leavesHint(t, { store, ...{ data: { initial: () => ({}) } } })
+    const change = async (other: Visitor): Promise<void> => {
+      await other.get('/other')
+      store.failing = { error: new Error('away'), methods: ['load'], sync }
+    }
+    t.equal((await play('none', change)).status, 200, 'a hint')
+    store.failing = undefined
+    t.equal((await play('set', change)).status, 503, 'a change')
   }
 })
 

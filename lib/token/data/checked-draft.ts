@@ -12,7 +12,7 @@ export class CheckedDraft extends Draft {
   /** `initial`: the store has no data. `older`: it has those of an older version. Both are sent whole. */
   private whole: 'initial' | 'older' | undefined
   /** The version of the data in the store; `undefined`: the store does not have the session. */
-  version: number | undefined
+  private version: number | undefined
 
   private constructor (private readonly rules: DataRules, private readonly route: string, base: Texts | undefined, outdated: boolean) {
     super(base, outdated)
@@ -30,9 +30,13 @@ export class CheckedDraft extends Draft {
     return draft
   }
 
-  /** True if the session is new, and nothing was written to it. */
-  get isInitial (): boolean {
-    return !this.stored && this.whole === 'initial' && ![...this.slots.values()].some(({ operations }) => operations.length > 0) && !this.isDirty
+  /** True also for a new session with its initial data alone. */
+  override get isInitial (): boolean {
+    return super.isInitial || (!this.stored && this.whole === 'initial' && ![...this.slots.values()].some(({ operations }) => operations.length > 0) && !this.isDirty)
+  }
+
+  override get expectedVersion (): number | undefined {
+    return this.version
   }
 
   override get isEmpty (): boolean {
@@ -96,10 +100,12 @@ export class CheckedDraft extends Draft {
   }
 
   /**
-   * Others were first: takes the record of the store, and applies the waiting operations to it.
+   * Takes the whole record of the store: its rules look at all data.
    * @throws SessionDataError (`FST_SESSION_DATA`)
    */
-  rebaseOn (record: SessionRecord): void {
+  override async rebase (_current: unknown, readAnew: () => Promise<SessionRecord | undefined>): Promise<void> {
+    const record = await readAnew()
+    if (record === undefined) return
     this.show(record)
     for (const [key, slot] of this.slots) {
       if (slot.operations.length === 0) continue

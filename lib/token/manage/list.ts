@@ -5,7 +5,7 @@ import type { SessionStore } from '../../stores/store.js'
 import type { MaybePromise } from '../../util/maybe-promise.js'
 import { checkOptions, describeType, rules, type Rule } from '../../util/option-rules.js'
 import { callStore } from '../call-store.js'
-import { endSession } from '../persistence.js'
+import { endSession, find } from '../persistence.js'
 import { checkName } from '../values.js'
 import { checkedLater } from '../options.js'
 import type { SessionSettings } from '../settings.js'
@@ -234,7 +234,7 @@ export function listSessions (settings: SessionSettings, options: ListingOptions
 export async function endSessions ({ store }: SessionSettings, filter: EndFilter): Promise<number> {
   const { subject, except, onProgress } = checkFilter('endAll()', filter, endRules)
   const kept = except === undefined ? [] : except instanceof TokenSession ? TokenSession.stateOf(except).ids : [idOf(except as string)]
-  for (const id of [...kept]) kept.push(...await successorsOf(store, id))
+  for (const id of [...kept]) await find(store, id, ({ successor }) => { kept.push(successor) })
   /** A session that was renewed since it was listed is ended under its new id; one that belongs to somebody else by now stays. */
   async function end (id: string): Promise<boolean> {
     if (kept.includes(id)) return false
@@ -250,12 +250,6 @@ export async function endSessions ({ store }: SessionSettings, filter: EndFilter
     onProgress?.(count)
   }
   return count
-}
-
-/** The ids that an id leads to, if it was given up. */
-async function successorsOf (store: SessionStore, id: string): Promise<string[]> {
-  const found = await callStore(() => store.load(id, true), (found) => found)
-  return found !== undefined && 'successor' in found ? [found.successor, ...await successorsOf(store, found.successor)] : []
 }
 
 export async function totalsOf (settings: SessionSettings, options: TotalsOptions): Promise<SessionTotals> {

@@ -1,8 +1,6 @@
 import { NoTokenError, OptionError, RecordError, SessionGoneError, SessionRenewedError } from '../../errors.js'
-import type { SessionRecord } from '../../stores/store.js'
 import { describeType } from '../../util/option-rules.js'
-import { callStore } from '../call-store.js'
-import { save } from '../persistence.js'
+import { find, save } from '../persistence.js'
 import { checkedLater, type SessionData } from '../options.js'
 import { TokenSession } from '../session.js'
 import { SessionState } from '../session-state.js'
@@ -91,7 +89,10 @@ async function updateAll (pages: AsyncIterable<readonly string[]>, update: (id: 
 async function updateOne<Data extends object> (
   settings: SessionSettings, id: string, subject: string | undefined, fn: Update<Data>, done: Set<string>, skipDamaged = false
 ): Promise<boolean> {
-  const found = await find(settings, id, skipDamaged)
+  const found = await find(settings.store, id).catch((error: unknown) => {
+    if (skipDamaged && error instanceof RecordError) return undefined
+    throw error
+  })
   if (found === undefined || done.has(found.id) || (subject !== undefined && found.record.subject !== subject)) return false
   done.add(found.id)
   const state = new UpdateState(settings, context).opened({ token: '', id: found.id }, found.record)
@@ -114,18 +115,6 @@ async function commit (state: SessionState): Promise<boolean | undefined> {
   } catch (error) {
     if (error instanceof SessionGoneError) return false
     if (error instanceof SessionRenewedError) return undefined
-    throw error
-  }
-}
-
-/** Reads the session of an id, or the one that it leads to. */
-async function find (settings: SessionSettings, id: string, skipDamaged: boolean): Promise<{ id: string, record: SessionRecord } | undefined> {
-  try {
-    const found = await callStore(() => settings.store.load(id, true), (found) => found)
-    if (found === undefined) return undefined
-    return 'successor' in found ? find(settings, found.successor, skipDamaged) : { id, record: found }
-  } catch (error) {
-    if (skipDamaged && error instanceof RecordError) return undefined
     throw error
   }
 }
