@@ -69,5 +69,5 @@ export function commitError (error: unknown, route: string): Error {
 export function replyToDriverError (error: unknown, atomic: boolean): ErrorReply | undefined {
   if (!isDriverError(error)) return undefined
   if (!isRetryable(error) && !isAcquisitionTimeout(error)) return undefined
-  return atomic ? { statusCode: 503, headers: { 'retry-after': '1' } } : { statusCode: 503 }
+  return atomic ? { statusCode: 503, headers: DatabaseUnavailableError.headers } : { statusCode: 503 }
 }

@@ -3,8 +3,10 @@ import { slotOf } from '../stores/contract-helpers.js'
 
 /** A form of tokens. A token is what the client holds. */
 export interface TokenKind {
+  /** The bytes that a token is made of. */
+  readonly size: number
   create (): string
-  /** The token that follows from 32 bytes. */
+  /** The token that follows from these bytes; further ones do not count. */
   derive (bytes: Buffer): string
   /** True for a text that can be a token: others never reach the store. */
   valid (text: string): boolean
@@ -12,7 +14,8 @@ export interface TokenKind {
 
 /** 256 random bits in base64url (RFC 4648, section 5). */
 const random256: TokenKind = {
-  create: () => random256.derive(randomBytes(32)),
+  size: 32,
+  create: () => random256.derive(randomBytes(random256.size)),
   derive: (bytes) => bytes.toString('base64url'),
   valid: (text) => text.length === 43 && /^[\w-]+$/.test(text),
 }
@@ -21,7 +24,8 @@ const maxUint64 = 2n ** 64n - 1n
 
 /** NemesisDB's form: an unsigned 64-bit integer as a decimal string. */
 const uint64: TokenKind = {
-  create: () => uint64.derive(randomBytes(8)),
+  size: 8,
+  create: () => uint64.derive(randomBytes(uint64.size)),
   derive: (bytes) => bytes.readBigUInt64BE().toString(),
   valid: (text) => text.length <= 20 && /^(?:0|[1-9]\d*)$/.test(text) && BigInt(text) <= maxUint64,
 }
@@ -33,13 +37,16 @@ export function idOf (token: string): string {
   return hash('sha256', token, 'base64url')
 }
 
-/** A new token for an old one, whose id is in the same slot: found among random ones, after 256 of them on average. */
+/** A new token for an old one, whose id is in the same slot: found among random ones, after 256 of them on average, whose bytes are drawn at once. */
 export function renewedToken (kind: TokenKind, token: string): string {
   const slot = slotOf(idOf(token))
-  let renewed: string
-  do renewed = kind.create()
-  while (slotOf(idOf(renewed)) !== slot)
-  return renewed
+  for (;;) {
+    const bytes = randomBytes(256 * kind.size)
+    for (let at = 0; at < bytes.length; at += kind.size) {
+      const renewed = kind.derive(bytes.subarray(at, at + kind.size))
+      if (slotOf(idOf(renewed)) === slot) return renewed
+    }
+  }
 }
 
 /** The secret of shared sessions, or several of them, the newest first. */

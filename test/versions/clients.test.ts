@@ -9,19 +9,20 @@ type Files = Array<string | [file: string, only: string]>
 
 // The highest version of each is the one that all other tests run on.
 // Fastify 5.3 does not have `handlerTimeout` yet.
-const replacements: Array<{ name: string, replacement: string, node?: string, files: Files, long: Files }> = [
+const replacements: Array<{ name: string, replacement: string, node?: string, files: Files }> = [
   {
     name: 'fastify',
     replacement: 'fastify-lowest',
-    files: [['lifecycle/tokens', '^(?!.*handlerTimeout).*(imeout|throws|stream|status)'], 'lifecycle/early-errors'],
-    long: [['lifecycle/tokens', '^(?!.*handlerTimeout)'], 'lifecycle/stream-replies', 'lifecycle/failed-commit', 'lifecycle/registrations', 'lifecycle/http2', 'lifecycle/late-access'],
+    files: [
+      ['lifecycle/tokens', '^(?!.*handlerTimeout)'], 'lifecycle/early-errors', 'lifecycle/stream-replies', 'lifecycle/failed-commit', 'lifecycle/registrations',
+      'lifecycle/http2', 'lifecycle/late-access',
+    ],
   },
   {
     name: 'fastify',
     replacement: 'fastify-next',
     node: 'node-24',
-    files: ['lifecycle/without-await'],
-    long: [
+    files: [
       'lifecycle/tokens', 'lifecycle/without-await', 'lifecycle/early-errors', 'lifecycle/stream-replies', 'lifecycle/failed-commit', 'lifecycle/registrations',
       'lifecycle/http2', 'lifecycle/late-access', 'lifecycle/after-commit', 'token/required', 'get-session', 'health', 'plugins/login',
     ],
@@ -29,52 +30,44 @@ const replacements: Array<{ name: string, replacement: string, node?: string, fi
   {
     name: 'ioredis',
     replacement: 'ioredis-lowest',
-    files: ['stores/redis/conformance', 'stores/redis/transformers', 'stores/cached/conformance'],
-    long: [
-      'stores/cached/redis', 'stores/cached/cluster', 'stores/redis/conformance-cluster', 'stores/redis/clients', 'stores/redis/lost-replies', 'stores/redis/failures', 'stores/redis/reconnects',
-      'stores/redis/change-feed', 'stores/redis/moving-slots', 'stores/redis/access', 'cli/commands',
+    files: [
+      'stores/redis/transformers', 'stores/cached/redis', 'stores/cached/cluster', 'stores/redis/conformance-cluster', 'stores/redis/clients',
+      'stores/redis/lost-replies', 'stores/redis/failures', 'stores/redis/reconnects', 'stores/redis/change-feed', 'stores/redis/moving-slots', 'stores/redis/access', 'cli/commands',
     ],
   },
   {
     name: 'ioredis',
     replacement: 'iovalkey',
-    files: ['stores/redis/conformance', 'stores/redis/transformers'],
-    long: ['stores/cached/conformance', 'stores/cached/redis', 'stores/redis/conformance-cluster', 'stores/redis/clients'],
+    files: ['stores/redis/transformers', 'stores/cached/conformance', 'stores/cached/redis', 'stores/redis/conformance-cluster', 'stores/redis/clients'],
   },
   {
     name: 'neo4j-driver',
     replacement: 'neo4j-driver-lowest',
-    files: [['neo4j/on-server', '^(transactions|parallel|calls|errors|notAwaited|bookmarks)$']],
-    long: [['neo4j/on-server', '^(?!mix)']],
+    files: [['neo4j/on-server', '^(?!mix)']],
   },
   {
     name: 'ravendb',
     replacement: 'ravendb-lowest',
-    files: ['ravendb/conflicts', 'ravendb/options'],
-    long: ['ravendb/outcomes', 'ravendb/lifecycle'],
+    files: ['ravendb/conflicts', 'ravendb/options', 'ravendb/outcomes', 'ravendb/lifecycle'],
   },
 ]
-
-const isLong = process.env['LONG'] === '1'
 
 // Milliseconds. The tests take many times as long on a busy machine.
 t.setTimeout(1_500_000)
 
-/** Other versions of Node.js, with files for the long run. */
-const runtimes: Array<{ node: string, long: Files }> = ['node-22', 'node-24'].map((node) => ({
+/** Other versions of Node.js. */
+const runtimes: Array<{ node: string, files: Files }> = ['node-22', 'node-24'].map((node) => ({
   node,
-  long: ['lifecycle/tokens', 'lifecycle/late-access', 'token/draft', 'token/model', 'stores/memory/conformance', 'stores/redis/conformance', 'ravendb/options', 'package/one-copy'],
+  files: ['lifecycle/tokens', 'lifecycle/late-access', 'token/draft', 'token/model', 'stores/memory/conformance', 'stores/redis/conformance', 'ravendb/options', 'package/one-copy'],
 }))
 
-for (const { name, replacement, node, files, long } of replacements) {
+for (const { name, replacement, node, files } of replacements) {
   t.test(`${name} as ${titleOf(replacement)}${node === undefined ? '' : ` on ${titleOf(node)}`}`, async (t) => {
-    await runFiles(t, isLong ? long : files, { node, replace: { name, replacement } })
+    await runFiles(t, files, { node, replace: { name, replacement } })
   })
 }
 
-for (const { node, long } of runtimes) {
-  if (isLong) t.test(titleOf(node), (t) => runFiles(t, long, { node }))
-}
+for (const { node, files } of runtimes) t.test(titleOf(node), (t) => runFiles(t, files, { node }))
 
 /** Runs tests in processes of their own, or skips them where something is not installed. */
 async function runFiles (

