@@ -1,4 +1,7 @@
-import { createClient, createCluster, type RedisClientOptions, type RedisClientType, type RedisClusterType, type RedisFunctions, type RedisModules, type RedisScripts } from 'redis'
+import {
+  createClient, createCluster, createSentinel, type RedisClientOptions, type RedisClientType, type RedisClusterType, type RedisFunctions, type RedisModules, type RedisScripts, type RedisSentinelOptions,
+  type RedisSentinelType,
+} from 'redis'
 import type { Test } from 'tap'
 
 export type NodeRedis = RedisClientType<RedisModules, RedisFunctions, RedisScripts, 2 | 3>
@@ -20,6 +23,18 @@ export async function nodeRedisCluster (t: Test, nodes: ReadonlyArray<{ host: st
   const client = createCluster<RedisModules, RedisFunctions, RedisScripts, 3>({ rootNodes: nodes.map((socket) => ({ socket })), defaults: { socket: { reconnectStrategy: 10 } }, ...options }) as NodeRedisCluster
   client.on('error', () => {})
   t.teardown(() => { if (client.isOpen) client.destroy() })
+  await client.connect()
+  return client
+}
+
+export type NodeRedisSentinel = RedisSentinelType<RedisModules, RedisFunctions, RedisScripts, 2 | 3>
+export type NodeRedisSentinelOptions = RedisSentinelOptions<RedisModules, RedisFunctions, RedisScripts, 2 | 3>
+
+/** A client of node-redis for the master that a Sentinel knows, as `nodeRedis`. */
+export async function nodeRedisSentinel (t: Test, { sentinels, name }: { sentinels: Array<{ host: string, port: number }>, name: string }, options: Partial<NodeRedisSentinelOptions> = {}): Promise<NodeRedisSentinel> {
+  const client = createSentinel<RedisModules, RedisFunctions, RedisScripts, 2 | 3>({ name, sentinelRootNodes: sentinels, ...options, nodeClientOptions: { ...options.nodeClientOptions, socket: { reconnectStrategy: 10 } } })
+  client.on('error', () => {})
+  t.teardown(async () => { if (client.isOpen) await client.destroy() })
   await client.connect()
   return client
 }

@@ -1,5 +1,5 @@
 import { expectTypeOf } from 'expect-type'
-import { createClient, createCluster, type RedisClientType } from 'redis'
+import { createClient, createCluster, createSentinel, type RedisClientType, type RedisSentinelType } from 'redis'
 import t from 'tap'
 import { redisStore, type SessionStore } from '../../lib/index.js'
 
@@ -13,7 +13,10 @@ t.test('node-redis clients are taken as they are', async (t) => {
     redisStore(createClient({ RESP: 3, commandOptions: { timeout: 10 } }))
     redisStore(createCluster({ rootNodes: [] }))
     redisStore(createCluster({ rootNodes: [], RESP: 2, useReplicas: true }))
+    redisStore(createSentinel({ name: 'mine', sentinelRootNodes: [] }))
+    redisStore(createSentinel({ name: 'mine', sentinelRootNodes: [], RESP: 2, replicaPoolSize: 1, masterPoolSize: 2 }))
     redisStore({} as RedisClientType)
+    redisStore({} as RedisSentinelType)
   })
   t.pass('compiles')
 })

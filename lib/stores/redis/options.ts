@@ -6,7 +6,7 @@ import { checkOptions, rules, wholeNumber, withMethods, type Rule } from '../../
 
 /**
  * The part of a client that `redisStore()` uses: an ioredis `Redis` or `Cluster` has it, and a client that node-redis makes by
- * `createClient()` or `createCluster()`.
+ * `createClient()`, `createCluster()` or `createSentinel()`.
  *
  * @example
  * ```ts

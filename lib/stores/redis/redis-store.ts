@@ -25,7 +25,7 @@ import { KeyTracking } from './tracking.js'
  * Commands of one turn of the event loop are sent together, and a write whose reply was lost is sent again and applied once,
  * whatever options the client has.
  *
- * @param client an ioredis `Redis` or `Cluster`, or what `createClient()` or `createCluster()` of node-redis returns
+ * @param client an ioredis `Redis` or `Cluster`, or what `createClient()`, `createCluster()` or `createSentinel()` of node-redis returns
  * @throws OptionError (`FST_SESSION_OPTION`)
  * @example
  * ```ts

@@ -1,46 +1,8 @@
-import { EventEmitter } from 'node:events'
 import { setTimeout as delay } from 'node:timers/promises'
 import { nothing } from '../../../util/maybe-promise.js'
-import { problemOfPrefix, type CommandArgs, type CommandName, type Pipeline, type RedisConnection, type RedisLink, type RedisServer, type RedisSubscriber, type Replies } from './connection.js'
-
-/**
- * The types of replies, whatever the application has chosen for its own: strings and numbers, and a map of protocol 3 as the list
- * that protocol 2 has instead. An object would lack the key `__proto__`.
- */
-const typeMapping = { 37: Array } as const
-
-interface SendOptions {
-  readonly typeMapping: typeof typeMapping
-  /** Milliseconds after which a command that was not sent yet never is. */
-  readonly timeout: number
-}
-
-type MessageListener = (message: string, channel: string) => void
-
-interface SharedClient {
-  readonly isOpen: boolean
-  /** node-redis has it from version 5 on. */
-  withTypeMapping (typeMapping: object): unknown
-}
-
-/** A single server, as node-redis's `createClient()` returns it. */
-interface NodeRedisServer extends SharedClient {
-  readonly options?: {
-    readonly keyPrefix?: string | Buffer | undefined
-    readonly database?: number | undefined
-    readonly socket?: object | undefined
-  } | undefined
-  sendCommand (args: readonly string[], options: SendOptions): Promise<unknown>
-  duplicate (overrides: { disableOfflineQueue: false, clientSideCache?: never, socket?: object, RESP?: 2, emitInvalidate?: false, maintNotifications?: 'disabled' }): NodeRedisServer
-  connect (): Promise<unknown>
-  destroy (): void
-  /** With `bufferMode` the listener gets messages as they came. */
-  subscribe<B extends boolean = false> (channels: string[], listener: <T extends B extends true ? Buffer : string>(message: T, channel: T) => unknown, bufferMode?: B): Promise<unknown>
-  unsubscribe (channels: string[], listener: MessageListener): Promise<unknown>
-  on (event: 'ready' | 'error', listener: (error?: Error) => void): unknown
-  off (event: 'ready', listener: () => void): unknown
-  once (event: 'ready', listener: () => void): unknown
-}
+import { problemOfPrefix, type CommandArgs, type CommandName, type Pipeline, type RedisConnection, type RedisServer, type Replies } from './connection.js'
+import { noMaster, SentinelMaster, type NodeRedisSentinel } from './node-redis-sentinel.js'
+import { refuseClosed, sendCommand, serverOf, typeMapping, type NodeRedisServer, type Send, type SendOptions, type SharedClient } from './node-redis-server.js'
 
 /** A cluster, as node-redis's `createCluster()` returns it. */
 interface NodeRedisCluster extends SharedClient {
@@ -51,13 +13,19 @@ interface NodeRedisCluster extends SharedClient {
 }
 
 /** The part of a node-redis client that the store uses. */
-export type NodeRedisClient = NodeRedisServer | NodeRedisCluster
+export type NodeRedisClient = NodeRedisServer | NodeRedisCluster | NodeRedisSentinel
 
-/** Sends a command. The first key says which node of a cluster has it. */
-type Send = (firstKey: string, args: string[]) => Promise<unknown>
+/** A client as one of a kind: of a single server, of a cluster, or of the master that Sentinel names. */
+interface Kind extends Pick<RedisConnection, 'keyPrefix' | 'address' | 'onReconnected' | 'onceReady' | 'problem'> {
+  servers (): readonly RedisServer[]
+  /** Returns the way of the commands of one batch. */
+  way (): Send
+  /** True where a node may not have the keys of a slot yet. */
+  readonly hasSlots: boolean
+}
 
 /** The client's errors for commands that it did not send. */
-const unsent = /^(?:The client is (?:closed|offline)|The queue is full)$/
+const unsent = new RegExp(`^(?:The client is (?:closed|offline)$|The queue is full$|${noMaster})`)
 /** Errors of a node of a cluster that does not have the keys of a slot yet. The client itself follows `MOVED` and `ASK`. */
 const notYet = /^(?:TRYAGAIN|CLUSTERDOWN) /
 /** Milliseconds before a command is sent again to a node that does not have the keys yet. */
@@ -70,55 +38,89 @@ const retryAfter = 100
  * @param timeout milliseconds after which a command that waits for a connection is not sent any more
  */
 export function nodeRedisConnection (client: NodeRedisClient, timeout: number): RedisConnection {
-  const options: SendOptions = { typeMapping, timeout }
-  const cluster = 'nodeClient' in client ? client : undefined
-  const { keyPrefix, address } = cluster === undefined ? settingsOf(client as NodeRedisServer) : settingsOfCluster(cluster)
-  const send: Send = async (firstKey, args) => {
-    if (!client.isOpen) throw new Error('The client is closed')
-    return cluster === undefined ? (client as NodeRedisServer).sendCommand(args, options) : cluster.sendCommand(firstKey, false, args, options)
-  }
+  const { keyPrefix, address, servers, way, hasSlots, onReconnected, onceReady, problem } = kindOf(client, { typeMapping, timeout })
   return {
     keyPrefix,
     address,
     get isClosed () { return !client.isOpen },
-    get servers () {
-      return cluster === undefined
-        ? [serverOf(address, () => client as NodeRedisServer, options)]
-        : cluster.masters.map((node) => serverOf(node.address, () => cluster.nodeClient(node as never), options, { reconnectStrategy: false }))
-    },
+    get servers () { return servers() },
     slots: undefined,
-    pipeline: () => new NodeRedisPipeline(send, keyPrefix),
-    redirect: (error, name, args) => cluster !== undefined && notYet.test(error.message) ? askAgain(send, keyPrefix, name, args, Date.now() + timeout) : undefined,
+    pipeline: () => new NodeRedisPipeline(way(), keyPrefix),
+    redirect: (error, name, args) => hasSlots && notYet.test(error.message) ? askAgain(way(), keyPrefix, name, args, Date.now() + timeout) : undefined,
     isUnsent: ({ message }) => unsent.test(message),
     onForgotten: () => nothing, // the client rejects what had no reply
-    onReconnected (listener) {
-      if (cluster !== undefined) return nothing
-      const server = client as NodeRedisServer
-      server.on('ready', listener)
-      return () => { server.off('ready', listener) }
-    },
-    onceReady (listener) {
-      if (cluster === undefined) (client as NodeRedisServer).once('ready', listener)
-      else cluster.once('connect', listener)
-    },
-    problem (prefix) {
-      if ('getMasterNode' in client) return 'node-redis has no way to listen through Sentinel that tells of a lost connection: use a Redis of ioredis with Sentinel'
-      return cluster === undefined ? undefined : problemOfPrefix(keyPrefix + prefix)
-    },
+    onReconnected,
+    onceReady,
+    problem,
   }
 }
 
-interface Settings { readonly keyPrefix: string, readonly address: string }
-
-function settingsOf ({ options }: NodeRedisServer): Settings {
-  const { keyPrefix = '', database = 0, socket = {} } = options ?? {}
-  const { host = 'localhost', port = 6379, path } = socket as { host?: string, port?: number, path?: string }
-  return { keyPrefix: String(keyPrefix), address: `${path ?? `${host}:${port}`}/${database}` }
+function kindOf (client: NodeRedisClient, options: SendOptions): Kind {
+  return 'nodeClient' in client ? cluster(client, options) : '_execute' in client ? sentinel(client, options) : single(client, options)
 }
 
-/** The client of a cluster shows its options to itself alone, but for this one. */
-function settingsOfCluster (cluster: NodeRedisCluster & { readonly _keyPrefix?: string | Buffer | undefined }): Settings {
-  return { keyPrefix: String(cluster._keyPrefix ?? ''), address: 'the cluster' }
+/** Some clients wait where they are not open. */
+function whileOpen (client: SharedClient, send: Send): Send {
+  return async (firstKey, args) => {
+    refuseClosed(client)
+    return send(firstKey, args)
+  }
+}
+
+function single (client: NodeRedisServer, options: SendOptions): Kind {
+  const { keyPrefix = '', database = 0, socket = {} } = client.options ?? {}
+  const { host = 'localhost', port = 6379, path } = socket as { host?: string, port?: number, path?: string }
+  const address = `${path ?? `${host}:${port}`}/${database}`
+  const send = whileOpen(client, (_firstKey, args) => client.sendCommand(args, options))
+  return {
+    keyPrefix: String(keyPrefix),
+    address,
+    servers: () => [serverOf(address, () => client, options, false)],
+    way: () => send,
+    hasSlots: false,
+    onReconnected (listener) {
+      client.on('ready', listener)
+      return () => { client.off('ready', listener) }
+    },
+    onceReady (listener) { client.once('ready', listener) },
+    problem: () => undefined,
+  }
+}
+
+/** The client of a cluster shows its options to itself alone, but for the prefix. */
+function cluster (client: NodeRedisCluster & { readonly _keyPrefix?: string | Buffer | undefined }, options: SendOptions): Kind {
+  const keyPrefix = String(client._keyPrefix ?? '')
+  const send = whileOpen(client, (firstKey, args) => client.sendCommand(firstKey, false, args, options))
+  return {
+    keyPrefix,
+    address: 'the cluster',
+    servers: () => client.masters.map((node) => serverOf(node.address, () => client.nodeClient(node as never), options, true)),
+    way: () => send,
+    hasSlots: true,
+    onReconnected: () => nothing,
+    onceReady (listener) { client.once('connect', listener) },
+    problem: (prefix) => problemOfPrefix(keyPrefix + prefix),
+  }
+}
+
+/** The client shows neither its options nor the name of the master. */
+function sentinel (client: NodeRedisSentinel, options: SendOptions): Kind {
+  const master = SentinelMaster.of(client)
+  return {
+    keyPrefix: String(client._keyPrefix ?? ''),
+    address: 'the master of Sentinel',
+    servers: () => [serverOf(master.address, () => master.connection(options.timeout), options, true)],
+    way: () => master.way(options),
+    hasSlots: false,
+    onReconnected: (listener) => master.onChange(listener),
+    onceReady (listener) {
+      const stop = master.onChange(() => {
+        stop()
+        listener()
+      })
+    },
+    problem: () => undefined,
+  }
 }
 
 /** The commands of one turn. The client sends all of a turn in one write to each server, so that each is given to it at once. */
@@ -152,35 +154,6 @@ class NodeRedisPipeline implements Pipeline {
   }
 }
 
-async function sendCommand (send: Send, keyPrefix: string, name: CommandName, args: CommandArgs): Promise<unknown> {
-  const sent = [name.toUpperCase(), ...args.map(String)]
-  const isScript = name === 'eval' || name === 'evalsha'
-  const first = isScript ? 3 : 1
-  if (keyPrefix !== '' && name !== 'info' && name !== 'scan') {
-    const keys = isScript ? Number(sent[2]) : 1
-    for (let i = first; i < first + keys; i++) sent[i] = keyPrefix + sent[i]
-  }
-  let reply
-  try {
-    reply = await send(sent[first] ?? '', sent)
-  } catch (cause) {
-    throw named(cause as Error)
-  }
-  return name === 'hgetall' ? hashOf(reply as string[]) : reply
-}
-
-/** Some errors of the client have no text. */
-function named (error: Error): Error {
-  return error.message === '' ? new Error(`the client gave the command up: ${(error as { code?: string }).code ?? error.constructor.name}`, { cause: error }) : error
-}
-
-/** Makes an object of keys and values in turn. */
-function hashOf (list: readonly string[]): Record<string, string> {
-  const hash = Object.create(null) as Record<string, string>
-  for (let i = 0; i < list.length; i += 2) hash[list[i] as string] = list[i + 1] as string
-  return hash
-}
-
 async function askAgain (send: Send, keyPrefix: string, name: CommandName, args: CommandArgs, end: number): Promise<unknown> {
   await delay(retryAfter)
   try {
@@ -188,95 +161,5 @@ async function askAgain (send: Send, keyPrefix: string, name: CommandName, args:
   } catch (error) {
     if (!notYet.test((error as Error).message) || Date.now() >= end) throw error
     return askAgain(send, keyPrefix, name, args, end)
-  }
-}
-
-/** @param socket options of the connections that listen */
-function serverOf (address: string, open: () => NodeRedisServer | Promise<NodeRedisServer>, options: SendOptions, socket?: object): RedisServer {
-  return {
-    address,
-    link: (ended) => linkTo(open, options, ended),
-    async send (name, args) {
-      const client = await open()
-      return sendCommand((_key, sent) => client.sendCommand(sent, options), '', name, args)
-    },
-    subscriber: () => new NodeRedisSubscriber(open, socket),
-  }
-}
-
-function linkTo (open: () => NodeRedisServer | Promise<NodeRedisServer>, options: SendOptions, ended: () => void): RedisLink {
-  let isOver = false
-  const end = (): void => {
-    if (isOver) return
-    isOver = true
-    ended()
-  }
-  const connect = async (): Promise<NodeRedisServer> => {
-    const server = await open()
-    const socket = { ...server.options?.socket, reconnectStrategy: false }
-    const own = server.duplicate({ RESP: 2, maintNotifications: 'disabled', emitInvalidate: false, disableOfflineQueue: false, clientSideCache: undefined as never, socket })
-    own.on('error', end)
-    await own.connect()
-    if (isOver) own.destroy()
-    return own
-  }
-  const connected = connect()
-  connected.catch(end)
-  return {
-    send: async (...args) => (await connected).sendCommand(args, options),
-    listen: async (channel, listener) => (await connected).subscribe([channel], listener, true),
-    disconnect () {
-      isOver = true
-      connected.then((own) => { if (own.isOpen) own.destroy() }).catch(nothing)
-    },
-  }
-}
-
-/** A connection that listens. It subscribes again by itself before it is `ready` again. */
-class NodeRedisSubscriber extends EventEmitter implements RedisSubscriber {
-  readonly #client: Promise<NodeRedisServer>
-  readonly #listener: MessageListener = (message, channel) => { this.emit('message', channel, message) }
-  #isOver = false
-
-  constructor (open: () => NodeRedisServer | Promise<NodeRedisServer>, socket: object | undefined) {
-    super()
-    this.#client = this.#connect(open, socket)
-    this.#client.catch(() => this.#end())
-  }
-
-  async subscribe (...channels: string[]): Promise<void> {
-    const client = await this.#client
-    try {
-      await client.subscribe(channels, this.#listener)
-    } catch (error) {
-      // The client gives up a subscription whose reply was lost. It waits for the next connection then.
-      if (!client.isOpen || /^[A-Z]+ /.test((error as Error).message)) throw error
-      await this.subscribe(...channels)
-    }
-  }
-
-  /** Without the listener the client would not notice that a channel is subscribed to again before the reply. */
-  async unsubscribe (...channels: string[]): Promise<void> {
-    await (await this.#client).unsubscribe(channels, this.#listener)
-  }
-
-  disconnect (): void {
-    this.#isOver = true
-    this.#client.then((client) => { if (client.isOpen) client.destroy() }).catch(nothing)
-  }
-
-  async #connect (open: () => NodeRedisServer | Promise<NodeRedisServer>, socket: object | undefined): Promise<NodeRedisServer> {
-    const server = await open()
-    const client = server.duplicate({ disableOfflineQueue: false, clientSideCache: undefined as never, ...socket && { socket: { ...server.options?.socket, ...socket } } })
-    client.on('ready', () => { this.emit('ready') })
-    client.on('error', () => { if (!client.isOpen) this.#end() })
-    client.connect().catch(() => { if (!client.isOpen) this.#end() })
-    return client
-  }
-
-  #end (): void {
-    if (this.#isOver) return
-    this.#isOver = true
-    this.emit('end')
   }
 }
