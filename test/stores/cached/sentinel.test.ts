@@ -1,7 +1,9 @@
 import { Redis } from 'ioredis'
 import { setTimeout as delay } from 'node:timers/promises'
 import t, { type Test } from 'tap'
+import type { RedisClient } from '../../../lib/index.js'
 import { agesOf, cacheStage, isCached, ioredis } from '../../support/cache-stage.js'
+import { nodeRedisSentinel } from '../../support/node-redis.js'
 import { startRedisSentinel, type RedisSentinel } from '../../support/servers/redis-sentinel.js'
 import { withServer } from '../../support/servers/require.js'
 import { tokenApp, Visitor } from '../../support/token-app.js'
@@ -10,25 +12,30 @@ t.setTimeout(120_000)
 
 const maxAge = 1000
 
-async function start (t: Test): Promise<RedisSentinel & { readonly connect: () => Redis } | undefined> {
+type Connect = (t: Test, servers: RedisSentinel) => RedisClient | Promise<RedisClient>
+
+const packages: Record<string, Connect> = { ioredis: throughSentinel, 'node-redis': nodeRedisSentinel }
+
+function throughSentinel (t: Test, { sentinels, name }: RedisSentinel): Redis {
+  const client = new Redis({ sentinels, name, retryStrategy: () => 50 })
+  client.on('error', () => {})
+  t.teardown(() => { client.disconnect() })
+  return client
+}
+
+async function start (t: Test): Promise<RedisSentinel | undefined> {
   const servers = await withServer(t, startRedisSentinel)
   if (!servers) return undefined
   const look = ioredis(t, servers.replica.url)
   while (!(await look.info('replication')).includes('master_link_status:up')) await delay(20)
-  const connect = (): Redis => {
-    const client = new Redis({ sentinels: servers.sentinels, name: servers.name, retryStrategy: () => 50 })
-    client.on('error', () => {})
-    t.teardown(() => { client.disconnect() })
-    return client
-  }
-  return { ...servers, connect }
+  return servers
 }
 
-t.test('Sentinel makes the replica the master: no read is older than maxAge', async (t) => {
+async function readsNothingOld (t: Test, connect: Connect): Promise<void> {
   const servers = await start(t)
   if (!servers) return
-  const other = servers.connect()
-  const place = await cacheStage(t, servers.connect(), other, { maxAge })
+  const other = throughSentinel(t, servers)
+  const place = await cacheStage(t, await connect(t, servers), other, { maxAge })
   let isOver = false
   let hasReplica = true
   const running = agesOf(place, () => isOver, async () => !hasReplica || await other.wait(1, 1000) > 0)
@@ -43,7 +50,7 @@ t.test('Sentinel makes the replica the master: no read is older than maxAge', as
   t.ok(ages.oldest < maxAge)
   t.ok(ages.hits > 100 && ages.writes > 100)
   await isCached(place)
-})
+}
 
 /** Resolves once the replica is the master. */
 async function isPromoted (t: Test, { replica }: RedisSentinel): Promise<void> {
@@ -51,10 +58,10 @@ async function isPromoted (t: Test, { replica }: RedisSentinel): Promise<void> {
   while (!(await client.info('replication')).includes('role:master')) await delay(20)
 }
 
-t.test('with staleIfError a failover costs reading routes no error', async (t) => {
+async function readsThroughout (t: Test, connect: Connect): Promise<void> {
   const servers = await start(t)
   if (!servers) return
-  const { store } = await cacheStage(t, servers.connect(), servers.connect(), { staleIfError: 30 }, 500)
+  const { store } = await cacheStage(t, await connect(t, servers), throughSentinel(t, servers), { staleIfError: 30 }, 500)
   const { app } = await tokenApp(t, { store }, (app) => {
     app.get('/login', async (request) => { (await request.session).set('user', 'ada'); return 'in' })
     app.get('/read', async (request) => ({ user: (await request.session).get('user') }))
@@ -88,4 +95,9 @@ t.test('with staleIfError a failover costs reading routes no error', async (t) =
   const took = answers.map(({ took }) => took).sort((a, b) => a - b)
   t.comment(`an outage of ${outage.toFixed()} ms: ${answers.length} reads, p50 ${took[took.length >> 1]?.toFixed(1)} ms, p99 ${took[Math.floor(took.length * 0.99)]?.toFixed(1)} ms, ${store.counts?.()['stale']} of them stale`)
   t.strictSame(answers.filter(({ status }) => status !== 200), [])
-})
+}
+
+for (const [name, connect] of Object.entries(packages)) {
+  t.test(`${name}: Sentinel makes the replica the master: no read is older than maxAge`, (t) => readsNothingOld(t, connect))
+  t.test(`${name}: with staleIfError a failover costs reading routes no error`, (t) => readsThroughout(t, connect))
+}
