@@ -3,6 +3,7 @@ import {
   type RedisSentinelType,
 } from 'redis'
 import type { Test } from 'tap'
+import { startSentinel } from './servers/redis.js'
 
 export type NodeRedis = RedisClientType<RedisModules, RedisFunctions, RedisScripts, 2 | 3>
 export type NodeRedisOptions = RedisClientOptions<RedisModules, RedisFunctions, RedisScripts, 2 | 3>
@@ -37,4 +38,18 @@ export async function nodeRedisSentinel (t: Test, { sentinels, name }: { sentine
   t.teardown(async () => { if (client.isOpen) await client.destroy() })
   await client.connect()
   return client
+}
+
+/** A client as `nodeRedisSentinel`, of a Sentinel of its own that knows the server as the master. */
+export async function throughSentinel (t: Test, url: string, options: Partial<NodeRedisSentinelOptions> = {}): Promise<NodeRedisSentinel> {
+  const name = 'mine'
+  const sentinel = await startSentinel(name, Number(new URL(url).port))
+  t.teardown(() => sentinel.stop())
+  return nodeRedisSentinel(t, { sentinels: [{ host: '127.0.0.1', port: sentinel.port }], name }, options)
+}
+
+/** The option by which the client comes to a server through a proxy. */
+export function by (proxy: { url: string }, server: { url: string }): Pick<NodeRedisSentinelOptions, 'nodeAddressMap'> {
+  const [host, port] = ['127.0.0.1', Number(new URL(proxy.url).port)]
+  return { nodeAddressMap: { [`${host}:${new URL(server.url).port}`]: { host, port } } }
 }

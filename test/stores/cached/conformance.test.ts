@@ -5,7 +5,7 @@ import { cached, redisStore, type RedisClient } from '../../../lib/index.js'
 import { readingTwice } from '../../support/cache-stage.js'
 import { fakeClock } from '../../support/clock.js'
 import { conforms } from '../../support/conformance.js'
-import { nodeRedis } from '../../support/node-redis.js'
+import { nodeRedis, throughSentinel } from '../../support/node-redis.js'
 import { redisPrefix } from '../../support/redis-prefix.js'
 import { passTime } from '../../support/redis-time.js'
 import { redisForTest } from '../../support/servers/require.js'
@@ -23,6 +23,7 @@ if (server) {
       return client
     },
     'node-redis': (t) => nodeRedis(t, url),
+    'node-redis, Sentinel': (t) => throughSentinel(t, url),
   }
   for (const [name, connect] of Object.entries(clients)) {
     await t.test(name, async (t) => {

@@ -3,14 +3,15 @@ import t, { type Test } from 'tap'
 import { redisStore, tokenSessions, type CompleteTokenProvider, type SessionData, type RedisClient, type TokenSession } from '../../../lib/index.js'
 import { cuttingProxy } from '../../support/redis-proxy.js'
 import { emitted } from '../../support/emitted.js'
-import { nodeRedis } from '../../support/node-redis.js'
+import { by, nodeRedis, throughSentinel } from '../../support/node-redis.js'
 import { startRedis } from '../../support/servers/redis.js'
 import { withServer } from '../../support/servers/require.js'
 
 type Users = CompleteTokenProvider<SessionData>
 interface Stage { readonly users: Users, readonly truth: Users, cutNext (): void }
 
-type Connect = (t: Test, url: string) => Promise<RedisClient>
+/** @param url of the server, or of a proxy before it */
+type Connect = (t: Test, url: string, server: { url: string }) => Promise<RedisClient>
 
 const ioredis = (options: object): Connect => async (t, url) => {
   const client = new Redis(url, { retryStrategy: () => 10, ...options })
@@ -23,19 +24,20 @@ const clients: Record<string, Connect> = {
   ioredis: ioredis({}),
   'ioredis that forgets': ioredis({ autoResendUnfulfilledCommands: false }),
   'ioredis that forgets, with auto-pipelining': ioredis({ autoResendUnfulfilledCommands: false, enableAutoPipelining: true }),
-  'node-redis': nodeRedis,
+  'node-redis': (t, url) => nodeRedis(t, url),
   'node-redis without an offline queue': (t, url) => nodeRedis(t, url, { disableOfflineQueue: true, RESP: 2 }),
+  'node-redis, Sentinel': (t, url, server) => throughSentinel(t, server.url, by({ url }, server)),
 }
 /** Those that do not send again by themselves. */
-const forgetful = ['ioredis that forgets', 'node-redis'] as const
+const forgetful = ['ioredis that forgets', 'node-redis', 'node-redis, Sentinel'] as const
 
 /** Sessions that are used through a connection that can lose a reply, and the same ones over a sound connection. */
 async function stage (t: Test, connect: Connect, timeout = 20_000): Promise<Stage | undefined> {
   const server = await withServer(t, startRedis)
   if (!server) return undefined
   const proxy = await cuttingProxy(t, server.port)
-  const client = await connect(t, proxy.url)
-  const direct = await ioredis({})(t, server.url)
+  const client = await connect(t, proxy.url, server)
+  const direct = await ioredis({})(t, server.url, server)
   return { users: tokenSessions({ store: redisStore(client, { timeout }) }), truth: tokenSessions({ store: redisStore(direct) }), cutNext: proxy.cutNext }
 }
 
@@ -114,7 +116,7 @@ for (const client of forgetful) {
   t.test(`${client}: a server that is away for longer than a call may take: the outcome is unknown`, async (t) => {
     const server = await withServer(t, startRedis)
     if (!server) return
-    const store = redisStore(await (clients[client] as Connect)(t, server.url), { timeout: 200 })
+    const store = redisStore(await (clients[client] as Connect)(t, server.url, server), { timeout: 200 })
     const session = await tokenSessions({ store }).create({ data: { n: 1 } })
     await server.stop()
     session.increment('n')

@@ -5,7 +5,7 @@ import { createClient, createClientPool, createCluster, createSentinel, RESP_TYP
 import t, { type Test } from 'tap'
 import { redisStore, tokenSessions, type RedisClient } from '../../../lib/index.js'
 import { emitted } from '../../support/emitted.js'
-import { nodeRedis } from '../../support/node-redis.js'
+import { by, nodeRedis, throughSentinel } from '../../support/node-redis.js'
 import { redisPrefix } from '../../support/redis-prefix.js'
 import { startRedis } from '../../support/servers/redis.js'
 import { redisForTest, withServer } from '../../support/servers/require.js'
@@ -77,15 +77,20 @@ if (server) {
   const admin = new Redis(url)
   const prefix = redisPrefix(t, admin)
 
-  await t.test('the commands of one turn go out in one write', async (t) => {
-    const { url: proxied, chunks } = await recordingProxy(t, Number(new URL(url).port))
-    const users = tokenSessions({ store: redisStore(await nodeRedis(t, proxied), { prefix, timeout: 30_000 }) })
-    const tokens = await Promise.all(Array.from({ length: 50 }, async (_, n) => (await users.create({ data: { n } })).token))
-    chunks.length = 0
-    const sessions = await Promise.all(tokens.map((token) => users.load(token)))
-    t.strictSame(sessions.map((session) => session?.get('n')), tokens.map((_, n) => n))
-    t.strictSame(chunks.map((chunk) => chunk.match(/HGETALL/g)?.length), [50])
-  })
+  for (const [name, connect] of Object.entries<(t: Test, proxy: { url: string }) => Promise<RedisClient>>({
+    'a single server': (t, proxy) => nodeRedis(t, proxy.url),
+    Sentinel: (t, proxy) => throughSentinel(t, url, by(proxy, server)),
+  })) {
+    await t.test(`the commands of one turn go out in one write: ${name}`, async (t) => {
+      const { chunks, ...proxy } = await recordingProxy(t, Number(new URL(url).port))
+      const users = tokenSessions({ store: redisStore(await connect(t, proxy), { prefix, timeout: 30_000 }) })
+      const tokens = await Promise.all(Array.from({ length: 50 }, async (_, n) => (await users.create({ data: { n } })).token))
+      chunks.length = 0
+      const sessions = await Promise.all(tokens.map((token) => users.load(token)))
+      t.strictSame(sessions.map((session) => session?.get('n')), tokens.map((_, n) => n))
+      t.strictSame(chunks.map((chunk) => chunk.match(/HGETALL/g)?.length), [50])
+    })
+  }
 
   await t.test('the types that the application has chosen for its replies, a client-side cache and a prefix of keys', async (t) => {
     const clients: Record<string, RedisClient> = {
@@ -93,11 +98,16 @@ if (server) {
       'Buffers, by a proxy': (await nodeRedis(t, url)).withTypeMapping({ [RESP_TYPES.BLOB_STRING]: Buffer, [RESP_TYPES.NUMBER]: String }),
       'client-side cache': await nodeRedis(t, url, { RESP: 3, clientSideCache: { ttl: 0, maxEntries: 0, evictPolicy: 'LRU' } }),
       keyPrefix: await nodeRedis(t, url, { keyPrefix: `${prefix}of the client:` }),
+      'Sentinel and Buffers, by the client': await throughSentinel(t, url, { commandOptions: { typeMapping: { [RESP_TYPES.BLOB_STRING]: Buffer, [RESP_TYPES.MAP]: Map } } }),
+      'Sentinel and Buffers, by a proxy': (await throughSentinel(t, url)).withTypeMapping({ [RESP_TYPES.BLOB_STRING]: Buffer, [RESP_TYPES.NUMBER]: String }),
+      'Sentinel and client-side cache': await throughSentinel(t, url, { RESP: 3, clientSideCache: { ttl: 0, maxEntries: 0, evictPolicy: 'LRU' } }),
+      'Sentinel and keyPrefix': await throughSentinel(t, url, { keyPrefix: `${prefix}of the client:` }),
     }
     for (const [name, client] of Object.entries(clients)) {
-      const own = name === 'keyPrefix' ? 'own:' : `${prefix}${name}:`
+      const hasPrefix = name.endsWith('keyPrefix')
+      const own = hasPrefix ? 'own:' : `${prefix}${name}:`
       const users = tokenSessions<{ n: number }>({ store: redisStore(client, { prefix: own }), secret: 'x'.repeat(32) })
-      const truth = tokenSessions<{ n: number }>({ store: redisStore(admin, { prefix: name === 'keyPrefix' ? `${prefix}of the client:own:` : own }) })
+      const truth = tokenSessions<{ n: number }>({ store: redisStore(admin, { prefix: hasPrefix ? `${prefix}of the client:own:` : own }) })
       const session = await users.create({ data: { n: 1 }, subject: 'ada' })
       session.increment('n')
       await session.commit()
