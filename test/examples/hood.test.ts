@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { get } from 'node:http'
 import type { FastifyInstance } from 'fastify'
+import type { Page } from 'playwright-core'
 import t, { type Test } from 'tap'
 import { buildApp as buildBasket } from '../../examples/basket/main.js'
 import { buildApp as buildNotes, prepare as prepareNotes } from '../../examples/notes/main.js'
@@ -186,4 +187,30 @@ t.test('the page part', async (t) => {
       })
     }
   }
+
+  await t.test('of several windows of a browser one listens for all', async (t) => {
+    const app = await buildBasket()
+    t.teardown(() => app.close())
+    const url = await app.listen({ port: 0, host: '127.0.0.1' })
+    const context = await browser.newContext({ reducedMotion: 'reduce' })
+    t.teardown(() => context.close())
+    let streams = 0
+    context.on('request', (request) => { if (request.url().endsWith('/hood/events')) streams++ })
+    const open = async (): Promise<Page> => {
+      const page = await context.newPage()
+      await page.goto(url)
+      await page.getByRole('button', { name: 'Under the hood' }).click()
+      await page.locator('.hood-row', { hasText: '/api/shop' }).first().waitFor()
+      return page
+    }
+    const first = await open()
+    const second = await open()
+    await second.getByRole('button', { name: 'Add Figs to the basket' }).click()
+    for (const page of [first, second]) await page.locator('.hood-row', { hasText: 'committed, 200' }).first().waitFor()
+    t.equal(streams, 1)
+    await first.close()
+    await second.getByRole('button', { name: 'Add Coffee to the basket' }).click()
+    await second.locator('.hood-row', { hasText: 'committed, 200' }).nth(1).waitFor()
+    t.equal(streams, 2, 'the next one when that one has gone')
+  })
 })

@@ -3,11 +3,10 @@
  * nothing until it is opened: a browser has few connections for one server.
  */
 import { element } from '/shared/dom.js'
+import { RequestStream } from '/shared/hood-stream.js'
 
 const time = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-digit', second: '2-digit' })
 const outcomes = ['committed', 'rolled back', 'failed', 'unknown', 'anonymous']
-/** So many requests are listed. */
-const most = 30
 /** Stays open from page to page, in this tab. */
 const wasOpen = 'hood-open'
 
@@ -26,12 +25,11 @@ class Drawer {
       this.#newest),
     element('div', { className: 'hood-body' }, this.#list, this.#detail))
 
-  /** The last requests by id, the newest last. */
-  #requests = new Map()
   /** Ids of the request that the reader has picked, and of the one that is shown. */
   #picked
   #shown
-  #source
+  /** While the drawer is open and in sight. */
+  #stream
 
   constructor () {
     const drawer = element('aside', { className: 'hood', 'aria-labelledby': 'hood-title' }, this.#tab, this.#panel)
@@ -55,24 +53,12 @@ class Drawer {
 
   /** Listens while there is somebody to see it. */
   #follow () {
-    this.#source?.close()
-    this.#source = undefined
+    this.#stream?.close()
+    this.#stream = undefined
     if (this.#panel.hidden || document.hidden) return
-    this.#requests.clear()
-    this.#draw()
-    this.#source = new window.EventSource('/hood/events')
-    this.#source.addEventListener('request', ({ data }) => this.#take(JSON.parse(data)))
-    this.#source.onopen = () => {
-      // A server that was started anew counts from one again.
-      this.#requests.clear()
-      this.#connection.textContent = ''
-    }
-    this.#source.onerror = () => { this.#connection.textContent = 'The connection is lost: waiting for it…' }
-  }
-
-  #take (request) {
-    this.#requests.set(request.id, request)
-    for (const [id] of this.#requests) if (this.#requests.size > most) this.#requests.delete(id)
+    this.#stream = new RequestStream(() => this.#draw(), (state) => {
+      this.#connection.textContent = state === 'lost' ? 'The connection is lost: waiting for it…' : ''
+    })
     this.#draw()
   }
 
@@ -82,10 +68,11 @@ class Drawer {
   }
 
   #draw () {
-    const requests = [...this.#requests.values()].sort((a, b) => b.id - a.id)
-    if (!this.#requests.has(this.#picked)) this.#picked = undefined
+    const { requests: known } = this.#stream
+    const requests = [...known.values()].sort((a, b) => b.id - a.id)
+    if (!known.has(this.#picked)) this.#picked = undefined
     // A stream that goes on does not hide what is answered meanwhile.
-    const shown = this.#requests.get(this.#picked) ?? requests.find(({ status }) => status !== undefined) ?? requests[0]
+    const shown = known.get(this.#picked) ?? requests.find(({ status }) => status !== undefined) ?? requests[0]
     this.#newest.hidden = this.#picked === undefined
     const rows = new Map([...this.#list.children].map((row) => [Number(row.dataset.id), row]))
     for (const [i, request] of requests.entries()) {
