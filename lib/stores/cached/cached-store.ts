@@ -81,18 +81,18 @@ class CachedStore implements SessionStore, TrackListener {
   /** A look goes to the store: it decides about what is written next. */
   load (id: string, look?: boolean): MaybePromise<Loaded> {
     const isSure = this.#lag() < this.#maxAge
-    if (!isSure || look === true) {
+    if (look === true) {
       this.#counts.bypasses++
-      return look === true ? this.#store.load(id, true) : this.#orStale(id, () => this.#store.load(id))
+      return this.#store.load(id, true)
     }
     const entry = this.#entries.get(id)
-    if (entry === undefined || !entry.isUsable()) {
-      this.#counts.misses++
-      return this.#orStale(id, () => this.#read(id))
+    if (isSure && entry?.isUsable() === true) {
+      this.#counts.hits++
+      this.#order.comeBack(entry)
+      return entry.record()
     }
-    this.#counts.hits++
-    this.#order.comeBack(entry)
-    return entry.record()
+    this.#counts[isSure ? 'misses' : 'bypasses']++
+    return this.#orStale(id, () => this.#read(id, isSure))
   }
 
   create (...args: Parameters<SessionStore['create']>): MaybePromise<boolean | 'limit'> {
@@ -191,16 +191,24 @@ class CachedStore implements SessionStore, TrackListener {
     return this.#tracking
   }
 
-  /** Reads a session from the store and keeps it, unless it has changed while the answer was on its way. */
-  async #read (id: string): Promise<Loaded> {
+  /**
+   * Reads a session from the store and keeps it, unless it has changed while the answer was on its way. One that is gone is not kept. While
+   * changes may be missed a session is kept for `staleIfError` alone, in the place of what was known of it before.
+   */
+  async #read (id: string, isSure: boolean): Promise<Loaded> {
     let loads = this.#loads.get(id)
     if (loads === undefined) this.#loads.set(id, loads = { count: 0, changes: 0 })
     loads.count++
     const { changes } = loads
     const losses = this.#losses
+    const asked = performance.now()
     try {
       const found = await this.#store.load(id)
-      if (found !== undefined && 'fields' in found && changes === loads.changes && losses === this.#losses) this.#keep(id, found)
+      if (found === undefined || !('fields' in found)) this.#drop(id)
+      else if (changes === loads.changes) {
+        if (isSure && losses === this.#losses) this.#keep(id, found)
+        else if (this.#staleIfError > 0 && this.#entries.get(id)?.isUsable() !== true) this.#keep(id, found).lose(asked)
+      }
       return found
     } finally {
       if (--loads.count === 0) this.#loads.delete(id)
@@ -231,12 +239,13 @@ class CachedStore implements SessionStore, TrackListener {
     return entry.record()
   }
 
-  #keep (id: string, record: SessionRecord): void {
+  #keep (id: string, record: SessionRecord): KeptSession {
     this.#drop(id)
     if (this.#entries.size >= this.#maxSessions) this.#drop(this.#order.next(Date.now()).id)
     const entry = new KeptSession(id, record)
     this.#entries.set(entry.id, entry)
     this.#order.add(entry)
+    return entry
   }
 
   #drop (id: string): void {

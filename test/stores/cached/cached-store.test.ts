@@ -290,6 +290,23 @@ t.test('staleIfError', async (t) => {
     t.strictSame(await fieldsOf(store, 'a'), { n: '2' })
   })
 
+  await t.test('what the store has said last counts, also while changes may be missed: a session that it did not have is not let in again', async (t) => {
+    for (const lagAtTheRead of [0, Infinity]) {
+      const { inner, store } = await stage(t, { staleIfError: 60 })
+      await inner.create('b', record({ fields: data({ n: '1' }) }))
+      await store.load('b')
+      inner.lose()
+      await Promise.all([inner.end('a'), inner.commit('b', change({ set: data({ n: '2' }) }))])
+      inner.lag = lagAtTheRead
+      t.equal(await store.load('a'), undefined)
+      t.strictSame(await fieldsOf(store, 'b'), { n: '2' })
+      inner.failing = { error: away }
+      inner.lose()
+      await t.rejects(async () => store.load('a'), away, `${lagAtTheRead}`)
+      t.strictSame(await fieldsOf(store, 'b'), { n: '2' }, `${lagAtTheRead}`)
+    }
+  })
+
   await t.test('only for so long', async (t) => {
     const { inner, store } = await stage(t, { staleIfError: 1 })
     inner.failing = { error: away }
