@@ -18,11 +18,12 @@ export async function claim (state: SessionState, key: string): Promise<unknown>
   for (let text = draft.storedText(key); text !== undefined;) {
     const change = newChange({ expect: new Map([[key, text]]), remove: [key], generation: state.record?.generation, expectVersion: draft.expectedVersion })
     const { identity } = state
+    if (state.isOver) state.refuseWrites() // told meanwhile
     if (identity === undefined) throw new SessionGoneError(state.context.route)
     state.isReadOnly = false
     const result = await callStore(() => store.commit(identity.id, change), (result) => result)
     if (result.status === 'moved') {
-      followRenewal(state, result)
+      if (state.identity !== undefined) followRenewal(state, result)
       continue
     }
     if (result.status === 'missing') throw new SessionGoneError(state.context.route)

@@ -77,13 +77,14 @@ class SessionSignal implements Followed {
     if (identity === undefined || this.#isReleased) return
     followers.add(this)
     this.#subscription?.close().catch(nothing)
-    const subscription: Subscription = new Subscription(store, identity.id, (update) => this.#take(subscription, identity.id, update), nothing)
+    const failed = (error: unknown): void => this.#failed(error)
+    const subscription: Subscription = new Subscription(store, identity.id, (update) => this.#take(subscription, identity.id, update).catch(failed), nothing)
     this.#subscription = subscription
     subscription.start().then((isThere) => {
       this.#pause = firstPause
       failing.delete(store)
       return isThere ? undefined : this.#take(subscription, identity.id)
-    }).catch((error: unknown) => this.#failed(error))
+    }).catch(failed)
   }
 
   close (): Promise<void> | undefined {
@@ -106,13 +107,16 @@ class SessionSignal implements Followed {
     this.#pause = Math.min(longestPause, this.#pause * 2)
   }
 
-  /** @param update `undefined`: the store has no such session any more */
+  /**
+   * @param update `undefined`: the store has no such session any more
+   * @throws the error of a store that cannot say why
+   */
   async #take (subscription: Subscription, id: string, update?: SessionUpdate): Promise<void> {
     if (update?.type === 'changed') return
     const state = this.#state
-    // A save under way may be the very one that has given the session another id.
-    while (state.saving !== undefined) await state.saving.catch(nothing)
     const why = update?.type === 'expired' ? 'expired' : update?.renewed ? 'renewed' : update?.reason ?? await this.#whyGone(id, update)
+    // A save under way may be the very one that has given the session another id. Any other one tells its user itself that the session is over.
+    while (state.saving !== undefined) await state.saving.catch(nothing)
     if (this.#isReleased || this.#subscription !== subscription) return
     const goesOn = state.phase === 'live' && state.identity?.id !== id && !state.isSuperseded
     if (goesOn) this.stored()

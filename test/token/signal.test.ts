@@ -5,6 +5,7 @@ import t, { type Test } from 'tap'
 import requestSession, {
   errors, tokenSessions, type CompleteStore, type CompleteTokenProvider, type CompleteTokenSessionOptions, type SessionStore, type TokenSession,
 } from '../../lib/index.js'
+import { barrier } from '../support/barrier.js'
 import { exchange } from '../support/lifecycle/client.js'
 import { inEachPlace, type Place } from '../support/places.js'
 import { scaled } from '../support/scale.js'
@@ -159,6 +160,80 @@ await inEachPlace(t, async (t, place) => {
     }
     await Promise.all([why(mine), there.end(mine.token)])
     t.equal(mine.signal, signal)
+  })
+
+  await t.test('a store that is away when it is asked why the session is gone is asked again', async (t) => {
+    const inner = place.connect()
+    let failures = 1
+    const store = forward(Object.assign(Object.create(inner) as CompleteStore, {
+      load: async (...args: Parameters<CompleteStore['load']>) => {
+        if (args[1] === true && failures-- > 0) throw new errors.StoreUnavailableError('away')
+        return inner.load(...args)
+      },
+    }), inner)
+    const users = tokenSessions<{ user?: string, n?: number }>({ store })
+    t.teardown(() => users.close())
+    const session = await users.create()
+    const over = why(session)
+    await connect(t).end(session.token)
+    t.equal(await over, 'ended')
+    t.ok(failures < 0)
+  })
+
+  await t.test('work that is being committed when the end is told is not lost in silence either', async (t) => {
+    const inner = place.connect()
+    const [asked, answered, refused] = [barrier(), barrier(), barrier()]
+    const store = forward(Object.assign(Object.create(inner) as CompleteStore, {
+      load: async (...args: Parameters<CompleteStore['load']>) => {
+        if (args[1] === true) {
+          asked.open()
+          await answered.opened
+        }
+        return inner.load(...args)
+      },
+      commit: async (...args: Parameters<CompleteStore['commit']>) => {
+        const result = await inner.commit(...args)
+        await refused.opened
+        return result
+      },
+    }), inner)
+    const users = tokenSessions<{ user?: string, n?: number }>({ store })
+    t.teardown(() => users.close())
+    const session = await users.create()
+    const over = why(session)
+    await connect(t).end(session.token)
+    await asked.opened
+    const commit = session.set('n', 1).commit()
+    answered.open()
+    for (let i = 0; i < 20; i++) await turn()
+    refused.open()
+    await t.rejects(commit, { code: 'FST_SESSION_GONE' })
+    t.equal(await over, 'ended')
+  })
+
+  await t.test('a key that is being claimed when a renewal is told is refused as any other work', async (t) => {
+    const inner = place.connect()
+    const [begun, go] = [barrier(), barrier()]
+    const store = forward(Object.assign(Object.create(inner) as CompleteStore, {
+      commit: async (...args: Parameters<CompleteStore['commit']>) => {
+        begun.open()
+        await go.opened
+        return inner.commit(...args)
+      },
+    }), inner)
+    const users = tokenSessions<{ user?: string, n?: number }>({ store })
+    t.teardown(() => users.close())
+    const session = await users.create({ data: { user: 'ada' } })
+    const over = why(session)
+    const other = (await connect(t).load(session.token))!
+    const claimed = session.claim('user')
+    await begun.opened
+    other.renew()
+    await other.commit()
+    t.equal(await over, 'renewed')
+    go.open()
+    await t.rejects(claimed, { code: 'FST_SESSION_RENEWED' })
+    t.equal((await connect(t).load(other.token))?.get('user'), 'ada')
   })
 
   await t.test('in requests: a new session is followed once it is stored; it costs nothing until it is asked for, and is released with the reply', async (t) => {
