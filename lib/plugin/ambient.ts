@@ -19,7 +19,7 @@ class AmbientRequest implements Ambient {
   }
 
   scopeOf (provider: AnyProvider): Scope | undefined {
-    const registration = this.#registrations.find(({ name, options }) => options.provider === provider && options.ambient && name in this.#request)
+    const registration = this.#registrations.find((registration) => registration.options.provider === provider && registration.options.ambient && registration.serves(this.#request))
     return registration && scopeOf(this.#request, registration)
   }
 }

@@ -33,6 +33,11 @@ export class Registration {
 
   get name (): string { return this.options.name }
 
+  /** True for a request of its instance, or of one within it: others may have sessions of the same name and provider, by a registration of their own. */
+  serves ({ server }: FastifyRequest): boolean {
+    return this.app === server || Object.prototype.isPrototypeOf.call(this.app, server)
+  }
+
   /** Checks a route's config under this registration's name. */
   configure (route: Pick<RouteOptions, 'url' | 'method' | 'config'> | FastifyRequest['routeOptions']): ScopeSettings {
     const method = Array.isArray(route.method) ? route.method.join('|') : route.method

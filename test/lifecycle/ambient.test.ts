@@ -189,6 +189,31 @@ t.test('without the option, and for another provider, there is none', async (t) 
   t.equal((await askOther('ada', '/')).status, 200)
 })
 
+t.test('contexts that each have a registration of one provider find the session of their own', async (t) => {
+  const users = tokenSessions<Data>()
+  const app = Fastify()
+  t.teardown(() => app.close())
+  const count = async () => { (await currentSession(users)).increment('n') }
+  for (const prefix of ['/one', '/two']) {
+    app.register(async (context) => {
+      await context.register(requestSession, { provider: users, ambient: true })
+      context.register(async (inner) => {
+        inner.get('/', async (request) => {
+          const session = await request.session
+          session.set('user', prefix)
+          await count()
+          return session.get('n')
+        })
+      })
+    }, { prefix })
+  }
+  for (const prefix of ['/one', '/two']) {
+    const reply = await app.inject(prefix)
+    t.equal(reply.body, '1', prefix)
+    t.strictSame((await users.sessionOf(reply))?.data(), { user: prefix, n: 1 })
+  }
+})
+
 t.test('the option is true or false', async (t) => {
   const app = Fastify()
   await t.rejects(async () => app.register(requestSession, { ambient: 'yes' as never }), { code: 'FST_SESSION_OPTION', message: /ambient/ })
