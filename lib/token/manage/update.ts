@@ -84,7 +84,7 @@ async function updateAll (pages: AsyncIterable<readonly string[]>, update: (id: 
 
 /**
  * @param subject the subject that the session must have; `undefined`: any
- * @param done the ids of the sessions that have been given to `fn`: one that is renewed may be listed under two
+ * @param done the ids of the sessions that have been given to `fn`, old and new: one that is renewed may be listed under two
  */
 async function updateOne<Data extends object> (
   settings: SessionSettings, id: string, subject: string | undefined, fn: Update<Data>, done: Set<string>, skipDamaged = false
@@ -101,6 +101,7 @@ async function updateOne<Data extends object> (
     const isChanged = await commit(state)
     if (isChanged !== undefined) return isChanged
   } finally {
+    if (state.identity !== undefined) done.add(state.identity.id)
     state.phase = 'closed'
     releaseSignal(state)
   }

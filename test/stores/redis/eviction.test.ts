@@ -32,6 +32,21 @@ t.test('the sessions of a subject are found and ended when their index is evicte
   t.equal(await users.endAll(), 1)
 })
 
+t.test('update() of a subject gives no session to its function twice, also one that is renewed meanwhile', async (t) => {
+  const { client, users } = await sessionsOn(t, 'volatile-lru') ?? {}
+  if (!client || !users) return
+  const { token } = await users.create({ subject: 'ada', data: { visits: 0 } })
+  let renewed = token
+  t.equal(await users.update({ subject: 'ada' }, async (session) => {
+    session.increment('visits')
+    const own = await users.load(renewed)
+    own?.renew()
+    await own?.commit()
+    renewed = own?.token as string
+  }), 1)
+  t.strictSame((await users.load(renewed))?.data(), { visits: 1 })
+})
+
 t.test('a user who may not ask whether the server evicts has all sessions looked at', async (t) => {
   const { client, users } = await sessionsOn(t, 'noeviction') ?? {}
   if (!client || !users) return
