@@ -85,12 +85,15 @@ export class SessionState {
   /**
    * Takes the store's record (none: a new session) and drops all changes that wait for a commit.
    * @param isOutdated true where its data are past their `maxAge`: the session outlives them, and is empty
+   * @param draft the data of a new session; none: those that it begins with
+   * @throws SessionDataError (`FST_SESSION_DATA`); nothing is changed then
    */
-  opened (identity: Identity | undefined, record: SessionRecord | undefined, isOutdated = false): this {
-    this.identity = identity
+  opened (identity: Identity | undefined, record: SessionRecord | undefined, isOutdated = false, draft?: Draft): this {
     const { data } = this.settings
-    if (data !== undefined && !this.isOver) this.draft = CheckedDraft.of(data, this.context.route, record, isOutdated)
+    if (draft !== undefined) this.draft = draft
+    else if (data !== undefined && !this.isOver) this.draft = CheckedDraft.of(data, this.context.route, record, isOutdated)
     else this.draft = isOutdated ? new Draft(new Map(), true) : new Draft(record?.fields)
+    this.identity = identity
     this.record = record
     this.ttl = record?.ttl
     this.lifetime = record === undefined ? this.settings.lifetime : lifetimeOf(record, this.settings.lifetime)
@@ -181,16 +184,20 @@ export class SessionState {
     this.mustSlide = true
   }
 
-  /** Goes on as a new session with these values. */
+  /**
+   * Goes on as a new session with these values.
+   * @throws ValueError (`FST_SESSION_VALUE`), SessionDataError (`FST_SESSION_DATA`); nothing is changed then
+   */
   regenerate (kept: Iterable<readonly [key: string, value: unknown]>): void {
     this.refuseNewToken('regenerate()')
-    const replaced = this.stored
+    const { settings: { data }, context: { route }, stored: replaced } = this
+    const draft = data === undefined ? new Draft() : CheckedDraft.of(data, route, undefined, false)
+    for (const [key, value] of kept) if (value !== undefined) draft.set(key, value)
     this.phase = 'live'
-    this.opened(undefined, undefined)
+    this.opened(undefined, undefined, false, draft)
     this.isSuperseded = false
     if (replaced !== undefined) this.nextToken = renewedToken(this.settings.tokens, replaced.token)
     this.replaced = replaced
-    for (const [key, value] of kept) if (value !== undefined) this.draft.set(key, value)
   }
 
   private refuseNewToken (call: string): void {

@@ -257,6 +257,30 @@ t.test('regenerate: a new session with only the named keys; ttl, subject and the
   })
 })
 
+t.test('regenerate: a kept value that JSON does not keep is refused, and the old session stays', async (t) => {
+  await inEachPlace(t, async (t, { connect }) => {
+    const { work, users } = await stage(t, connect())
+    const { token } = await users.create({ data: { basket: { item: 'pizza' }, n: 1 } })
+    const reply = await work(token, (session) => {
+      (session.get('basket') as Record<string, unknown>)['at'] = new Date()
+      t.throws(() => session.regenerate(['n', 'basket']), { code: 'FST_SESSION_VALUE', message: /'basket' cannot be stored: at is an instance of Date/ })
+      t.equal(session.token, token)
+      session.delete('basket')
+      session.increment('n')
+    })
+    t.match([reply.statusCode, setCookies(reply)], [200, []])
+    t.strictSame((await users.load(token))?.data(), { n: 2 })
+    const refused = await work(token, (session) => {
+      session.set('basket', { item: 'figs' });
+      (session.get('basket') as Record<string, unknown>)['at'] = NaN
+      session.regenerate(['basket'])
+    })
+    t.match([refused.statusCode, setCookies(refused)], [500, []])
+    t.strictSame((await users.load(token))?.data(), { n: 2 })
+    await users.endAll()
+  })
+})
+
 t.test('regenerate: changes by a request that had loaded the old session are refused, reading is not', async (t) => {
   await inEachPlace(t, async (t, { connect }) => {
     const { work, users } = await stage(t, connect())

@@ -25,7 +25,7 @@ export class CheckedDraft extends Draft {
    */
   static of (rules: DataRules, route: string, record: SessionRecord | undefined, outdated: boolean): CheckedDraft {
     const draft = new CheckedDraft(rules, route, record?.fields, outdated)
-    if (record === undefined) draft.begin()
+    if (record === undefined) draft.begin(rules.initial(route))
     else draft.show(record)
     return draft
   }
@@ -44,8 +44,9 @@ export class CheckedDraft extends Draft {
   }
 
   override clear (): void {
+    const initial = this.rules.initial(this.route)
     super.clear()
-    this.begin()
+    this.begin(initial)
   }
 
   override storedText (key: string): string | undefined {
@@ -115,8 +116,8 @@ export class CheckedDraft extends Draft {
   }
 
   /** Shows initial data. */
-  private begin (): void {
-    this.base = this.rules.initial(this.route)
+  private begin (initial: Texts): void {
+    this.base = initial
     this.others.clear()
     this.whole = 'initial'
   }
@@ -124,13 +125,14 @@ export class CheckedDraft extends Draft {
   private show (record: SessionRecord): void {
     const { fields, deleteSession, dataVersion = 0 } = record
     this.rules.refuseNewer(dataVersion, this.route)
+    const begins = this.outdated || (!deleteSession && fields.size === 0)
+    const shown = this.cleared ? this.base : begins ? this.rules.initial(this.route) : this.rules.read(fields, dataVersion, this.route)
     this.version = dataVersion
     if (this.cleared) return
-    if (this.outdated || (!deleteSession && fields.size === 0)) {
-      this.begin()
+    if (begins) {
+      this.begin(shown)
       return
     }
-    const shown = this.rules.read(fields, dataVersion, this.route)
     this.base = shown
     this.whole = dataVersion < this.rules.version ? 'older' : undefined
     this.others.clear()
