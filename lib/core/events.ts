@@ -97,5 +97,14 @@ export interface Log {
 /** Reports a failure that no caller receives: in the app's log, or as a process warning where there is none. */
 export function report (log: Log | undefined, level: keyof Log, details: { readonly err?: unknown, [field: string]: unknown }, message: string): void {
   if (log !== undefined) log[level](details, message)
-  else process.emitWarning(details.err instanceof Error ? `${message}: ${details.err.message}` : message, 'FastifyRequestSessionWarning')
+  else process.emitWarning('err' in details ? `${message}: ${messageOf(details.err)}` : message, 'FastifyRequestSessionWarning')
+}
+
+/** The text of anything that was thrown. Not all has one: an object without a prototype, say. */
+export function messageOf (thrown: unknown): string {
+  try {
+    return String(Object(thrown).message ?? thrown)
+  } catch {
+    return 'an error without a text'
+  }
 }

@@ -4,7 +4,7 @@ import { openSessionsOf } from '../core/get-session.js'
 import { Scope, type ScopeOwner, type ScopeSettings } from '../core/scope.js'
 import { OptionError, TooEarlyError } from '../errors.js'
 import type { LinkedList } from '../util/linked-list.js'
-import { isPromise, nothing } from '../util/maybe-promise.js'
+import { atOnce, isPromise } from '../util/maybe-promise.js'
 import { report } from '../core/events.js'
 import { addLast, contextOf, isExtended, kContext, type LastHooks, type Routed } from './last-hooks.js'
 import type { Registration } from './registration.js'
@@ -314,9 +314,8 @@ class RequestSessions implements ScopeOwner, Departing {
     if (!isReplied) return commits === 'always'
     const reply = this.reply as FastifyReply
     if (commitWhen === undefined) return commits === 'always' || (reply.statusCode < 400 && !this.failed?.includes(scope))
-    const answer: unknown = commitWhen(this.request, reply)
+    const answer: unknown = atOnce(commitWhen(this.request, reply))
     if (!isPromise(answer)) return answer as boolean
-    answer.catch(nothing)
     throw new OptionError(`commitWhen of ${scope.route}`, 'must answer at once: a promise would always count as true')
   }
 }

@@ -1,3 +1,4 @@
+import { messageOf } from '../core/events.js'
 import { StoreUnavailableError } from '../errors.js'
 import { attempt, type MaybePromise } from '../util/maybe-promise.js'
 
@@ -16,7 +17,7 @@ export function failStore (error: unknown): never {
 
 /** Passes on this package's errors; any other error of a store becomes a StoreUnavailableError. */
 export function storeFailure (error: unknown): Error {
-  const { code, message } = Object(error) as { code?: unknown, message?: unknown }
+  const { code } = Object(error) as { code?: unknown }
   if (typeof code === 'string' && code.startsWith('FST_SESSION_')) return error as Error
-  return new StoreUnavailableError(String(message ?? error), { cause: error })
+  return new StoreUnavailableError(messageOf(error), { cause: error })
 }

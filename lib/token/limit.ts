@@ -2,6 +2,7 @@ import { OptionError, RecordError, StoreUnavailableError } from '../errors.js'
 import { requireInterface } from '../stores/contract-helpers.js'
 import type { ListingStore } from '../stores/optional-interfaces.js'
 import type { SessionRecord, SessionStore } from '../stores/store.js'
+import { atOnce } from '../util/maybe-promise.js'
 import { show } from '../util/option-rules.js'
 import { sessionCount } from './options.js'
 import type { SessionState } from './session-state.js'
@@ -22,7 +23,7 @@ const maxTries = 100
  */
 export function limitOf ({ maxSessions }: Pick<SessionSettings, 'maxSessions'>, subject: string | undefined): Limit | undefined {
   if (subject === undefined || maxSessions == null) return undefined
-  const most: unknown = typeof maxSessions === 'function' ? maxSessions(subject) : maxSessions
+  const most: unknown = typeof maxSessions === 'function' ? atOnce(maxSessions(subject)) : maxSessions
   if (most === null) return undefined
   if (sessionCount.test(most)) return { subject, most: most as number }
   throw new OptionError('tokenSessions()', `maxSessions(subject) must return ${sessionCount.allowed}, or null; got ${show(most)}`)

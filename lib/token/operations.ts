@@ -1,4 +1,5 @@
 import { isHint } from '../core/provider.js'
+import { atOnce } from '../util/maybe-promise.js'
 import { checkValue } from './values.js'
 
 export type Update = (value: unknown) => unknown
@@ -39,6 +40,6 @@ export function appended (own: unknown, list: unknown, added: readonly unknown[]
 
 /** Works on a copy: an update that fails half way has changed nothing. */
 export function applied (key: string, fn: Update, value: unknown): unknown {
-  const next = fn(typeof value === 'object' && value !== null ? JSON.parse(JSON.stringify(checkValue(key, value))) : value)
+  const next = atOnce(fn(typeof value === 'object' && value !== null ? JSON.parse(JSON.stringify(checkValue(key, value))) : value))
   return next === undefined ? undefined : checkValue(key, next)
 }

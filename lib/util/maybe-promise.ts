@@ -5,6 +5,15 @@ export function isPromise (value: unknown): value is Promise<unknown> {
   return typeof value === 'object' && value !== null && typeof (value as Promise<unknown>).then === 'function'
 }
 
+/**
+ * Passes on what a function of the app has answered where an answer is needed at once. A promise is refused then by whoever looks at it,
+ * and its rejection, which nobody waits for, would end the process.
+ */
+export function atOnce<T> (answer: T): T {
+  if (isPromise(answer)) answer.then(nothing, nothing)
+  return answer
+}
+
 /** Ignores an answer that is not needed, or an error that is reported elsewhere. */
 export function nothing (): void {}
 

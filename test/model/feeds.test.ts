@@ -2,6 +2,7 @@ import t, { type Test } from 'tap'
 import { cached, memoryStore, redisStore, tokenSessions, type CompleteTokenProvider, type Feed, type FeedListener, type FeedUpdate, type SessionData, type TokenSession } from '../../lib/index.js'
 import { barrier } from '../support/barrier.js'
 import { ioredis } from '../support/cache-stage.js'
+import { fakeClock } from '../support/clock.js'
 import { holdingProxy } from '../support/redis-proxy.js'
 import { inEachPlace } from '../support/places.js'
 import { Random } from '../support/random.js'
@@ -217,6 +218,29 @@ await inEachPlace(t, async (t, place) => {
     t.ok(warnings.some((message) => message.includes('out of pizza')))
   })
 
+  await t.test('a listener that throws a thing without a text is told of the next update all the same', async (t) => {
+    const users = connect(t)
+    const told = new Told()
+    const feed = await users.subscribe(async (update) => {
+      await told.listener(update)
+      throw Object.create(null)
+    })
+    const session = await users.create({ data: { n: 1 } })
+    const one = new Told()
+    await users.subscribe({ token: session.token }, (update) => {
+      one.updates.push({ id: session.id, subject: undefined, type: update.type } as FeedUpdate)
+      throw Object.create(null)
+    })
+    t.equal(await told.next(), `created ${session.id} of nobody`)
+    for (const n of [2, 3]) {
+      session.set('n', n)
+      await session.commit()
+      t.equal(await told.next(), `changed ${session.id} of nobody`)
+      while (one.updates.length < n - 1) await new Promise(setImmediate)
+    }
+    await feed.close()
+  })
+
   await t.test('deleteSession: false: the data expire, and the session goes on', async (t) => {
     const users = connect(t)
     const told = await follow(users)
@@ -387,6 +411,35 @@ t.test('feeds of a provider share one connection, which ends with the last of th
   const again = await follow(users)
   const session = await users.create()
   t.equal(await again.next(), `created ${session.id} of nobody`)
+})
+
+t.test('a listener that closes its feed at an expiry leaves it to no later feed', async (t) => {
+  const tick = fakeClock(t, ['Date'])
+  const users = tokenSessions()
+  t.teardown(() => users.close())
+  const [created, closed] = [barrier(), barrier()]
+  const feed: Feed = await users.subscribe(async ({ type }) => {
+    if (type !== 'expired') return created.open()
+    await feed.close()
+    closed.open()
+  })
+  await users.create({ ttl: 1 })
+  await created.opened
+  tick(1000)
+  await closed.opened
+  const told = new Told()
+  let failures = 1
+  await users.subscribe((update) => {
+    told.listener(update)
+    if (update.type === 'expired' && failures-- > 0) throw new Error('out of pizza')
+  })
+  const { id } = await users.create({ ttl: 1 })
+  t.equal(await told.next(), `created ${id} of nobody`)
+  tick(1000)
+  t.equal(await told.next(), `expired ${id} of nobody`)
+  await new Promise(setImmediate) // the listener has failed
+  tick(6000) // the leases are over
+  t.equal(await told.next(), `expired ${id} of nobody`, 'tried again, and nothing before it')
 })
 
 t.test('a feed behind a cache', async (t) => {

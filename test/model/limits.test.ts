@@ -34,9 +34,11 @@ await inEachPlace(t, async (t, place) => {
       t.throws(() => tokenSessions({ maxSessions: 5, store: new SpyStore(memoryStore()) }), { code: 'FST_SESSION_STORE_LACKS' })
       t.throws(() => tokenSessions({ maxSessions: 5, onLimit: 'drop' as never }), { code: 'FST_SESSION_OPTION', message: /onLimit must be 'end' or 'refuse'; got 'drop'/ })
       tokenSessions({ maxSessions: null, store: new SpyStore(memoryStore()) })
-      const users = tokenSessions({ maxSessions: () => 0 })
-      await t.rejects(users.create({ subject: 'ada' }), { code: 'FST_SESSION_OPTION', message: /maxSessions\(subject\) must return a whole number/ })
-      t.equal((await users.infoAll()).sessions, 0, 'nothing was written')
+      for (const wrong of [() => 0, async () => 1, async () => { throw new Error('mine') }]) {
+        const users = tokenSessions({ maxSessions: wrong as () => number })
+        await t.rejects(users.create({ subject: 'ada' }), { code: 'FST_SESSION_OPTION', message: /maxSessions\(subject\) must return a whole number/ })
+        t.equal((await users.infoAll()).sessions, 0, 'nothing was written')
+      }
     })
   }
 

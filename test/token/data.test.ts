@@ -59,6 +59,7 @@ t.test('options that are wrong, initial data that do not fit, and a schema that 
     [5, /options must be an object/],
     [{ initial: () => 5 }, /initial\(\) has to return a plain object, and has returned a number/],
     [{ initial: async () => ({}) }, /initial\(\) has to return a plain object, and has returned an instance of Promise/],
+    [{ initial: () => Promise.reject(new Error('mine')) }, /initial\(\) has to return a plain object, and has returned an instance of Promise/],
     [{ initial: () => ({ at: new Date() }) }, /initial\(\) has returned for the key 'at' what JSON does not keep/],
     [{ schema: shop, initial: () => ({ items: 'secret' }) }, /the data of a new session do not fit: items: a list\.$/],
     [{ schema: { '~standard': { version: 1, vendor: 'test', validate: async () => ({ issues: [] }) } } }, /answers with a promise/],
@@ -103,6 +104,30 @@ t.test('a new session shows its initial data at once, and stores them with its f
   t.strictSame(regenerated, { items: ['pizza'], number: made }, 'one that is regenerated too, but for the keys that it keeps')
   t.strictSame((await visitor.get('/place')).json(), { items: ['pizza', 'figs'], number: made })
   t.strictSame((await visitor.get('/end')).json(), {}, 'one that was ended is empty')
+})
+
+t.test('clear() and regenerate() that fail for the initial data have changed nothing', async (t) => {
+  const store = memoryStore()
+  let fails = false
+  const users = tokenSessions<SessionData>({ store, data: { initial: () => { if (fails) throw new Error('mine'); return { number: 0 } } } })
+  const app = Fastify()
+  t.teardown(() => app.close())
+  await app.register(requestSession, { provider: users })
+  const works: Record<string, (session: TokenSession) => void> = { clear: (session) => session.clear(), regenerate: (session) => session.regenerate() }
+  app.get('/:work', async (request) => works[(request.params as { work: string }).work]?.(await request.session as TokenSession))
+  for (const work of Object.keys(works)) {
+    fails = false
+    const session = await users.create({ data: { basket: ['pizza'] } })
+    const headers = await users.inject(session)
+    fails = true
+    const reply = await app.inject({ url: `/${work}`, ...headers })
+    t.match([reply.statusCode, reply.json()], [500, { code: 'FST_SESSION_DATA' }], work)
+    t.equal(await users.sessionOf(reply), undefined, work)
+    fails = false
+    t.strictSame((await users.load(session.token))?.data(), { basket: ['pizza'], number: 0 }, work)
+    t.equal((await users.infoAll()).sessions, 1, work)
+    await users.end(session.token)
+  }
 })
 
 t.test('data that are invalid are not written, and the error names the places and no value', async (t) => {
@@ -280,8 +305,10 @@ t.test('data of an older version are migrated when they are read, and written wi
     const failing = tokenSessions({ store: connect(), data: { version: 2, migrate: () => { throw new Error('mine') } } })
     const { token: other } = await old.create()
     await t.rejects(failing.load(other), { ...unfit, message: /migrate\(\) of version 0 has failed\.$/, cause: new Error('mine') })
-    const wrong = tokenSessions({ store: connect(), data: { version: 2, migrate: async () => ({}) } as unknown as DataOptions<SessionData> })
-    await t.rejects(wrong.load(other), { ...unfit, message: /migrate\(\) has to return a plain object, and has returned an instance of Promise/ })
+    for (const migrate of [async () => ({}), async () => { throw new Error('mine') }]) {
+      const wrong = tokenSessions({ store: connect(), data: { version: 2, migrate } as unknown as DataOptions<SessionData> })
+      await t.rejects(wrong.load(other), { ...unfit, message: /migrate\(\) has to return a plain object, and has returned an instance of Promise/ })
+    }
     const without = tokenSessions({ store: connect(), data: { version: 7 } })
     t.equal((await without.load(other))?.size, 0, 'without migrate() older data are taken as they are')
     await old.endAll()

@@ -181,9 +181,9 @@ t.test('an error of the store that has a name of ours goes through; others are w
   const { store, visitor } = await stage(t)
   store.failing = { error: new errors.RecordError('it is torn'), methods: ['load'] }
   t.match((await visitor.get('/read')).json(), { statusCode: 503, code: 'FST_SESSION_RECORD' })
-  for (const error of [undefined, null, 'text', { message: 'an object' }]) {
+  for (const [i, error] of [undefined, null, 'text', { message: 'an object' }, Object.create(null)].entries()) {
     store.failing = { error, methods: ['load'] }
-    t.match((await visitor.get('/read')).json(), { statusCode: 503, code: 'FST_SESSION_STORE_UNAVAILABLE' }, String(error))
+    t.match((await visitor.get('/read')).json(), { statusCode: 503, code: 'FST_SESSION_STORE_UNAVAILABLE' }, `${i}`)
   }
 })
 

@@ -1,6 +1,6 @@
 import { report, type Log } from '../../core/events.js'
 import { OptionError, SessionDataError } from '../../errors.js'
-import { isPromise, nothing } from '../../util/maybe-promise.js'
+import { atOnce, isPromise } from '../../util/maybe-promise.js'
 import { describeType, show } from '../../util/option-rules.js'
 import { isKey, isStorable, isStorableObject, parseValue, textOf } from '../values.js'
 import { describeIssues } from './issues.js'
@@ -113,14 +113,13 @@ export class DataRules {
     if (schema === undefined) return { value: data }
     const result = this.#run(route, 'the schema', () => schema['~standard'].validate(data))
     if (!isPromise(result)) return result
-    result.catch(nothing)
     throw new SessionDataError(route, 'the schema answers with a promise, and has to answer at once.', '', 'invalid')
   }
 
   /** An error of the app's own function is the cause of one that names the function. */
   #run<T> (route: string, name: string, run: () => T): T {
     try {
-      return run()
+      return atOnce(run())
     } catch (cause) {
       throw new SessionDataError(route, `${name} has failed.`, '', 'invalid', { cause })
     }

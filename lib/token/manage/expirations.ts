@@ -62,10 +62,11 @@ export class Expirations {
       if (this.#atWork >= atOnce) return
       this.#due.delete(next)
       this.#atWork++
+      const later = this.#later // not the present list any more once all feeds are closed, and nobody waits
       this.#settle(next).then((isSettled) => {
         if (isSettled) return
         next.at = Date.now() + leaseTime
-        this.#later.push(next)
+        later.push(next)
       }).catch(nothing).finally(() => {
         this.#atWork--
         this.#run()

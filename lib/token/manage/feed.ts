@@ -1,4 +1,5 @@
 import { AsyncResource } from 'node:async_hooks'
+import { report } from '../../core/events.js'
 
 /**
  * Selects the sessions of a feed: without it `subscribe()` follows all.
@@ -161,7 +162,7 @@ export class Feed {
         await this.#listener(update)
         told(true)
       } catch (error) {
-        process.emitWarning(`a listener of subscribe() failed: ${String(Object(error).message ?? error)}`, 'FastifyRequestSessionWarning')
+        report(undefined, 'warn', { err: error }, 'a listener of subscribe() failed')
         told(false)
       }
     }

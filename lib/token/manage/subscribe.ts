@@ -1,4 +1,5 @@
 import { AsyncResource } from 'node:async_hooks'
+import { report } from '../../core/events.js'
 import { requireInterface } from '../../stores/contract-helpers.js'
 import type { SessionSummary, StoreEvent, StoreWatch } from '../../stores/optional-interfaces.js'
 import type { SessionStore } from '../../stores/store.js'
@@ -246,7 +247,7 @@ export class UpdateQueue {
       try {
         await this.#listener(update)
       } catch (error) {
-        process.emitWarning(`a listener of subscribe() failed: ${String(Object(error).message ?? error)}`, 'FastifyRequestSessionWarning')
+        report(undefined, 'warn', { err: error }, 'a listener of subscribe() failed')
       }
     }
     this.#state = 'idle'

@@ -1,6 +1,7 @@
 import { isIPv4 } from 'node:net'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { OptionError } from '../../errors.js'
+import { atOnce } from '../../util/maybe-promise.js'
 import { show } from '../../util/option-rules.js'
 
 /** The domain of a cookie, the same for all requests or by request; `undefined`: the cookie is for the request's host alone. */
@@ -29,7 +30,7 @@ export function domainOfReplies (domain: CookieDomain, cookie: string): (reply: 
   const warned = new Set<string>()
   return (reply) => {
     const { request } = reply
-    const own = typeof domain === 'function' ? domain(request) : domain
+    const own = typeof domain === 'function' ? atOnce(domain(request)) : domain
     if (own === undefined) return undefined
     if (!isCookieDomain(own)) throw new OptionError('cookieTransport()', `the function domain must return ${domainAllowed}; got ${show(own)}`)
     const host = request.hostname.toLowerCase()
