@@ -57,13 +57,14 @@ export class SentinelMaster {
   }
 
   /**
-   * Finds the connection to the master.
-   * @param timeout milliseconds that it may take
+   * Finds the connection to the master. It fails before the call does that waits for it, of which nothing was sent.
+   * @param timeout milliseconds that the call may take
    */
   async connection (timeout: number): Promise<NodeRedisServer> {
     refuseClosed(this.#client)
+    const own = Math.ceil(timeout * 0.9)
     try {
-      return await deadlinesOf(timeout).limit(this.#find(timeout), () => new Error(`none was found within ${timeout} milliseconds`))
+      return await deadlinesOf(own).limit(this.#find(own), () => new Error(`none was found within ${own} milliseconds`))
     } catch (cause) {
       throw new Error(`${noMaster}${(cause as Error).message}`, { cause })
     }
@@ -76,7 +77,10 @@ export class SentinelMaster {
     return async (_firstKey, args) => {
       const connection = await (found ??= this.connection(timeout))
       try {
-        return await connection.sendCommand(args, { typeMapping, timeout: Math.max(1, end - Date.now()) })
+        const reply = await connection.sendCommand(args, { typeMapping, timeout: Math.max(1, end - Date.now()) })
+        // A command that was not written yet goes over the next connection.
+        if (!this.#checked.has(connection)) throw new Error('the connection was lost before the reply')
+        return reply
       } catch (error) {
         if ((error as Error).message.startsWith('READONLY')) this.#checked.delete(connection)
         throw error
@@ -98,7 +102,7 @@ export class SentinelMaster {
     if (this.#checked.has(connection)) return connection
     if (!this.#seen.has(connection)) {
       this.#seen.add(connection)
-      connection.on('ready', () => {
+      connection.on('connect', () => {
         this.#checked.delete(connection)
         this.#changed()
       })

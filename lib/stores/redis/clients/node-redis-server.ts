@@ -41,9 +41,9 @@ export interface NodeRedisServer extends SharedClient {
   /** With `bufferMode` the listener gets messages as they came. */
   subscribe<B extends boolean = false> (channels: string[], listener: <T extends B extends true ? Buffer : string>(message: T, channel: T) => unknown, bufferMode?: B): Promise<unknown>
   unsubscribe (channels: string[], listener: MessageListener): Promise<unknown>
-  /** `end`: the client was closed. */
-  on (event: 'ready' | 'error' | 'end', listener: (error?: Error) => void): unknown
-  off (event: 'ready' | 'end', listener: () => void): unknown
+  /** `connect`: it has another connection; what waited goes over it before `ready`. `end`: the client was closed. */
+  on (event: 'connect' | 'ready' | 'error' | 'end', listener: (error?: Error) => void): unknown
+  off (event: 'connect' | 'end', listener: () => void): unknown
   once (event: 'ready', listener: () => void): unknown
 }
 

@@ -79,8 +79,8 @@ function single (client: NodeRedisServer, options: SendOptions): Kind {
     way: () => send,
     hasSlots: false,
     onReconnected (listener) {
-      client.on('ready', listener)
-      return () => { client.off('ready', listener) }
+      client.on('connect', listener)
+      return () => { client.off('connect', listener) }
     },
     onceReady (listener) { client.once('ready', listener) },
     problem: () => undefined,
@@ -109,7 +109,10 @@ function sentinel (client: NodeRedisSentinel, options: SendOptions): Kind {
   return {
     keyPrefix: String(client._keyPrefix ?? ''),
     address: 'the master of Sentinel',
-    servers: () => [serverOf(master.address, () => master.connection(options.timeout), options, true)],
+    servers: () => [{
+      ...serverOf(master.address, () => master.connection(options.timeout), options, true),
+      send: (name, args) => sendCommand(master.way(options), '', name, args),
+    }],
     way: () => master.way(options),
     hasSlots: false,
     onReconnected: (listener) => master.onChange(listener),
