@@ -20,7 +20,7 @@ export async function nodeRedis (t: Test, url: string, options: Omit<NodeRedisOp
 export type NodeRedisCluster = RedisClusterType<RedisModules, RedisFunctions, RedisScripts, 3>
 
 /** A client of node-redis for a cluster, as `nodeRedis`. */
-export async function nodeRedisCluster (t: Test, nodes: ReadonlyArray<{ host: string, port: number }>, options: { useReplicas?: boolean, keyPrefix?: string } = {}): Promise<NodeRedisCluster> {
+export async function nodeRedisCluster (t: Test, nodes: ReadonlyArray<{ host: string, port: number }>, options: { useReplicas?: boolean, keyPrefix?: string, nodeAddressMap?: Record<string, { host: string, port: number }> } = {}): Promise<NodeRedisCluster> {
   const client = createCluster<RedisModules, RedisFunctions, RedisScripts, 3>({ rootNodes: nodes.map((socket) => ({ socket })), defaults: { socket: { reconnectStrategy: 10 } }, ...options }) as NodeRedisCluster
   client.on('error', () => {})
   t.teardown(() => { if (client.isOpen) client.destroy() })

@@ -1,18 +1,31 @@
 import { Cluster, Redis } from 'ioredis'
-import t from 'tap'
-import { redisStore, tokenSessions, type TokenSession } from '../../../lib/index.js'
-import { startRedisCluster } from '../../support/servers/redis-cluster.js'
+import t, { type Test } from 'tap'
+import { redisStore, tokenSessions, type RedisClient, type TokenSession } from '../../../lib/index.js'
+import { nodeRedisCluster } from '../../support/node-redis.js'
+import { startRedisCluster, type RedisCluster } from '../../support/servers/redis-cluster.js'
 import { withServer } from '../../support/servers/require.js'
 
 type Data = { n?: number }
 
-for (const enableAutoPipelining of [false, true]) {
-  t.test(`while a slot moves${enableAutoPipelining ? ', with auto-pipelining' : ''}`, async (t) => {
+const ioredis = (enableAutoPipelining: boolean) => (t: Test, { startupNodes }: RedisCluster): Cluster => {
+  const client = new Cluster([...startupNodes], { enableAutoPipelining })
+  t.teardown(() => { client.disconnect() })
+  return client
+}
+
+const clients: Record<string, (t: Test, cluster: RedisCluster) => RedisClient | Promise<RedisClient>> = {
+  ioredis: ioredis(false),
+  'ioredis with auto-pipelining': ioredis(true),
+  'node-redis': (t, { startupNodes }) => nodeRedisCluster(t, startupNodes),
+}
+
+for (const [name, connect] of Object.entries(clients)) {
+  t.test(`while a slot moves, ${name}`, async (t) => {
     const cluster = await withServer(t, () => startRedisCluster({ masters: 2 }))
     if (!cluster) return
     const [from, to] = cluster.nodes.map((node) => new Redis(node.url)) as [Redis, Redis]
-    const client = new Cluster([...cluster.startupNodes], { enableAutoPipelining })
-    t.teardown(() => { for (const each of [from, to, client]) each.disconnect() })
+    t.teardown(() => { for (const each of [from, to]) each.disconnect() })
+    const client = await connect(t, cluster)
     const users = tokenSessions<Data>({ store: redisStore(client, { timeout: 30_000 }), secret: 'x'.repeat(32) })
     const [fromId, toId] = [await from.call('CLUSTER', 'MYID'), await to.call('CLUSTER', 'MYID')] as [string, string]
 
