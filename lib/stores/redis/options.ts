@@ -50,7 +50,9 @@ export interface RedisStoreOptions {
 }
 
 const ioredisRule = withMethods('an ioredis client', 'pipeline', 'duplicate')
-const nodeRedisRule = withMethods('a client of node-redis 5 or newer', 'sendCommand', 'duplicate', 'withTypeMapping')
+const nodeRedisRule = withMethods('what createClient(), createCluster() or createSentinel() of node-redis 5 or newer returns', 'sendCommand', 'duplicate', 'withTypeMapping')
+/** The first versions of it have no `duplicate()`. */
+const sentinelRule = withMethods('what createSentinel() returns', '_execute', 'getMasterNode', 'withTypeMapping')
 
 const optionRules: Record<keyof RedisStoreOptions, Rule> = {
   prefix: rules.text,
@@ -78,6 +80,6 @@ export function refuseUnusable (connection: RedisConnection, prefix: string): vo
 
 function connectionOf (client: RedisClient, timeout: number): RedisConnection {
   if (ioredisRule.test(client)) return ioredisConnection(client as IoredisClient)
-  if (nodeRedisRule.test(client)) return nodeRedisConnection(client as NodeRedisClient, timeout)
+  if (nodeRedisRule.test(client) || sentinelRule.test(client)) return nodeRedisConnection(client as NodeRedisClient, timeout)
   throw new OptionError('redisStore()', `the first argument must be ${ioredisRule.allowed}, or ${nodeRedisRule.allowed}`)
 }

@@ -54,6 +54,27 @@ t.test('a lease that the application does not give back: a call ends within its 
   t.equal((await users.load(session.token))?.get('n'), 2)
 })
 
+t.test('a connection that is reserved for it: leases of the application hold nothing up', async (t) => {
+  const server = await withServer(t, startRedis)
+  if (!server) return
+  const client = await throughSentinel(t, server.url, { reserveClient: true, masterPoolSize: 2 })
+  const users = tokenSessions<{ n: number }>({ store: redisStore(client) })
+  const lease = await client.acquire()
+  const { token } = await users.create({ data: { n: 1 } })
+  t.equal((await users.load(token))?.get('n'), 1)
+  await lease.release()
+})
+
+t.test('a user who may not run INFO', async (t) => {
+  const server = await withServer(t, startRedis)
+  if (!server) return
+  await direct(t, server).call('ACL', 'SETUSER', 'ada', 'on', '>secret', '~*', '&*', '+@all', '-info')
+  const client = await throughSentinel(t, server.url, { nodeClientOptions: { username: 'ada', password: 'secret' } })
+  const users = tokenSessions<{ n: number }>({ store: redisStore(client) })
+  const { token } = await users.create({ data: { n: 1 } })
+  t.equal((await users.load(token))?.get('n'), 1)
+})
+
 t.test('a master that is away: a call ends within its deadline, and nothing is sent later', async (t) => {
   const server = await withServer(t, startRedis)
   if (!server) return

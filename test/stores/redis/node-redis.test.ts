@@ -31,6 +31,8 @@ t.test('what is no client, or one that cannot be used, is refused by name', asyn
   for (const not of [pool, version4, {}, null, 'redis://localhost']) {
     t.throws(() => redisStore(not as never as RedisClient), { code: 'FST_SESSION_OPTION', message: /redisStore\(\).*an ioredis client.*node-redis 5 or newer/ })
   }
+  const early = Object.assign(createSentinel({ name: 'x', sentinelRootNodes: [] }), { duplicate: undefined }) as never as RedisClient
+  t.doesNotThrow(() => redisStore(early), 'createSentinel() of node-redis 5.0')
   t.throws(() => redisStore(createCluster({ rootNodes: [] }), { prefix: 'a{}:' }), { code: 'FST_SESSION_OPTION', message: /hash tag/ })
   t.throws(() => redisStore(createCluster({ rootNodes: [], keyPrefix: '{' })), { code: 'FST_SESSION_OPTION', message: /hash tag/ })
 })

@@ -56,7 +56,7 @@ export function nodeRedisConnection (client: NodeRedisClient, timeout: number): 
 }
 
 function kindOf (client: NodeRedisClient, options: SendOptions): Kind {
-  return 'nodeClient' in client ? cluster(client, options) : '_execute' in client ? sentinel(client, options) : single(client, options)
+  return 'nodeClient' in client ? cluster(client, options) : 'getMasterNode' in client ? sentinel(client, options) : single(client, options)
 }
 
 /** Some clients wait where they are not open. */
