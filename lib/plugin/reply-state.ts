@@ -39,20 +39,23 @@ export function isWhole (reply: RawReply): boolean {
  * the client has left already
  */
 export function watchDeparture (departing: Departing, request: RawRequest, reply: RawReply | undefined): LinkedList<Departing> | 'over' | undefined {
-  // Its client may be gone, and the app's onResponse hooks are still under way: the last one of them closes the session.
-  if (reply !== undefined && isWhole(reply)) return undefined
   // An HTTP/2 request has a stand-in for its connection's socket, an `instanceof Socket` too: its stream is asked first.
   if (!('stream' in request) && request.socket instanceof Socket) {
     const socket: WatchedSocket = request.socket
-    if (socket.destroyed || reply?.destroyed || reply?.closed) return 'over'
+    if (socket.destroyed || reply?.destroyed || reply?.closed) return afterEnd(reply)
     const list = socket[kDeparting] ?? watchSocket(socket)
     list.add(departing)
     return list
   }
-  if (isOver(request, reply)) return 'over'
+  if (isOver(request, reply)) return afterEnd(reply)
   const connection = 'stream' in request ? request.stream as NodeJS.EventEmitter : reply
   connection?.on('close', () => departing.clientLeft())
   return undefined
+}
+
+/** After a whole reply the app's onResponse hooks may be under way, though the client is gone: the last one of them closes the session. */
+function afterEnd (reply: RawReply | undefined): 'over' | undefined {
+  return reply !== undefined && isWhole(reply) ? undefined : 'over'
 }
 
 function watchSocket (socket: WatchedSocket): LinkedList<Departing> {
