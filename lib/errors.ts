@@ -189,16 +189,22 @@ export class NoTokenError extends errorWith<[call: string]>()(
  * An error whose message is for everybody, since Fastify sends it to the client. The events at the server are in `cause` and in
  * `problem`, which loggers print and replies do not have.
  */
-const withProblem = <Code extends string>(code: Code, message: string, statusCode = 503) => class extends errorWith<[options: ErrorOptions]>()(code, message, statusCode) {
+interface ProblemError<Code extends string> extends CodedError<Code> {
   /** The event at the server, if the cause does not say it. Not for clients. */
   readonly problem: string | undefined
+}
 
-  /** @param problem the event; without an error as its cause it becomes that: loggers leave out any other */
-  constructor (problem: string, options?: ErrorOptions) {
-    const given = options?.cause
-    const cause = given instanceof Error ? given : new Error(problem, options)
-    super({ cause })
-    this.problem = cause.message === problem ? undefined : problem
+function withProblem<Code extends string> (code: Code, message: string, statusCode = 503): new (problem: string, options?: ErrorOptions) => ProblemError<Code> {
+  return class extends errorWith<[options: ErrorOptions]>()(code, message, statusCode) {
+    readonly problem: string | undefined
+
+    /** @param problem the event; without an error as its cause it becomes that: loggers leave out any other */
+    constructor (problem: string, options?: ErrorOptions) {
+      const given = options?.cause
+      const cause = given instanceof Error ? given : new Error(problem, options)
+      super({ cause })
+      this.problem = cause.message === problem ? undefined : problem
+    }
   }
 }
 

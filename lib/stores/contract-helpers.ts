@@ -60,8 +60,11 @@ export const lastTime = 8.64e15
 /** Milliseconds for which an id that was given up leads to its successor: longer than almost any request takes. */
 export const successorLife = 60_000
 
-/** The optional interfaces of a store, by the short names that the conformance suite uses. */
-interface OptionalInterfaces {
+/** The short name of an optional interface of a store, as the conformance suite uses it. */
+export type OptionalInterface = 'list' | 'subjects' | 'restore' | 'watch' | 'track' | 'lease'
+
+/** The optional interfaces of a store. */
+interface OptionalInterfaces extends Record<OptionalInterface, SessionStore> {
   list: ListingStore
   subjects: SubjectStore
   restore: RestorableStore
@@ -69,9 +72,6 @@ interface OptionalInterfaces {
   track: TrackableStore
   lease: LeasingStore
 }
-
-/** The short name of an optional interface of a store. */
-export type OptionalInterface = keyof OptionalInterfaces
 
 /** The methods of each interface, and its description in an error. */
 const interfaces = {
@@ -81,7 +81,7 @@ const interfaces = {
   watch: { what: 'watch sessions (WatchableStore)', methods: ['watch'] },
   track: { what: 'tell which sessions change (TrackableStore)', methods: ['track'] },
   lease: { what: 'let one process do a piece of work (LeasingStore)', methods: ['lease', 'finish'] },
-} as const
+} as const satisfies Record<OptionalInterface, unknown>
 
 /**
  * Narrows a store to one of its optional interfaces.
