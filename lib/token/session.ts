@@ -153,7 +153,8 @@ export class TokenSession<Data extends object = SessionData> extends SessionDesc
 
   /**
    * Reads a key and deletes it in the store at once, in one atomic step: for a code that counts once. Of several callers
-   * exactly one gets the value, the others `undefined`.
+   * exactly one gets the value, the others `undefined`. A default of the schema, which the store does not have, is nobody's: `undefined`, and
+   * `get()` goes on giving it. Initial and migrated data are stored first, and claimed then.
    * @throws SessionGoneError (`FST_SESSION_GONE`) if the session was ended or has expired meanwhile; as `commit()` does
    * @example
    * ```ts

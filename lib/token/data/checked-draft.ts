@@ -93,7 +93,9 @@ export class CheckedDraft extends Draft {
     return super.beforeClaim(key)
   }
 
+  /** A default stays shown: the store has none of it that one caller could get. */
   override claimed (key: string, text: string | undefined): unknown {
+    if (text === undefined && this.others.has(key) && this.others.get(key) === undefined) return undefined
     const shown = text !== undefined && text === this.others.get(key) ? this.get(key) : undefined
     this.others.delete(key)
     const stored = super.claimed(key, text)
