@@ -504,3 +504,26 @@ t.test('a store that cannot serve a feed, or is away, is told', async (t) => {
   await t.rejects(users.subscribe({ subject: 'ada' }, undefined as never), { code: 'FST_SESSION_OPTION', message: /the listener must be a function/ })
   await t.rejects(users.subscribe({ subject: 'ada', name: 'x' } as never, fail), { code: 'FST_SESSION_OPTION' })
 })
+
+t.test('a session whose time is up has expired, also where the clock was set back meanwhile or the machine has slept', async (t) => {
+  const server = await withServer(t, startRedis)
+  if (!server) return
+  const [day, running] = [Date.now, performance.now.bind(performance)]
+  const putBack = (): void => { Object.assign(Date, { now: day }); Object.assign(performance, { now: running }) }
+  t.teardown(putBack)
+  const moved: Record<string, () => void> = {
+    'set back': () => { Date.now = () => day() - 2000 },
+    asleep: () => { performance.now = () => running() - 2000 },
+  }
+  for (const [name, move] of Object.entries(moved)) {
+    const users = tokenSessions({ store: redisStore(ioredis(t, server.url)), ttl: 1 })
+    t.teardown(() => users.close())
+    const [all, one] = [await follow(users), new Told()]
+    const { id, token } = await users.create()
+    await users.subscribe({ token }, ({ type }) => { one.listener({ type, id, subject: undefined } as FeedUpdate) })
+    t.equal(await all.next(), `created ${id} of nobody`)
+    move()
+    t.strictSame(await Promise.all([all.next(), one.next()]), [`expired ${id} of nobody`, `expired ${id} of nobody`], name)
+    putBack()
+  }
+})

@@ -1,5 +1,6 @@
 import { RecordError, StoreUnsupportedError } from '../../errors.js'
 import { attempt, type MaybePromise } from '../../util/maybe-promise.js'
+import { elapsed } from '../../util/elapsed.js'
 import { addOptionalMethods, keyspaceOf, requireInterface } from '../contract-helpers.js'
 import { SegmentedLru } from '../memory/segmented-lru.js'
 import type { CompleteStore } from '../optional-interfaces.js'
@@ -179,7 +180,7 @@ class CachedStore implements SessionStore, TrackListener {
   lost (): void {
     this.#losses++
     if (this.#staleIfError === 0) this.#clear()
-    else for (const entry of this.#entries.values()) entry.lose(performance.now())
+    else for (const entry of this.#entries.values()) entry.lose(elapsed())
   }
 
   #lag (): number {
@@ -201,7 +202,7 @@ class CachedStore implements SessionStore, TrackListener {
     loads.count++
     const { changes } = loads
     const losses = this.#losses
-    const asked = performance.now()
+    const asked = elapsed()
     try {
       const found = await this.#store.load(id)
       if (found === undefined || !('fields' in found)) this.#drop(id)
@@ -218,14 +219,14 @@ class CachedStore implements SessionStore, TrackListener {
   /** Reads a session; as it was, if the store is away and that is wanted. */
   #orStale (id: string, read: () => MaybePromise<Loaded>): MaybePromise<Loaded> {
     if (this.#staleIfError === 0) return read()
-    const now = performance.now()
+    const now = elapsed()
     if (now - this.#failedAt < pauseAfterFailure) {
       const record = this.#staleRecord(id, now)
       if (record !== undefined) return record
     }
     return attempt(read, (found) => found, (error) => {
       if (error instanceof RecordError || error instanceof StoreUnsupportedError) throw error
-      this.#failedAt = performance.now()
+      this.#failedAt = elapsed()
       const record = this.#staleRecord(id, this.#failedAt)
       if (record === undefined) throw error
       return record
@@ -272,7 +273,7 @@ class CachedStore implements SessionStore, TrackListener {
     const entry = this.#entries.get(id)
     if (entry === undefined) return undefined
     const left = this.#maxAge - this.#lag()
-    if (left > 0 && entry.isUsable() && entry.beginCommit(performance.now() + left)) return entry
+    if (left > 0 && entry.isUsable() && entry.beginCommit(elapsed() + left)) return entry
     this.#drop(id)
     return undefined
   }

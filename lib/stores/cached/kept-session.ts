@@ -1,3 +1,4 @@
+import { elapsed } from '../../util/elapsed.js'
 import { Entry } from '../memory/entry.js'
 import type { CommitResult, SessionChange, SessionRecord } from '../store.js'
 
@@ -9,12 +10,12 @@ import type { CommitResult, SessionChange, SessionRecord } from '../store.js'
  * on the session is used only as long as a read may be old: it lacks at the most a change that was made since.
  */
 export class KeptSession extends Entry {
-  /** By the clock of `performance.now()`: the moment from which on it is not used. */
+  /** By `elapsed()`: the moment from which on it is not used. */
   #until: number
   /** Changes that are yet to be told, of commits of this process. */
   #echoes: number
   #isCommitting: boolean
-  /** By the same clock: the moment since which changes may have been missed; `Infinity`: none were. */
+  /** By `elapsed()`: the moment since which changes may have been missed; `Infinity`: none were. */
   lostAt: number
   /** The properties that the store has added to the record for itself. */
   #own: object | undefined
@@ -33,7 +34,7 @@ export class KeptSession extends Entry {
   }
 
   isUsable (): boolean {
-    return (this.#until === Infinity || performance.now() < this.#until) && !this.expired(Date.now())
+    return (this.#until === Infinity || elapsed() < this.#until) && !this.expired(Date.now())
   }
 
   /** Changes may have been missed: it is used only while the store is away. */

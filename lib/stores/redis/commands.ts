@@ -64,7 +64,7 @@ export class RedisCommands {
    * @param more the arguments after the key
    */
   async send<Reply> (effect: Effect, name: Exclude<CommandName, 'eval' | 'evalsha' | 'scan'>, key: string, ...more: Array<string | number>): Promise<Reply> {
-    const end = Date.now() + this.#deadlines.timeout
+    const end = performance.now() + this.#deadlines.timeout
     const args = [key, ...more]
     try {
       return await this.#inBatch(key, name, args) as Reply
@@ -75,7 +75,7 @@ export class RedisCommands {
 
   /** Runs a script and reads its reply. It throws as `waitFor` does. */
   async runScript<Args extends unknown[], Reply, Result> (script: Script<Args, Reply, Result>, keys: string[], ...args: Args): Promise<Result> {
-    const end = Date.now() + this.#deadlines.timeout
+    const end = performance.now() + this.#deadlines.timeout
     const key = keys[0] as string
     const sent = [keys.length, ...keys, ...script.args(...args)]
     let reply: unknown
@@ -112,7 +112,7 @@ export class RedisCommands {
    * Goes on after an error: sends again what had no answer since the connection was lost, as long as the call may take. Every
    * write comes out as if it was applied once.
    *
-   * @param end milliseconds since the epoch
+   * @param end by `performance.now()`: the clock of the day may be set back meanwhile
    * @param send given true where the server did not know the script
    * @param wasLost true once a reply was lost: what is refused from then on may have been applied before
    */
@@ -122,11 +122,11 @@ export class RedisCommands {
     const isLost = wasLost || this.#isLost(error as Error)
     if (!isUnknown) {
       const passes = isLost && (code === undefined || passing.has(code))
-      if (!passes || this.connection.isClosed || Date.now() >= end) throw storeError(error as Error, effect, isLost)
+      if (!passes || this.connection.isClosed || performance.now() >= end) throw storeError(error as Error, effect, isLost)
       await delay(pauseBeforeResend)
     }
     try {
-      return await within(Math.max(1, end - Date.now()), send(isUnknown), () => { throw this.#timedOut() })
+      return await within(Math.max(1, end - performance.now()), send(isUnknown), () => { throw this.#timedOut() })
     } catch (next) {
       return this.#again(next, effect, end, send, isLost)
     }

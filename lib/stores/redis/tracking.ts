@@ -1,4 +1,5 @@
 import { StoreUnsupportedError } from '../../errors.js'
+import { elapsed } from '../../util/elapsed.js'
 import { nothing } from '../../util/maybe-promise.js'
 import { allSlots } from '../contract-helpers.js'
 import type { TrackListener, Tracking } from '../track.js'
@@ -72,9 +73,9 @@ export class KeyTracking implements Tracking {
 
   lag (): number {
     if (!this.#isWhole) return Infinity
-    const [now, date] = [performance.now(), Date.now()]
+    const now = elapsed()
     let lag = 0
-    for (const { proved } of this.#feeds) lag = Math.max(lag, now - proved.at, date - proved.date)
+    for (const { proved } of this.#feeds) lag = Math.max(lag, now - proved)
     return lag
   }
 
@@ -149,8 +150,8 @@ export class KeyTracking implements Tracking {
     const keys = slots.map((slot) => this.#canaryKey(slot))
     for (const key of keys) this.#canaries.add(this.#commands.connection.keyPrefix + key)
     const heard = new Promise<void>((resolve) => { this.#allHeard = resolve })
-    const moment = thisMoment()
-    for (const feed of this.#feeds) feed.canaryIsSent(moment)
+    const now = elapsed()
+    for (const feed of this.#feeds) feed.canaryIsSent(now)
     await Promise.all(keys.map((key) => this.#commands.runScript(canaryScript, [key])))
     await this.#commands.waitFor(heard, 'read')
   }
@@ -200,28 +201,21 @@ function connectionLost (): Error {
   return new Error('a connection was lost')
 }
 
-/** A moment by the clock of `performance.now()`, and by that of the day: the first one stands still while the machine sleeps. */
-interface Moment { readonly at: number, readonly date: number }
-
-function thisMoment (): Moment {
-  return { at: performance.now(), date: Date.now() }
-}
-
 type Hear = (feed: ServerFeed, keys: readonly string[] | undefined) => void
 
 /** The changes that one server tells, over a connection of its own. */
 class ServerFeed {
   readonly address: string
   readonly begun: Promise<void>
-  /** All changes have been told that were made before it. */
-  proved: Moment = { at: -Infinity, date: -Infinity }
+  /** All changes have been told that were made before it, by `elapsed()`. */
+  proved = -Infinity
   /** The last canary that was heard. */
   canary = ''
   readonly #link: RedisLink
   /** When the ping that was last answered was sent. */
   #answered = this.proved
   /** When the ping was sent that is not answered yet. */
-  #sent: Moment | undefined
+  #sent: number | undefined
   #isOver = false
 
   constructor (server: RedisServer, keyStart: string, hear: Hear, ended: () => void) {
@@ -231,14 +225,14 @@ class ServerFeed {
     this.begun.catch(nothing)
   }
 
-  canaryIsSent (moment: Moment): void {
-    this.proved = this.#answered = moment
+  canaryIsSent (at: number): void {
+    this.proved = this.#answered = at
   }
 
   /** Sends the next ping. False: the last one has had no answer for too long. */
   beat (timeout: number): boolean {
-    if (this.#sent !== undefined) return performance.now() - this.#sent.at < timeout
-    const sent = this.#sent = thisMoment()
+    if (this.#sent !== undefined) return elapsed() - this.#sent < timeout
+    const sent = this.#sent = elapsed()
     this.#link.send('ping').then(() => {
       this.proved = this.#answered
       this.#answered = sent

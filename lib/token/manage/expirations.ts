@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { requireInterface } from '../../stores/contract-helpers.js'
 import type { SessionStore } from '../../stores/store.js'
+import { elapsed } from '../../util/elapsed.js'
 import { nothing } from '../../util/maybe-promise.js'
 import type { FeedUpdate } from './feed.js'
 
@@ -17,7 +18,7 @@ interface Expiration {
   readonly work: string
   readonly update: FeedUpdate
   tries: number
-  /** Milliseconds since the epoch: not before it. */
+  /** By `elapsed()`: not before it. */
   at: number
 }
 
@@ -46,7 +47,7 @@ export class Expirations {
   }
 
   tick (): void {
-    const now = Date.now()
+    const now = elapsed()
     const ready = this.#later.findIndex(({ at }) => at > now)
     for (const expiration of this.#later.splice(0, ready < 0 ? Infinity : ready)) this.#due.add(expiration)
     this.#run()
@@ -65,7 +66,7 @@ export class Expirations {
       const later = this.#later // not the present list any more once all feeds are closed, and nobody waits
       this.#settle(next).then((isSettled) => {
         if (isSettled) return
-        next.at = Date.now() + leaseTime
+        next.at = elapsed() + leaseTime
         later.push(next)
       }).catch(nothing).finally(() => {
         this.#atWork--

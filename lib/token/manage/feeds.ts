@@ -4,6 +4,7 @@ import { RecordError, StoreUnavailableError } from '../../errors.js'
 import { requireInterface } from '../../stores/contract-helpers.js'
 import type { SessionRecord, Successor } from '../../stores/store.js'
 import type { Tracking, TrackListener } from '../../stores/track.js'
+import { elapsed } from '../../util/elapsed.js'
 import { nothing } from '../../util/maybe-promise.js'
 import { callStore } from '../call-store.js'
 import type { SessionSettings } from '../settings.js'
@@ -14,7 +15,7 @@ import { lookUp } from './list.js'
 
 /** The last known state of a session, with which its present one is compared. */
 interface Known extends Pick<SessionRecord, 'createdAt' | 'generation' | 'dataSince' | 'expiresAt' | 'subject' | 'deleteSession'> {
-  /** The end of its life, by the clock of this process: what the store says is left, from when it said so on. `Infinity`: never. */
+  /** The end of its life, by `elapsed()`: what the store says is left, from when it said so on. `Infinity`: never. */
   readonly due: number
   readonly hasData: boolean
   /** A hash of all that makes a change. */
@@ -132,10 +133,10 @@ export class SessionFeeds implements TrackListener {
 
   #tick (): void {
     if (this.#mustList && !this.#isListing && this.#tracking !== undefined && this.#tracking.lag() < Infinity && performance.now() >= this.#pausedUntil) this.#listAnew()
-    for (const id of this.#dueTimes.take(Date.now())) {
+    for (const id of this.#dueTimes.take(elapsed())) {
       const known = this.#known.get(id)
       if (known === undefined) continue
-      if (known.due > Date.now()) this.#dueTimes.add(id, known.due)
+      if (known.due > elapsed()) this.#dueTimes.add(id, known.due)
       else this.#outdated.add(id)
     }
     this.#lookAtOutdated()
@@ -199,10 +200,10 @@ export class SessionFeeds implements TrackListener {
     const isWanted = this.#covers(found.subject)
     let due = Infinity
     if (isWanted && found.expiresAt !== null) {
-      if (known?.expiresAt === found.expiresAt && known.due > Date.now()) {
+      if (known?.expiresAt === found.expiresAt && known.due > elapsed()) {
         due = known.due
       } else {
-        const asked = Date.now()
+        const asked = elapsed()
         const summary = await this.#describe(id)
         if (summary === undefined) return this.#read(id)
         due = summary.timeLeft === null ? Infinity : asked + summary.timeLeft
@@ -288,7 +289,7 @@ export class SessionFeeds implements TrackListener {
 }
 
 function isDue ({ due }: Known): boolean {
-  return Date.now() + tolerance >= due
+  return elapsed() + tolerance >= due
 }
 
 /** A hash of all that makes a change of a session: its uses and its expiry do not. */

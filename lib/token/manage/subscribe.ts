@@ -4,6 +4,7 @@ import { requireInterface } from '../../stores/contract-helpers.js'
 import type { SessionSummary, StoreEvent, StoreWatch } from '../../stores/optional-interfaces.js'
 import type { SessionStore } from '../../stores/store.js'
 import { callStore } from '../call-store.js'
+import { elapsed } from '../../util/elapsed.js'
 import { nothing } from '../../util/maybe-promise.js'
 
 /** Milliseconds until a store that failed is asked again, at first and at the most. */
@@ -37,7 +38,7 @@ export class Subscription {
   readonly #closed: (subscription: Subscription) => void
   #watch: StoreWatch | undefined
   #timer: NodeJS.Timeout | undefined
-  /** The expiry, by `performance.now()`; `Infinity`: never; `undefined` until it is known. */
+  /** The expiry, by `elapsed()`; `Infinity`: never; `undefined` until it is known. */
   #end: number | undefined
   #look: 'none' | 'under way' | 'outdated' = 'none'
   #pause = firstPause
@@ -101,7 +102,7 @@ export class Subscription {
   }
 
   #expectEnd (timeLeft: number | null): void {
-    this.#end = timeLeft === null ? Infinity : performance.now() + timeLeft
+    this.#end = timeLeft === null ? Infinity : elapsed() + timeLeft
     if (this.#look === 'under way') this.#look = 'outdated'
     this.#checkIn(timeLeft)
   }
@@ -133,7 +134,7 @@ export class Subscription {
   }
 
   #found (found: SessionSummary | undefined): void {
-    const isDue = performance.now() + tolerance >= (this.#end ?? Infinity)
+    const isDue = elapsed() + tolerance >= (this.#end ?? Infinity)
     if (found === undefined) {
       this.#queue.add(this.#reported ?? (isDue ? { type: 'expired' } : { type: 'ended', renewed: false }))
       this.#stop().catch(nothing) // a connection that cannot be stopped is lost anyway

@@ -151,6 +151,21 @@ for (const [name, { usual, offline, batching, forgetful, resending }] of Object.
     t.match(await answer(t, visitor, '/read'), { status: 200, n: 3 }, 'it was applied later')
   })
 
+  t.test(`${name}: the deadline holds, also where the clock is set back meanwhile`, async (t) => {
+    const server = await withServer(t, startRedis)
+    if (!server) return
+    const store = redisStore(await usual(t, server.url), { timeout })
+    await store.load('none')
+    server.pause()
+    const { now } = Date
+    t.teardown(() => { Date.now = now })
+    const began = performance.now()
+    const loading = store.load('none')
+    Date.now = () => now() - 3_600_000
+    await t.rejects(async () => loading, { code: 'FST_SESSION_STORE_UNAVAILABLE' })
+    t.ok(performance.now() - began < patience)
+  })
+
   t.test(`${name}: onStoreError: anonymous: goes on without the session`, async (t) => {
     const server = await withServer(t, () => startRedis({ persistent: true }))
     if (!server) return

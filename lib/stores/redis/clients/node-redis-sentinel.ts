@@ -72,12 +72,12 @@ export class SentinelMaster {
 
   /** Returns the way of the commands of one batch: all go over one connection. */
   way ({ timeout }: SendOptions): Send {
-    const end = Date.now() + timeout
+    const end = performance.now() + timeout
     let found: Promise<NodeRedisServer> | undefined
     return async (_firstKey, args) => {
       const connection = await (found ??= this.connection(timeout))
       try {
-        const reply = await connection.sendCommand(args, { typeMapping, timeout: Math.max(1, end - Date.now()) })
+        const reply = await connection.sendCommand(args, { typeMapping, timeout: Math.max(1, end - performance.now()) })
         // A command that was not written yet goes over the next connection.
         if (!this.#checked.has(connection)) throw new Error('the connection was lost before the reply')
         return reply

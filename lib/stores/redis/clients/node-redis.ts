@@ -46,7 +46,7 @@ export function nodeRedisConnection (client: NodeRedisClient, timeout: number): 
     get servers () { return servers() },
     slots: undefined,
     pipeline: () => new NodeRedisPipeline(way(), keyPrefix),
-    redirect: (error, name, args) => hasSlots && notYet.test(error.message) ? askAgain(way(), keyPrefix, name, args, Date.now() + timeout) : undefined,
+    redirect: (error, name, args) => hasSlots && notYet.test(error.message) ? askAgain(way(), keyPrefix, name, args, performance.now() + timeout) : undefined,
     isUnsent: ({ message }) => unsent.test(message),
     onForgotten: () => nothing, // the client rejects what had no reply
     onReconnected,
@@ -162,7 +162,7 @@ async function askAgain (send: Send, keyPrefix: string, name: CommandName, args:
   try {
     return await sendCommand(send, keyPrefix, name, args)
   } catch (error) {
-    if (!notYet.test((error as Error).message) || Date.now() >= end) throw error
+    if (!notYet.test((error as Error).message) || performance.now() >= end) throw error
     return askAgain(send, keyPrefix, name, args, end)
   }
 }
