@@ -48,7 +48,7 @@ export interface SessionStore {
   /**
    * Deletes the session of an id, if it has one, and writes another under a new id, in one atomic step. The old id leads to
    * the new one for a minute, unless it leads to another already. `false`, and nothing is written, if the new id is taken. Both ids have the same `slotOf`.
-   * @param atMost as of `create`; the old session does not count
+   * @param atMost as of `create`; an old session that has the subject gives its place to the new one, however many there are
    */
   regenerate (id: string, newId: string, record: SessionRecord, atMost?: number): boolean | 'limit' | Promise<boolean | 'limit'>
 

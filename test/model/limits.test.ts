@@ -157,6 +157,28 @@ await inEachPlace(t, async (t, place) => {
     await t.rejects(users.create({ subject: 'ada' }), refused)
   })
 
+  await t.test('a subject that has more than a limit which was lowered: a login in one of its sessions takes the place of that, and of no other', async (t) => {
+    const users = connect(t, {})
+    const [first, second, third] = await Promise.all(Array.from({ length: 3 }, () => users.create({ subject: 'ada' }))) as [TokenSession, TokenSession, TokenSession]
+    const [here, there] = Array.from({ length: 2 }, () => connect(t, { maxSessions: 1, onLimit: 'refuse' })) as [Users, Users]
+    const loggingIn = async (users: Users, { token }: TokenSession): Promise<TokenSession> => {
+      const session = await users.load(token) as TokenSession
+      session.regenerate()
+      session.subject = 'ada'
+      return session
+    }
+    const own = await loggingIn(here, first)
+    await own.commit()
+    t.strictSame(await idsOf(users, 'ada'), [own.id, second.id, third.id].sort())
+    const twice = [await loggingIn(here, second), await loggingIn(there, second)]
+    const both = await Promise.allSettled(twice.map((session) => session.commit()))
+    t.strictSame(both.map(({ status }) => status).sort(), ['fulfilled', 'rejected'], 'one of two at once')
+    t.match(both.find(({ status }) => status === 'rejected'), { reason: { code: 'FST_SESSION_SUBJECT_LIMIT' } })
+    t.equal((await idsOf(users, 'ada')).length, 3)
+    await t.rejects(here.create({ subject: 'ada' }), { code: 'FST_SESSION_SUBJECT_LIMIT' })
+    await users.endAll({ subject: 'ada' })
+  })
+
   if (place.name !== 'memory') {
     await t.test('a place that was taken for a session that never came is free after a minute', async (t) => {
       const users = connect(t, { maxSessions: 1, onLimit: 'refuse' })

@@ -129,7 +129,7 @@ class MemoryStore implements CompleteStore, TrackableStore, LeasingStore {
   regenerate (id: string, newId: string, record: SessionRecord, atMost?: number): boolean | 'limit' {
     if (this.#live(newId) !== undefined) return false
     const entry = this.#live(id)
-    if (atMost !== undefined && this.#isBeyond(atMost, record.subject, entry)) return 'limit'
+    if (atMost !== undefined && entry?.extra?.subject !== record.subject && this.#isBeyond(atMost, record.subject)) return 'limit'
     if (entry !== undefined) this.#end(entry)
     if (this.#successorOf(id) === undefined) this.#giveUp(ownCopy(id), newId, 'regenerated')
     this.#add(new Entry(newId, record, entry?.isProtected))
@@ -219,15 +219,12 @@ class MemoryStore implements CompleteStore, TrackableStore, LeasingStore {
     this.#successors.set(id, { successor: ownCopy(newId), how, until: now + successorLife })
   }
 
-  /**
-   * True if the subject has so many sessions already.
-   * @param own the session that it is about: it does not count
-   */
-  #isBeyond (atMost: number, subject: string | undefined, own?: Entry): boolean {
+  /** True if the subject has so many sessions already. */
+  #isBeyond (atMost: number, subject: string | undefined): boolean {
     if (subject === undefined) return false
     const now = Date.now()
     let count = 0
-    for (const entry of this.#subjects.of(subject) ?? []) if (entry !== own && !entry.isGone(now)) count++
+    for (const entry of this.#subjects.of(subject) ?? []) if (!entry.isGone(now)) count++
     return count >= atMost
   }
 

@@ -126,10 +126,14 @@ class RedisStore implements CompleteStore, TrackableStore, LeasingStore {
   }
 
   async regenerate (id: string, newId: string, record: SessionRecord, atMost?: number): Promise<boolean | 'limit'> {
-    const entry = await this.#addToIndex(newId, record, atMost, id)
-    if (entry === 'limit') return entry
-    const { created, oldEntry } = await this.#run(regenerateScript, id, newId, !record.deleteSession, { how: 'regenerated', successor: newId }, record, entry)
-    await (created ? this.#subjects.remove(id, oldEntry) : this.#subjects.remove(newId, entry))
+    let entry = await this.#addToIndex(newId, record, atMost, id)
+    const isBeyond = entry === 'limit'
+    if (entry === 'limit') {
+      if (!await this.#isOneTooMany(id, encodeText(record.subject), atMost as number)) return entry
+      entry = await this.#addToIndex(newId, record) as IndexEntry
+    }
+    const { created, oldEntry } = await this.#run(regenerateScript, id, newId, !record.deleteSession, { how: 'regenerated', successor: newId }, record, entry, isBeyond)
+    await (created === true ? this.#subjects.remove(id, oldEntry) : this.#subjects.remove(newId, entry))
     return created
   }
 
@@ -229,6 +233,13 @@ class RedisStore implements CompleteStore, TrackableStore, LeasingStore {
   async #addToIndex (id: string, { subject, deleteSession, expiresAt }: SessionRecord, atMost?: number, oldId = id): Promise<IndexEntry | undefined | 'limit'> {
     if (subject === undefined) return undefined
     return this.#subjects.add(id, encodeText(subject), deleteSession && expiresAt !== null ? expiresAt - Date.now() : null, this.#limitOf(atMost, oldId))
+  }
+
+  /** True for a session of a subject that has more than it may have, not counting places whose sessions are not written yet. */
+  async #isOneTooMany (id: string, subject: string, atMost: number): Promise<boolean> {
+    const found: string[] = []
+    for await (const ids of this.#indexedIdsOf(subject)) found.push(...ids)
+    return found.includes(id) && found.length > atMost
   }
 
   #limitOf (atMost: number | undefined, oldId: string): IndexLimit | undefined {

@@ -31,14 +31,18 @@ if ARGV[2] ~= '-' then redis.call('PEXPIRE', data, ARGV[2]) end
 return 1
 `, recordArgs, (created: Int) => Number(created) === 1)
 
-/** ARGV: the successor, then as of `createScript`. Answers 1 and the index entry of the old session. */
+/**
+ * ARGV: the successor, a subject that the old session must have or '', then as of `createScript`. Answers 1 and the index entry of the old
+ * session, or 'limit' where that has another subject.
+ */
 export const regenerateScript = script('', `${luaFormat}${luaSuccessor}${luaAccess}
-if redis.call('EXISTS', KEYS[2]) == 1 then return { isWriteOf(redis.call('HGET', KEYS[2], ''), ARGV[2]) and 1 or 0 } end
+if redis.call('EXISTS', KEYS[2]) == 1 then return { isWriteOf(redis.call('HGET', KEYS[2], ''), ARGV[3]) and 1 or 0 } end
 local old = redis.pcall('HGET', KEYS[1], '')
 if type(old) ~= 'string' then old = '' end
 local ${luaParts} = parse(old)
+if ARGV[2] ~= '' and subject ~= ARGV[2] then return { 'limit' } end
 if outlivesData and not KEYS[3] then return lacksData end
-local data = ARGV[4] == '1' and KEYS[4] or KEYS[2]
+local data = ARGV[5] == '1' and KEYS[4] or KEYS[2]
 check('HSET', KEYS[1], '', '')
 check('PEXPIRE', KEYS[1], 1)
 if not successorIn(old) then
@@ -47,12 +51,13 @@ if not successorIn(old) then
   redis.call('PEXPIRE', KEYS[1], ${successorLife})
   if feed then publish(feed, '["ended"]') end
 end
-redis.call('HSET', KEYS[2], '', dated(ARGV[2]))
-for i = 5, #ARGV, 2 do redis.call('HSET', data, ARGV[i], ARGV[i + 1]) end
-if ARGV[3] ~= '-' then redis.call('PEXPIRE', data, ARGV[3]) end
+redis.call('HSET', KEYS[2], '', dated(ARGV[3]))
+for i = 6, #ARGV, 2 do redis.call('HSET', data, ARGV[i], ARGV[i + 1]) end
+if ARGV[4] ~= '-' then redis.call('PEXPIRE', data, ARGV[4]) end
 return { 1, subject or '', entryTag or '' }
-`, (successor: Successor, record: SessionRecord, entry: IndexEntry | undefined) => [formatSuccessor(successor), ...recordArgs(record, entry)],
-([created, subject, tag]: [Int, string?, string?]) => ({ created: Number(created) === 1, oldEntry: entryName(subject, tag) }))
+`, (successor: Successor, record: SessionRecord, entry: IndexEntry | undefined, isBeyond: boolean) =>
+  [formatSuccessor(successor), isBeyond ? encodeText(record.subject) : '', ...recordArgs(record, entry)],
+([created, subject, tag]: [Int | 'limit', string?, string?]) => ({ created: created === 'limit' ? 'limit' as const : Number(created) === 1, oldEntry: entryName(subject, tag) }))
 
 /** Writes a session in the place of another, whose index entry it answers with. */
 export const replaceScript = script('', `${luaFormat}${luaAccess}
