@@ -50,9 +50,10 @@ export interface RedisStoreOptions {
 }
 
 const ioredisRule = withMethods('an ioredis client', 'pipeline', 'duplicate')
-const nodeRedisRule = withMethods('what createClient(), createCluster() or createSentinel() of node-redis 5 or newer returns', 'sendCommand', 'duplicate', 'withTypeMapping')
-/** The first versions of it have no `duplicate()`. */
-const sentinelRule = withMethods('what createSentinel() returns', '_execute', 'getMasterNode', 'withTypeMapping')
+// Older versions damage a character that comes in two parts. `latencyReset` is in 5.9 and in none before.
+const nodeRedisRule = withMethods('what createClient(), createCluster() or createSentinel() of node-redis 5.9 or newer returns', 'sendCommand', 'duplicate', 'latencyReset')
+/** Before version 6 it has no `duplicate`. */
+const sentinelRule = withMethods('what createSentinel() returns', '_execute', 'getMasterNode', 'latencyReset')
 
 const optionRules: Record<keyof RedisStoreOptions, Rule> = {
   prefix: rules.text,

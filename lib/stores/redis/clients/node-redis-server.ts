@@ -18,8 +18,6 @@ type MessageListener = (message: string, channel: string) => void
 
 export interface SharedClient {
   readonly isOpen: boolean
-  /** node-redis has it from version 5 on. */
-  withTypeMapping (typeMapping: object): unknown
 }
 
 /** @throws Error a client that is not connected yet, or no more */

@@ -13,7 +13,10 @@ interface NodeRedisCluster extends SharedClient {
 }
 
 /** The part of a node-redis client that the store uses. */
-export type NodeRedisClient = NodeRedisServer | NodeRedisCluster | NodeRedisSentinel
+export type NodeRedisClient = (NodeRedisServer | NodeRedisCluster | NodeRedisSentinel) & {
+  /** node-redis has it from version 5.9 on. */
+  readonly latencyReset: unknown
+}
 
 /** A client as one of a kind: of a single server, of a cluster, or of the master that Sentinel names. */
 interface Kind extends Pick<RedisConnection, 'keyPrefix' | 'address' | 'onReconnected' | 'onceReady' | 'problem'> {
@@ -32,7 +35,7 @@ const notYet = /^(?:TRYAGAIN|CLUSTERDOWN) /
 const retryAfter = 100
 
 /**
- * A node-redis client, of version 5 or newer. Commands are sent as raw ones: those know no client-side cache, and no replicas
+ * A node-redis client, of version 5.9 or newer. Commands are sent as raw ones: those know no client-side cache, and no replicas
  * where the client says so.
  *
  * @param timeout milliseconds after which a command that waits for a connection is not sent any more
