@@ -1,15 +1,13 @@
 import assert from 'node:assert/strict'
-import { requireInterface } from '../stores/contract-helpers.js'
+import { requireInterface, type OptionalInterface } from '../stores/contract-helpers.js'
 import type { StoreEvent } from '../stores/optional-interfaces.js'
-import type { Harness } from './harness.js'
-import { assertTimeLeft, type OptionalInterfaceCase } from './optional-interfaces.js'
+import type { Cases, Harness } from './harness.js'
+import { assertTimeLeft } from './optional-interfaces.js'
 
 /** Cases of stores that tell what happens to sessions, and give leases. */
-export const changeCases: OptionalInterfaceCase[] = [
-  {
-    needsInterface: 'watch',
-    name: 'watch: tells the keys of a change and the time left, and the end',
-    async test (harness) {
+export const changeCases = {
+  watch: {
+    async 'watch: tells the keys of a change and the time left, and the end' (harness) {
       const { events, next, look, id } = await watched(harness, { a: '1', b: '2', n: '1' })
       const expiresAt = Date.now() + harness.lifetime
       await harness.commitOk(id, { set: new Map([['a', '2']]), remove: ['b'], increment: new Map([['n', 1]]), expiresAt })
@@ -29,11 +27,7 @@ export const changeCases: OptionalInterfaceCase[] = [
       assert.equal(events.length, 0)
       assert.equal(await look(), undefined)
     },
-  },
-  {
-    needsInterface: 'watch',
-    name: 'watch: a look finds the session that was watched, and no other of its id',
-    async test (harness) {
+    async 'watch: a look finds the session that was watched, and no other of its id' (harness) {
       const { look, id } = await watched(harness, { a: '1' })
       assert.equal((await look())?.size, 1)
       await harness.store.end(id)
@@ -44,11 +38,7 @@ export const changeCases: OptionalInterfaceCase[] = [
       await (await second.watch(id, () => {}))?.stop()
       assert.equal(await look(), undefined)
     },
-  },
-  {
-    needsInterface: 'watch',
-    name: 'watch: a session that is replaced: the keys that are gone are told as well',
-    async test (harness) {
+    async 'watch: a session that is replaced: the keys that are gone are told as well' (harness) {
       if (!('replace' in harness.store)) return
       const store = requireInterface('restore', harness.store, 'the suite')
       const { next, look, id } = await watched(harness, { a: '1', b: '2' })
@@ -59,18 +49,13 @@ export const changeCases: OptionalInterfaceCase[] = [
         assert.equal((await look())?.deleteSession, deleteSession, 'it is the same session')
       }
     },
-  },
-  {
-    needsInterface: 'watch',
-    name: 'watch: a renewal ends it; who watches another session, or has stopped, is told nothing',
-    async test (harness) {
+    async 'watch: a renewal ends it; who watches another session, or has stopped, is told nothing' (harness) {
       const { next, id } = await watched(harness, { a: '1' })
       const other = await watched(harness, {})
       const stopped = await watched(harness, {})
       await stopped.stop()
       await harness.commitOk(stopped.id, { set: new Map([['a', '1']]) })
-      const newId = harness.id(id)
-      await harness.store.renew(id, newId, harness.change({}))
+      const newId = await harness.renew(id)
       let event = await next()
       if (event.type === 'changed') event = await next()
       assert.deepEqual(event, { type: 'ended', renewed: true })
@@ -80,11 +65,7 @@ export const changeCases: OptionalInterfaceCase[] = [
       assert.deepEqual(await other.next(), { type: 'ended', renewed: false })
       assert.deepEqual(stopped.events, [])
     },
-  },
-  {
-    needsInterface: 'watch',
-    name: 'watch: there is nothing to watch where there is no session',
-    async test (harness) {
+    async 'watch: there is nothing to watch where there is no session' (harness) {
       const store = requireInterface('watch', harness.store, 'the suite')
       const fail = () => assert.fail('nothing is told')
       assert.equal(await store.watch(harness.id(), fail), undefined)
@@ -93,10 +74,8 @@ export const changeCases: OptionalInterfaceCase[] = [
       assert.equal(await store.watch(ended, fail), undefined)
     },
   },
-  {
-    needsInterface: 'track',
-    name: 'track: all that changes a session is told, its expiry too',
-    async test (harness) {
+  track: {
+    async 'track: all that changes a session is told, its expiry too' (harness) {
       const { store } = harness
       const { told, stop } = await tracked(harness)
       const id = harness.id()
@@ -116,11 +95,7 @@ export const changeCases: OptionalInterfaceCase[] = [
       }, brief, kept)
       stop()
     },
-  },
-  {
-    needsInterface: 'track',
-    name: 'track: each listener hears for itself, and nothing once it has stopped',
-    async test (harness) {
+    async 'track: each listener hears for itself, and nothing once it has stopped' (harness) {
       const [one, two] = [await tracked(harness), await tracked(harness)]
       assert.ok(one.lag() < Infinity, 'all changes are heard')
       one.stop()
@@ -131,10 +106,8 @@ export const changeCases: OptionalInterfaceCase[] = [
       assert.equal(one.heard.has(id), false)
     },
   },
-  {
-    needsInterface: 'lease',
-    name: 'lease: one holder has it, for its time or until the work is done',
-    async test (harness) {
+  lease: {
+    async 'lease: one holder has it, for its time or until the work is done' (harness) {
       const store = requireInterface('lease', harness.store, 'the suite')
       const work = `work {1} ${harness.id()}`
       const holders = Array.from({ length: 20 }, (_, n) => `holder ${n}`)
@@ -154,7 +127,7 @@ export const changeCases: OptionalInterfaceCase[] = [
       assert.equal(await store.lease(work, holder, harness.lifetime), 'held')
     },
   },
-]
+} satisfies Partial<Record<OptionalInterface, Cases>>
 
 /** Creates a session and watches it. `events` holds those not yet taken; `next` takes one, or waits for it. */
 async function watched (harness: Harness, fields: Record<string, string>) {

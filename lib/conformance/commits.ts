@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import type { SessionChange } from '../stores/store.js'
-import type { Case } from './harness.js'
+import type { Cases } from './harness.js'
 
 const max = Number.MAX_SAFE_INTEGER
 
@@ -12,132 +12,99 @@ function changeOfAll (now: number): Partial<SessionChange> {
 const before = { set: '"old"', removed: '"still"', n: '5', word: '"five"' }
 
 /** Cases of `commit`. */
-export const commitCases: Case[] = [
-  {
-    name: 'commit: sets the keys that it names and no others',
-    async test (harness) {
-      const id = await harness.createSession({ a: '1', b: '2' })
-      assert.deepEqual(await harness.commitOk(id, { set: new Map([['b', '3'], ['c', '4']]) }), [])
-      await harness.assertData(id, { a: '1', b: '3', c: '4' })
-    },
+export const commitCases: Cases = {
+  async 'commit: sets the keys that it names and no others' (harness) {
+    const id = await harness.createSession({ a: '1', b: '2' })
+    assert.deepEqual(await harness.commitOk(id, { set: new Map([['b', '3'], ['c', '4']]) }), [])
+    await harness.assertData(id, { a: '1', b: '3', c: '4' })
   },
-  {
-    name: 'commit: removes keys; an absent one is no error',
-    async test (harness) {
-      const id = await harness.createSession({ a: '1', b: '2' })
-      await harness.commitOk(id, { remove: ['b', 'never was'] })
-      await harness.assertData(id, { a: '1' })
-      await harness.commitOk(id, { remove: ['a'] })
-      await harness.assertData(id, {})
-    },
+  async 'commit: removes keys; an absent one is no error' (harness) {
+    const id = await harness.createSession({ a: '1', b: '2' })
+    await harness.commitOk(id, { remove: ['b', 'never was'] })
+    await harness.assertData(id, { a: '1' })
+    await harness.commitOk(id, { remove: ['a'] })
+    await harness.assertData(id, {})
   },
-  {
-    name: 'commit: clear removes all data, then set and increment apply',
-    async test (harness) {
-      const id = await harness.createSession({ a: '1', n: '41', word: '"x"' })
-      assert.deepEqual(await harness.commitOk(id, { clear: true, set: new Map([['b', '2']]), increment: new Map([['n', 1], ['word', 2]]) }), [1, 2])
-      await harness.assertData(id, { b: '2', n: '1', word: '2' })
-      await harness.commitOk(id, { clear: true })
-      await harness.assertData(id, {})
-    },
+  async 'commit: clear removes all data, then set and increment apply' (harness) {
+    const id = await harness.createSession({ a: '1', n: '41', word: '"x"' })
+    assert.deepEqual(await harness.commitOk(id, { clear: true, set: new Map([['b', '2']]), increment: new Map([['n', 1], ['word', 2]]) }), [1, 2])
+    await harness.assertData(id, { b: '2', n: '1', word: '2' })
+    await harness.commitOk(id, { clear: true })
+    await harness.assertData(id, {})
   },
-  {
-    name: 'commit: increments add to what is there, answer with the sums in order, and write JSON numbers',
-    async test (harness) {
-      const id = await harness.createSession({ a: '1', b: '-5', z: '0' })
-      const increment = new Map([['z', 0], ['b', 2], ['new', 7], ['a', -3]])
-      assert.deepEqual(await harness.commitOk(id, { increment }), [0, -3, 7, -2])
-      await harness.assertData(id, { a: '-2', b: '-3', new: '7', z: '0' })
-    },
+  async 'commit: increments add to what is there, answer with the sums in order, and write JSON numbers' (harness) {
+    const id = await harness.createSession({ a: '1', b: '-5', z: '0' })
+    const increment = new Map([['z', 0], ['b', 2], ['new', 7], ['a', -3]])
+    assert.deepEqual(await harness.commitOk(id, { increment }), [0, -3, 7, -2])
+    await harness.assertData(id, { a: '-2', b: '-3', new: '7', z: '0' })
   },
-  {
-    name: 'commit: sums reach ±(2^53 − 1), exactly, and no further',
-    async test (harness) {
-      const id = await harness.createSession({ up: String(max - 1), down: String(-max + 1) })
-      assert.deepEqual(await harness.commitOk(id, { increment: new Map([['up', 1], ['down', -1], ['at once', max]]) }), [max, -max, max])
-      await harness.assertData(id, { up: String(max), down: String(-max), 'at once': String(max) })
-      for (const [key, by] of [['up', 1], ['down', -1], ['up', max]] as const) {
-        assert.deepEqual(await harness.commit(id, { increment: new Map([[key, by]]) }), { status: 'not-a-number', key })
-      }
-      await harness.assertData(id, { up: String(max), down: String(-max), 'at once': String(max) })
-    },
+  async 'commit: sums reach ±(2^53 − 1), exactly, and no further' (harness) {
+    const id = await harness.createSession({ up: String(max - 1), down: String(-max + 1) })
+    assert.deepEqual(await harness.commitOk(id, { increment: new Map([['up', 1], ['down', -1], ['at once', max]]) }), [max, -max, max])
+    await harness.assertData(id, { up: String(max), down: String(-max), 'at once': String(max) })
+    for (const [key, by] of [['up', 1], ['down', -1], ['up', max]] as const) {
+      assert.deepEqual(await harness.commit(id, { increment: new Map([[key, by]]) }), { status: 'not-a-number', key })
+    }
+    await harness.assertData(id, { up: String(max), down: String(-max), 'at once': String(max) })
   },
-  {
-    name: 'commit: an increment of what is not a whole number is answered with its key, and nothing is written',
-    async test (harness) {
-      for (const text of ['"5"', '1.5', '1e+21', 'null', 'true', '{}', '[]', '""', '99999999999999999999']) {
-        const record = harness.record({ ...before, word: text }, { ttl: 3 })
-        const id = harness.id()
-        await harness.store.create(id, record)
-        const change = { ...changeOfAll(Date.now()), clear: false, increment: new Map([['n', 1], ['word', 1]]) }
-        assert.deepEqual(await harness.commit(id, change), { status: 'not-a-number', key: 'word' })
-        await harness.assertRecord(id, record)
-      }
-    },
+  async 'commit: an increment of what is not a whole number is answered with its key, and nothing is written' (harness) {
+    for (const text of ['"5"', '1.5', '1e+21', 'null', 'true', '{}', '[]', '""', '99999999999999999999']) {
+      const record = harness.record({ ...before, word: text }, { ttl: 3 })
+      const id = await harness.create(record)
+      const change = { ...changeOfAll(Date.now()), clear: false, increment: new Map([['n', 1], ['word', 1]]) }
+      assert.deepEqual(await harness.commit(id, change), { status: 'not-a-number', key: 'word' })
+      await harness.assertRecord(id, record)
+    }
   },
-  {
-    name: 'commit: what it expects holds',
-    async test (harness) {
-      const id = await harness.createSession({ a: '1', b: '""' })
-      const expect = new Map([['a', '1'], ['b', '""'], ['c', undefined]])
-      await harness.commitOk(id, { expect, set: new Map([['a', '2'], ['c', '3']]) })
-      await harness.assertData(id, { a: '2', b: '""', c: '3' })
-      await harness.commitOk(id, { expect: new Map([['a', '2']]), clear: true })
-      await harness.assertData(id, {})
-    },
+  async 'commit: what it expects holds' (harness) {
+    const id = await harness.createSession({ a: '1', b: '""' })
+    const expect = new Map([['a', '1'], ['b', '""'], ['c', undefined]])
+    await harness.commitOk(id, { expect, set: new Map([['a', '2'], ['c', '3']]) })
+    await harness.assertData(id, { a: '2', b: '""', c: '3' })
+    await harness.commitOk(id, { expect: new Map([['a', '2']]), clear: true })
+    await harness.assertData(id, {})
   },
-  {
-    name: 'commit: what it expects does not hold: a conflict that tells what is there, and nothing is written',
-    async test (harness) {
-      const record = harness.record(before, { ttl: 3 })
-      const id = harness.id()
-      await harness.store.create(id, record)
-      const expectations = [
-        new Map<string, string | undefined>([['n', '6']]),
-        new Map<string, string | undefined>([['n', undefined]]),
-        new Map<string, string | undefined>([['absent', '1']]),
-        new Map<string, string | undefined>([['n', '5'], ['absent', undefined], ['set', '"other"']]),
-        new Map<string, string | undefined>([['set', '"other"'], ['n', '5'], ['absent', undefined]]),
+  async 'commit: what it expects does not hold: a conflict that tells what is there, and nothing is written' (harness) {
+    const record = harness.record(before, { ttl: 3 })
+    const id = await harness.create(record)
+    const expectations = [
+      new Map<string, string | undefined>([['n', '6']]),
+      new Map<string, string | undefined>([['n', undefined]]),
+      new Map<string, string | undefined>([['absent', '1']]),
+      new Map<string, string | undefined>([['n', '5'], ['absent', undefined], ['set', '"other"']]),
+      new Map<string, string | undefined>([['set', '"other"'], ['n', '5'], ['absent', undefined]]),
+    ]
+    for (const expect of expectations) {
+      const result = await harness.commit(id, { ...changeOfAll(Date.now()), expect, increment: new Map([['n', 1]]) })
+      const current = new Map([...expect.keys()].map((key) => [key, record.fields.get(key)]))
+      assert.deepEqual(result, { status: 'conflict', current })
+      await harness.assertRecord(id, record)
+    }
+  },
+  async 'commit: a session that is missing or ended is answered so, and not brought back' (harness) {
+    const never = harness.id()
+    assert.deepEqual(await harness.commit(never, changeOfAll(Date.now())), { status: 'missing' })
+    const ended = await harness.createSession(before)
+    await harness.store.end(ended)
+    assert.deepEqual(await harness.commit(ended, { expect: new Map([['n', '6']]), increment: new Map([['n', 1]]) }), { status: 'missing' })
+    for (const id of [never, ended]) assert.equal(await harness.store.load(id), undefined)
+  },
+  async 'commit: ttl and expiresAt change, or stay as they are; the rest of the description stays' (harness) {
+    for (const deleteSession of [true, false]) {
+      const record = harness.record({ key: '1' }, { deleteSession, name: 'two words', ttl: 5 })
+      const id = await harness.create(record)
+      const later = Date.now() + 2 * harness.lifetime
+      const steps: Array<Pick<SessionChange, 'ttl' | 'expiresAt'>> = [
+        { ttl: undefined, expiresAt: undefined }, { ttl: 9, expiresAt: undefined }, { ttl: undefined, expiresAt: later },
+        { ttl: null, expiresAt: null }, { ttl: 1, expiresAt: undefined }, { ttl: undefined, expiresAt: later + 1 },
       ]
-      for (const expect of expectations) {
-        const result = await harness.commit(id, { ...changeOfAll(Date.now()), expect, increment: new Map([['n', 1]]) })
-        const current = new Map([...expect.keys()].map((key) => [key, record.fields.get(key)]))
-        assert.deepEqual(result, { status: 'conflict', current })
-        await harness.assertRecord(id, record)
+      const expected = { ...record }
+      for (const { ttl, expiresAt } of steps) {
+        await harness.commitOk(id, { ttl, expiresAt })
+        if (ttl !== undefined) expected.ttl = ttl
+        if (expiresAt !== undefined) expected.expiresAt = expiresAt
+        await harness.assertRecord(id, expected)
       }
-    },
+    }
   },
-  {
-    name: 'commit: a session that is missing or ended is answered so, and not brought back',
-    async test (harness) {
-      const never = harness.id()
-      assert.deepEqual(await harness.commit(never, changeOfAll(Date.now())), { status: 'missing' })
-      const ended = await harness.createSession(before)
-      await harness.store.end(ended)
-      assert.deepEqual(await harness.commit(ended, { expect: new Map([['n', '6']]), increment: new Map([['n', 1]]) }), { status: 'missing' })
-      for (const id of [never, ended]) assert.equal(await harness.store.load(id), undefined)
-    },
-  },
-  {
-    name: 'commit: ttl and expiresAt change, or stay as they are; the rest of the description stays',
-    async test (harness) {
-      for (const deleteSession of [true, false]) {
-        const record = harness.record({ key: '1' }, { deleteSession, name: 'two words', ttl: 5 })
-        const id = harness.id()
-        await harness.store.create(id, record)
-        const later = Date.now() + 2 * harness.lifetime
-        const steps: Array<Pick<SessionChange, 'ttl' | 'expiresAt'>> = [
-          { ttl: undefined, expiresAt: undefined }, { ttl: 9, expiresAt: undefined }, { ttl: undefined, expiresAt: later },
-          { ttl: null, expiresAt: null }, { ttl: 1, expiresAt: undefined }, { ttl: undefined, expiresAt: later + 1 },
-        ]
-        const expected = { ...record }
-        for (const { ttl, expiresAt } of steps) {
-          await harness.commitOk(id, { ttl, expiresAt })
-          if (ttl !== undefined) expected.ttl = ttl
-          if (expiresAt !== undefined) expected.expiresAt = expiresAt
-          await harness.assertRecord(id, expected)
-        }
-      }
-    },
-  },
-]
+}

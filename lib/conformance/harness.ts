@@ -45,13 +45,11 @@ export interface ConformanceOptions {
   destroy? (store: SessionStore): void | Promise<void>
 }
 
-/** One sentence of the store's contract, as a test. */
-export interface Case {
-  readonly name: string
-  /** Option of the suite without which the case is left out. */
-  readonly needs?: 'damage'
-  readonly test: (harness: Harness) => Promise<void>
-}
+/** A test of what one sentence of the store's contract says. */
+export type Case = (harness: Harness) => Promise<void>
+
+/** Cases by their names. */
+export type Cases = Readonly<Record<string, Case>>
 
 /** Tools of a test case: the store, control over time, shorthands for records and changes, and assertions. */
 export class Harness {
@@ -86,9 +84,21 @@ export class Harness {
 
   /** Creates a session and returns its id. */
   async createSession (fields: Record<string, string> = {}, more: Partial<SessionRecord> = {}): Promise<string> {
+    return this.create(this.record(fields, more))
+  }
+
+  /** Creates the session of a record and returns its id. */
+  async create (record: SessionRecord): Promise<string> {
     const id = this.id()
-    assert.equal(await this.store.create(id, this.record(fields, more)), true, 'create answers true for a fresh id')
+    assert.equal(await this.store.create(id, record), true, 'create answers true for a fresh id')
     return id
+  }
+
+  /** Renews a session and returns its new id. */
+  async renew (id: string, change: Partial<SessionChange> = {}): Promise<string> {
+    const newId = this.id(id)
+    assert.equal((await this.store.renew(id, newId, this.change(change))).status, 'committed')
+    return newId
   }
 
   change (change: Partial<SessionChange>): SessionChange {

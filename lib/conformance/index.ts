@@ -1,13 +1,14 @@
 // Second entry point of the package, for the tests of stores.
+import type { OptionalInterface } from '../stores/contract-helpers.js'
 import { changeCases } from './changes.js'
 import { commitCases } from './commits.js'
 import { expiryCases } from './expiry.js'
-import { Harness, type Case } from './harness.js'
+import { Harness, type Case, type Cases } from './harness.js'
 import { identityCases } from './identity.js'
 import { optionalInterfaceCases } from './optional-interfaces.js'
 import type { ConformanceOptions } from './harness.js'
 import { parallelCases } from './parallel.js'
-import { recordCases } from './records.js'
+import { damageCases, recordCases } from './records.js'
 import { renewalCases } from './renewals.js'
 
 export type { ConformanceOptions } from './harness.js'
@@ -47,14 +48,14 @@ export interface ConformanceCase {
  * ```
  */
 export function storeConformance (options: ConformanceOptions): ConformanceCase[] {
-  const optionalCases = [...optionalInterfaceCases, ...changeCases].filter(({ needsInterface }) => options.abilities?.includes(needsInterface))
-  const cases = [...recordCases, ...identityCases, ...commitCases, ...renewalCases, ...expiryCases, ...parallelCases, ...optionalCases]
-  return cases
-    .filter(({ needs }) => needs === undefined || options[needs] !== undefined)
-    .map(({ name, test }) => ({ name, run: () => run(options, test) }))
+  const optional: Record<OptionalInterface, Cases> = { ...optionalInterfaceCases, ...changeCases }
+  const groups: Cases[] = [recordCases, identityCases, commitCases, renewalCases, expiryCases, parallelCases]
+  if (options.damage !== undefined) groups.push(damageCases)
+  for (const [name, cases] of Object.entries(optional)) if (options.abilities?.includes(name as OptionalInterface)) groups.push(cases)
+  return groups.flatMap((cases) => Object.entries(cases)).map(([name, test]) => ({ name, run: () => run(options, test) }))
 }
 
-async function run (options: ConformanceOptions, test: Case['test']): Promise<void> {
+async function run (options: ConformanceOptions, test: Case): Promise<void> {
   const store = await options.create()
   try {
     await test(new Harness(store, options))

@@ -1,30 +1,19 @@
 import assert from 'node:assert/strict'
 import { requireInterface, type OptionalInterface } from '../stores/contract-helpers.js'
 import type { SessionRecord } from '../stores/store.js'
-import type { Harness, Case } from './harness.js'
+import type { Cases, Harness } from './harness.js'
 
-/** Case of an interface that a store may implement besides `SessionStore`. */
-export interface OptionalInterfaceCase extends Case {
-  readonly needsInterface: OptionalInterface
-}
-
-/** Cases of the optional interfaces. They run for stores whose `abilities` name the interface. */
-export const optionalInterfaceCases: OptionalInterfaceCase[] = [
-  {
-    needsInterface: 'list',
-    name: 'list: names every session that lives, once, in pages',
-    async test (harness) {
+/** Cases of the optional interfaces, by interface. They run for stores whose `abilities` name it. */
+export const optionalInterfaceCases = {
+  list: {
+    async 'list: names every session that lives, once, in pages' (harness) {
       const store = requireInterface('list', harness.store, 'the suite')
       const ids = await Promise.all(Array.from({ length: 700 }, (_, n) => harness.createSession({ n: String(n) }, { deleteSession: n % 2 !== 0, subject: n % 3 === 0 ? 'ada' : undefined })))
       await store.end(ids[5] as string)
       const named = await all(store.ids())
       for (const [n, id] of ids.entries()) assert.equal(named.filter((other) => other === id).length, n === 5 ? 0 : 1, `session ${n}`)
     },
-  },
-  {
-    needsInterface: 'list',
-    name: 'list: describes a session as load does, but for its data',
-    async test (harness) {
+    async 'list: describes a session as load does, but for its data' (harness) {
       const store = requireInterface('list', harness.store, 'the suite')
       const more = { name: 'a name', subject: 'ada', generation: 'one', maxAge: 7, ttl: null }
       for (const deleteSession of [true, false]) {
@@ -47,10 +36,8 @@ export const optionalInterfaceCases: OptionalInterfaceCase[] = [
       assert.equal(await store.describe(harness.id()), undefined)
     },
   },
-  {
-    needsInterface: 'subjects',
-    name: 'subjects: the sessions of one, and of no other',
-    async test (harness) {
+  subjects: {
+    async 'subjects: the sessions of one, and of no other' (harness) {
       const [ada, bob] = [harness.id(), harness.id()]
       const first = await harness.createSession({}, { subject: ada })
       const second = await harness.createSession({ a: '1' })
@@ -60,8 +47,7 @@ export const optionalInterfaceCases: OptionalInterfaceCase[] = [
       await harness.commitOk(second, { subject: bob })
       assert.deepEqual([await idsOf(harness, ada), await idsOf(harness, bob)], [[first], [second]])
       await harness.commitOk(second, { subject: ada, expiresAt: null })
-      const renewed = harness.id(first)
-      await harness.store.renew(first, renewed, harness.change({}))
+      const renewed = await harness.renew(first)
       assert.deepEqual([await idsOf(harness, ada), await idsOf(harness, bob)], [[renewed, second].sort(), []])
       await harness.commitOk(renewed, { subject: null })
       const regenerated = harness.id(second)
@@ -70,11 +56,7 @@ export const optionalInterfaceCases: OptionalInterfaceCase[] = [
       await harness.store.end(regenerated)
       assert.deepEqual(await idsOf(harness, bob), [])
     },
-  },
-  {
-    needsInterface: 'subjects',
-    name: 'subjects: what has expired is not named, what slides is',
-    async test (harness) {
+    async 'subjects: what has expired is not named, what slides is' (harness) {
       const subject = harness.id()
       const slides = await harness.createSession({}, { subject })
       const kept = await harness.createSession({ a: '1' }, { subject, deleteSession: false })
@@ -91,21 +73,13 @@ export const optionalInterfaceCases: OptionalInterfaceCase[] = [
       await harness.advance(harness.lifetime * 2)
       assert.deepEqual(await idsOf(harness, subject), [kept, never].sort())
     },
-  },
-  {
-    needsInterface: 'subjects',
-    name: 'subjects: an id that is taken changes nothing in the index',
-    async test (harness) {
+    async 'subjects: an id that is taken changes nothing in the index' (harness) {
       const [ada, bob] = [harness.id(), harness.id()]
       const id = await harness.createSession({}, { subject: ada })
       assert.equal(await harness.store.create(id, harness.record({}, { subject: bob })), false)
       assert.deepEqual([await idsOf(harness, ada), await idsOf(harness, bob)], [[id], []])
     },
-  },
-  {
-    needsInterface: 'subjects',
-    name: 'subjects: a session beyond the most that its subject may have is refused, and nothing is written',
-    async test (harness) {
+    async 'subjects: a session beyond the most that its subject may have is refused, and nothing is written' (harness) {
       const { store } = harness
       const subject = harness.id()
       const record = harness.record({ a: '1' }, { subject })
@@ -125,8 +99,7 @@ export const optionalInterfaceCases: OptionalInterfaceCase[] = [
 
       // One that has the subject already is let in, and one that takes its place.
       await harness.commitOk(first, { subject, atMost: 1 })
-      const renewed = harness.id(first)
-      assert.equal((await store.renew(first, renewed, harness.change({ subject, atMost: 1 }))).status, 'committed')
+      const renewed = await harness.renew(first, { subject, atMost: 1 })
       const regenerated = harness.id(renewed)
       assert.equal(await store.regenerate(renewed, regenerated, record, 1), true)
       assert.equal(await store.regenerate(renewed, harness.id(renewed), record, 2), 'limit', 'its place is taken')
@@ -136,11 +109,7 @@ export const optionalInterfaceCases: OptionalInterfaceCase[] = [
       await harness.commitOk(other, change)
       assert.deepEqual(await idsOf(harness, subject), [regenerated, other].sort())
     },
-  },
-  {
-    needsInterface: 'subjects',
-    name: 'subjects: sessions that have expired, or have another subject now, leave room',
-    async test (harness) {
+    async 'subjects: sessions that have expired, or have another subject now, leave room' (harness) {
       const subject = harness.id()
       const record = (): SessionRecord => harness.record({}, { subject })
       const [first, second] = [harness.id(), harness.id()]
@@ -155,11 +124,7 @@ export const optionalInterfaceCases: OptionalInterfaceCase[] = [
       assert.equal(await harness.store.create(harness.id(), record(), 2), true)
       assert.equal(await harness.store.create(harness.id(), record(), 2), 'limit')
     },
-  },
-  {
-    needsInterface: 'subjects',
-    name: 'subjects: of those that come at once no more are let in than there is room for',
-    async test (harness) {
+    async 'subjects: of those that come at once no more are let in than there is room for' (harness) {
       const subject = harness.id()
       const ids = await Promise.all(Array.from({ length: 12 }, async (_, i) => i % 3 === 0 ? harness.id() : harness.createSession()))
       const results = await Promise.all(ids.map(async (id, i) => {
@@ -173,10 +138,8 @@ export const optionalInterfaceCases: OptionalInterfaceCase[] = [
       assert.equal((await idsOf(harness, subject)).length, 5)
     },
   },
-  {
-    needsInterface: 'restore',
-    name: 'restore: writes a session, also in the place of another, wholly',
-    async test (harness) {
+  restore: {
+    async 'restore: writes a session, also in the place of another, wholly' (harness) {
       const store = requireInterface('restore', harness.store, 'the suite')
       const id = harness.id()
       const records = [
@@ -190,7 +153,7 @@ export const optionalInterfaceCases: OptionalInterfaceCase[] = [
       }
     },
   },
-]
+} satisfies Partial<Record<OptionalInterface, Cases>>
 
 async function all (pages: AsyncIterable<readonly string[]>): Promise<string[]> {
   const ids: string[] = []

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import type { SessionRecord } from '../stores/store.js'
-import type { Case } from './harness.js'
+import type { Cases } from './harness.js'
 
 /** Keys that break careless code: names of Object.prototype, separators, and characters of several bytes. */
 export const awkwardKeys = [
@@ -16,154 +16,112 @@ const awkwardTexts = [
 ]
 
 /** Cases of `load`, `create` and `end`. */
-export const recordCases: Case[] = [
-  {
-    name: 'load: an id that was never known is undefined, no error',
-    async test (harness) {
-      assert.equal(await harness.store.load(harness.id()), undefined)
-    },
+export const recordCases: Cases = {
+  async 'load: an id that was never known is undefined, no error' (harness) {
+    assert.equal(await harness.store.load(harness.id()), undefined)
   },
-  {
-    name: 'end, commit and renew: an id that was never known is an answer, no error',
-    test: (harness) => harness.assertGone(harness.id()),
+  'end, commit and renew: an id that was never known is an answer, no error': (harness) => harness.assertGone(harness.id()),
+  async 'create, load: the record comes back as it went in' (harness) {
+    const record = harness.record({ user: '"ada"', items: '["pizza"]' }, { ttl: 600, name: 'ada' })
+    const id = await harness.create(record)
+    await harness.assertRecord(id, record)
+    assert.ok((await harness.loadExisting(id)).fields instanceof Map)
   },
-  {
-    name: 'create, load: the record comes back as it went in',
-    async test (harness) {
-      const record = harness.record({ user: '"ada"', items: '["pizza"]' }, { ttl: 600, name: 'ada' })
-      const id = harness.id()
-      assert.equal(await harness.store.create(id, record), true)
+  async 'create, load: each form of ttl, expiresAt, deleteSession and name' (harness) {
+    const forms: Array<Partial<SessionRecord>> = [
+      { ttl: 1 }, { ttl: 2_147_483_647 }, { ttl: null }, { ttl: undefined },
+      { expiresAt: null }, { expiresAt: null, ttl: null }, { deleteSession: false }, { deleteSession: false, ttl: 5, name: 'kept' },
+      { name: 'two words' }, { name: ' ' }, { name: '-' }, { name: '=' }, { name: 'line\nline' }, { name: '🍕 ключ' }, { name: '1 2 3 - 0 x' },
+      { createdAt: 0 }, { createdAt: 1 },
+    ]
+    for (const form of forms) {
+      const record = harness.record({ key: '1' }, form)
+      const id = await harness.create(record)
       await harness.assertRecord(id, record)
-      assert.ok((await harness.loadExisting(id)).fields instanceof Map)
-    },
+    }
   },
-  {
-    name: 'create, load: each form of ttl, expiresAt, deleteSession and name',
-    async test (harness) {
-      const forms: Array<Partial<SessionRecord>> = [
-        { ttl: 1 }, { ttl: 2_147_483_647 }, { ttl: null }, { ttl: undefined },
-        { expiresAt: null }, { expiresAt: null, ttl: null }, { deleteSession: false }, { deleteSession: false, ttl: 5, name: 'kept' },
-        { name: 'two words' }, { name: ' ' }, { name: '-' }, { name: '=' }, { name: 'line\nline' }, { name: '🍕 ключ' }, { name: '1 2 3 - 0 x' },
-        { createdAt: 0 }, { createdAt: 1 },
-      ]
-      for (const form of forms) {
-        const record = harness.record({ key: '1' }, form)
-        const id = harness.id()
-        await harness.store.create(id, record)
-        await harness.assertRecord(id, record)
-      }
-    },
+  async 'create, load: a session without data is one' (harness) {
+    const record = harness.record()
+    const id = await harness.create(record)
+    await harness.assertRecord(id, record)
   },
-  {
-    name: 'create, load: a session without data is one',
-    async test (harness) {
-      const record = harness.record()
-      const id = harness.id()
-      await harness.store.create(id, record)
+  async 'any non-empty string is a key, __proto__ too, and nothing is polluted' (harness) {
+    for (const deleteSession of [true, false]) {
+      const fields = new Map(awkwardKeys.map((key, i) => [key, String(i)]))
+      const record = harness.record({}, { fields, deleteSession })
+      const id = await harness.create(record)
       await harness.assertRecord(id, record)
-    },
+      await harness.commitOk(id, { set: new Map(awkwardKeys.map((key) => [key, '"set"'])) })
+      assert.deepEqual(new Set((await harness.loadExisting(id)).fields.values()), new Set(['"set"']))
+      await harness.commitOk(id, { expect: new Map(awkwardKeys.map((key) => [key, '"set"'])), remove: awkwardKeys })
+      assert.equal((await harness.loadExisting(id)).fields.size, 0)
+      await harness.commitOk(id, { increment: new Map(awkwardKeys.map((key, i) => [key, i])) })
+      assert.deepEqual((await harness.loadExisting(id)).fields.get('__proto__'), '0')
+      assert.equal('polluted' in {}, false)
+    }
   },
-  {
-    name: 'any non-empty string is a key, __proto__ too, and nothing is polluted',
-    async test (harness) {
-      for (const deleteSession of [true, false]) {
-        const fields = new Map(awkwardKeys.map((key, i) => [key, String(i)]))
-        const record = harness.record({}, { fields, deleteSession })
-        const id = harness.id()
-        await harness.store.create(id, record)
-        await harness.assertRecord(id, record)
-        await harness.commitOk(id, { set: new Map(awkwardKeys.map((key) => [key, '"set"'])) })
-        assert.deepEqual(new Set((await harness.loadExisting(id)).fields.values()), new Set(['"set"']))
-        await harness.commitOk(id, { expect: new Map(awkwardKeys.map((key) => [key, '"set"'])), remove: awkwardKeys })
-        assert.equal((await harness.loadExisting(id)).fields.size, 0)
-        await harness.commitOk(id, { increment: new Map(awkwardKeys.map((key, i) => [key, i])) })
-        assert.deepEqual((await harness.loadExisting(id)).fields.get('__proto__'), '0')
-        assert.equal('polluted' in {}, false)
-      }
-    },
+  async 'any JSON text is a value, and comes back as it was written' (harness) {
+    const fields = new Map(awkwardTexts.map((text, i) => [`k${i}`, text]))
+    const id = await harness.createSession({}, { fields })
+    await harness.assertData(id, Object.fromEntries(fields))
+    for (const [key, text] of fields) await harness.commitOk(id, { expect: new Map([[key, text]]), set: new Map([[key, text]]) })
+    await harness.assertData(id, Object.fromEntries(fields))
   },
-  {
-    name: 'any JSON text is a value, and comes back as it was written',
-    async test (harness) {
-      const fields = new Map(awkwardTexts.map((text, i) => [`k${i}`, text]))
-      const id = await harness.createSession({}, { fields })
-      await harness.assertData(id, Object.fromEntries(fields))
-      for (const [key, text] of fields) await harness.commitOk(id, { expect: new Map([[key, text]]), set: new Map([[key, text]]) })
-      await harness.assertData(id, Object.fromEntries(fields))
-    },
+  async 'big values and many keys' (harness) {
+    const big = JSON.stringify('🍕x'.repeat(350_000))
+    const many = Object.fromEntries(Array.from({ length: 5000 }, (_, i) => [`key ${i}`, String(i)]))
+    const id = await harness.createSession({ big })
+    await harness.commitOk(id, { set: new Map(Object.entries(many)) })
+    await harness.assertData(id, { big, ...many })
+    await harness.commitOk(id, { remove: Object.keys(many) })
+    await harness.assertData(id, { big })
   },
-  {
-    name: 'big values and many keys',
-    async test (harness) {
-      const big = JSON.stringify('🍕x'.repeat(350_000))
-      const many = Object.fromEntries(Array.from({ length: 5000 }, (_, i) => [`key ${i}`, String(i)]))
-      const id = await harness.createSession({ big })
-      await harness.commitOk(id, { set: new Map(Object.entries(many)) })
-      await harness.assertData(id, { big, ...many })
-      await harness.commitOk(id, { remove: Object.keys(many) })
-      await harness.assertData(id, { big })
-    },
+  async 'create: an id that is taken answers false, and nothing is written' (harness) {
+    const record = harness.record({ mine: '1' }, { name: 'mine', ttl: 5 })
+    const id = await harness.create(record)
+    assert.equal(await harness.store.create(id, harness.record({ yours: '2' }, { name: 'yours', deleteSession: false, expiresAt: null })), false)
+    await harness.assertRecord(id, record)
   },
-  {
-    name: 'create: an id that is taken answers false, and nothing is written',
-    async test (harness) {
-      const record = harness.record({ mine: '1' }, { name: 'mine', ttl: 5 })
-      const id = harness.id()
-      await harness.store.create(id, record)
-      assert.equal(await harness.store.create(id, harness.record({ yours: '2' }, { name: 'yours', deleteSession: false, expiresAt: null })), false)
-      await harness.assertRecord(id, record)
-    },
+  async 'load, create: what they give and take is the caller\'s own' (harness) {
+    const record = harness.record({ key: '1' })
+    const id = await harness.create(record)
+    record.fields.set('key', '2')
+    record.expiresAt = null
+    const loaded = await harness.loadExisting(id)
+    assert.equal(loaded.fields.get('key'), '1')
+    assert.notEqual(loaded.expiresAt, null)
+    loaded.fields.clear()
+    loaded.createdAt = 0
+    await harness.assertData(id, { key: '1' })
+    assert.notEqual((await harness.loadExisting(id)).createdAt, 0)
   },
-  {
-    name: 'load, create: what they give and take is the caller\'s own',
-    async test (harness) {
-      const record = harness.record({ key: '1' })
-      const id = harness.id()
-      await harness.store.create(id, record)
-      record.fields.set('key', '2')
-      record.expiresAt = null
-      const loaded = await harness.loadExisting(id)
-      assert.equal(loaded.fields.get('key'), '1')
-      assert.notEqual(loaded.expiresAt, null)
-      loaded.fields.clear()
-      loaded.createdAt = 0
-      await harness.assertData(id, { key: '1' })
-      assert.notEqual((await harness.loadExisting(id)).createdAt, 0)
-    },
+  async 'end: deletes the session and its data, once' (harness) {
+    for (const deleteSession of [true, false]) {
+      const id = await harness.createSession({ key: '1' }, { deleteSession })
+      assert.equal(await harness.store.end(id), true)
+      await harness.assertGone(id)
+      assert.equal(await harness.store.create(id, harness.record({ fresh: '1' }, { deleteSession })), true)
+      await harness.assertData(id, { fresh: '1' })
+    }
   },
-  {
-    name: 'end: deletes the session and its data, once',
-    async test (harness) {
-      for (const deleteSession of [true, false]) {
-        const id = await harness.createSession({ key: '1' }, { deleteSession })
-        assert.equal(await harness.store.end(id), true)
-        await harness.assertGone(id)
-        assert.equal(await harness.store.create(id, harness.record({ fresh: '1' }, { deleteSession })), true)
-        await harness.assertData(id, { fresh: '1' })
-      }
-    },
+  async 'each id is a session of its own' (harness) {
+    const [one, two] = [await harness.createSession({ n: '1' }), await harness.createSession({ n: '2' })]
+    await harness.commitOk(one, { set: new Map([['n', '3']]) })
+    await harness.store.end(one)
+    await harness.assertData(two, { n: '2' })
   },
-  {
-    name: 'each id is a session of its own',
-    async test (harness) {
-      const [one, two] = [await harness.createSession({ n: '1' }), await harness.createSession({ n: '2' })]
-      await harness.commitOk(one, { set: new Map([['n', '3']]) })
-      await harness.store.end(one)
-      await harness.assertData(two, { n: '2' })
-    },
+}
+
+/** Cases of a record that the suite has damaged. */
+export const damageCases: Cases = {
+  async 'a record that cannot be read is a RecordError, and stays as it is' (harness) {
+    const id = await harness.createSession({ key: '1' })
+    await harness.damage(id)
+    const unreadable = { code: 'FST_SESSION_RECORD' }
+    const settled = async (answer: () => unknown): Promise<unknown> => answer()
+    await assert.rejects(settled(() => harness.store.load(id)), unreadable)
+    await assert.rejects(settled(() => harness.commit(id, { set: new Map([['key', '2']]) })), unreadable)
+    await assert.rejects(settled(() => harness.store.renew(id, harness.id(id), harness.change({}))), unreadable)
+    await assert.rejects(settled(() => harness.store.load(id)), unreadable)
   },
-  {
-    name: 'a record that cannot be read is a RecordError, and stays as it is',
-    needs: 'damage',
-    async test (harness) {
-      const id = await harness.createSession({ key: '1' })
-      await harness.damage(id)
-      const unreadable = { code: 'FST_SESSION_RECORD' }
-      const settled = async (answer: () => unknown): Promise<unknown> => answer()
-      await assert.rejects(settled(() => harness.store.load(id)), unreadable)
-      await assert.rejects(settled(() => harness.commit(id, { set: new Map([['key', '2']]) })), unreadable)
-      await assert.rejects(settled(() => harness.store.renew(id, harness.id(id), harness.change({}))), unreadable)
-      await assert.rejects(settled(() => harness.store.load(id)), unreadable)
-    },
-  },
-]
+}
