@@ -3,6 +3,9 @@ import type { CompleteStore, ListingStore, RestorableStore, SubjectStore, Watcha
 import type { SessionChange, SessionRecord, SessionStore } from './store.js'
 import type { LeasingStore, TrackableStore } from './track.js'
 
+/** The methods that every store has. */
+export const storeMethods = ['load', 'create', 'commit', 'renew', 'regenerate', 'end', 'close'] as const satisfies ReadonlyArray<keyof SessionStore>
+
 /** A whole record: what is not given is as for a plain session. */
 export function newRecord (given: Pick<SessionRecord, 'fields' | 'createdAt' | 'expiresAt'> & Partial<SessionRecord>): SessionRecord {
   const { fields, createdAt, expiresAt, ttl, deleteSession = true, dataSince = createdAt, dataVersion, usedAt = createdAt, name, label, generation, maxAge, subject } = given

@@ -1,9 +1,9 @@
-import { OptionError, RecordError, StoreUnavailableError } from '../errors.js'
+import { OptionError, StoreUnavailableError } from '../errors.js'
 import { requireInterface } from '../stores/contract-helpers.js'
-import type { ListingStore } from '../stores/optional-interfaces.js'
-import type { SessionRecord, SessionStore } from '../stores/store.js'
+import type { SessionStore } from '../stores/store.js'
 import { atOnce } from '../util/maybe-promise.js'
 import { show } from '../util/option-rules.js'
+import { summaryOf, unlessDamaged } from './look.js'
 import { sessionCount } from './options.js'
 import type { SessionState } from './session-state.js'
 import type { SessionSettings } from './settings.js'
@@ -56,19 +56,8 @@ export async function endSurplus (store: SessionStore, { subject, most }: Limit)
 async function sessionsOf (store: SessionStore, subject: string): Promise<Array<{ id: string, usedAt: number }>> {
   const found: Array<{ id: string, usedAt: number }> = []
   for await (const page of requireInterface('subjects', store, 'maxSessions').idsOf(subject)) {
-    const described = await Promise.all(page.map((id) => describe(store, id)))
+    const described = await Promise.all(page.map((id) => unlessDamaged(() => summaryOf(store, id))))
     for (const [i, session] of described.entries()) if (session?.subject === subject) found.push({ id: page[i] as string, usedAt: session.usedAt })
   }
   return found
-}
-
-/** A damaged session is none: it cannot be used. */
-async function describe (store: SessionStore | ListingStore, id: string): Promise<Pick<SessionRecord, 'subject' | 'usedAt'> | undefined> {
-  try {
-    const found = await ('describe' in store ? store.describe(id) : store.load(id, true))
-    return found === undefined || 'successor' in found ? undefined : found
-  } catch (error) {
-    if (error instanceof RecordError) return undefined
-    throw error
-  }
 }

@@ -1,3 +1,4 @@
+import { storeMethods } from '../stores/contract-helpers.js'
 import type { CompleteStore } from '../stores/optional-interfaces.js'
 import type { SessionStore } from '../stores/store.js'
 import { maxSeconds, oneOf, rules, wholeNumber, withMethods, type Checked, type Rule } from '../util/option-rules.js'
@@ -203,7 +204,7 @@ export interface AllOptions extends TokenSessionOptions {
 
 export const providerRules: Record<keyof AllOptions, Rule> = {
   ...sharedRules,
-  store: withMethods('a session store such as memoryStore()', 'load', 'create', 'commit', 'renew', 'regenerate', 'end', 'close'),
+  store: withMethods('a session store such as memoryStore()', ...storeMethods),
   deleteSession: rules.boolean,
   maxSize: { ...bytes, allowed: `${bytes.allowed}, or null for no limit`, test: (value) => value === null || bytes.test(value) },
   maxSessions: { allowed: `${sessionCount.allowed}, null for no limit, or a function of the subject`, test: (value) => value === null || typeof value === 'function' || sessionCount.test(value) },

@@ -6,6 +6,7 @@ import { show } from '../util/option-rules.js'
 import { callStore, failStore, storeFailure } from './call-store.js'
 import { noChange, type Draft, type Sent } from './draft.js'
 import { endSurplus, limitOfSave, refusedBeyond, type Limit } from './limit.js'
+import { find } from './look.js'
 import { isWork } from './operations.js'
 import { signals, type SessionState } from './session-state.js'
 import type { Identity, SessionSettings } from './settings.js'
@@ -81,18 +82,6 @@ async function readAnew (state: SessionState, isWanted: () => boolean): Promise<
   if (!isWanted()) return undefined
   if (found === undefined || found.record.generation !== state.record?.generation) throw new SessionGoneError(state.context.route)
   return found.record
-}
-
-/**
- * Reads the session of an id, or the one that it leads to; `undefined` if that is gone.
- * @param follow is told of each id that was given up, and throws to go no further
- */
-export async function find (store: SessionStore, id: string, follow: (to: Successor) => void = nothing): Promise<{ readonly id: string, readonly record: SessionRecord } | undefined> {
-  const found = await callStore(() => store.load(id, true), (found) => found)
-  if (found === undefined) return undefined
-  if (!('successor' in found)) return { id, record: found }
-  follow(found)
-  return find(store, found.successor, follow)
 }
 
 /** @throws SessionRenewedError (`FST_SESSION_RENEWED`) if the successor is another session */

@@ -142,12 +142,13 @@ class RequestSession extends SessionState implements OpenSession<Promise<TokenSe
 
   /** Takes the answer of the store: without a record the session is new. */
   private take (identity: Identity | undefined, record: SessionRecord | Successor | undefined): TokenSession {
+    const isOutdated = record !== undefined && 'dataSince' in record && isPastMaxAge(record, this.settings.lifetime)
     if (record !== undefined && 'successor' in record) {
       this.phase = 'renewed'
       this.opened(undefined, undefined)
-    } else if (record !== undefined && !(record.deleteSession && isPastMaxAge(record, this.settings.lifetime))) {
+    } else if (record !== undefined && !(record.deleteSession && isOutdated)) {
       try {
-        this.opened(identity, record, isPastMaxAge(record, this.settings.lifetime))
+        this.opened(identity, record, isOutdated)
       } catch (error) {
         this.openFresh(error)
       }

@@ -13,7 +13,7 @@ import type { CookieTransport } from './transport/cookie-transport.js'
 import type { TokenTransport } from './transport/transport.js'
 
 /** The signal of one session, and its following. */
-export interface Followed {
+export interface Following {
   readonly signal: AbortSignal
   /** The session was new, and the store has it now. */
   stored (): void
@@ -22,7 +22,7 @@ export interface Followed {
 }
 
 /** The signals of the sessions whose user has asked for one. A map and no field: the others pay nothing for it. */
-export const signals = new WeakMap<SessionState, Followed>()
+export const signals = new WeakMap<SessionState, Following>()
 
 /**
  * A token session as one request (or one call) sees it: its data, its expiry, its token, and their changes that wait for

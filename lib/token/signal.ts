@@ -5,8 +5,8 @@ import { requireInterface } from '../stores/contract-helpers.js'
 import type { SessionStore } from '../stores/store.js'
 import { nothing } from '../util/maybe-promise.js'
 import { Subscription, type SessionUpdate } from './manage/subscribe.js'
-import { callStore } from './call-store.js'
-import { signals, type Followed, type SessionState } from './session-state.js'
+import { look } from './look.js'
+import { signals, type Following, type SessionState } from './session-state.js'
 
 /** Milliseconds until a store that failed is asked again, at first and at the most. */
 const firstPause = 250
@@ -44,7 +44,7 @@ function follow (state: SessionState, socket?: Socket): SessionSignal {
 const failing = new WeakSet<SessionStore>()
 
 /** Aborts a signal once the store says that a session is over. A session that this request renews itself is followed on. */
-class SessionSignal implements Followed {
+class SessionSignal implements Following {
   readonly #state: SessionState
   readonly #controller = new AbortController()
   /** The socket to close; `undefined` where the user is told. */
@@ -126,7 +126,7 @@ class SessionSignal implements Followed {
   /** Tells a session that has a successor from one that has none, which the feed need not have told. */
   async #whyGone (id: string, update: SessionUpdate | undefined): Promise<SessionOverError['why']> {
     const { settings: { store }, record } = this.#state
-    const found = await callStore(() => store.load(id, true), (found) => found)
+    const found = await look(store, id)
     if (found !== undefined && 'successor' in found) return 'renewed'
     const wasDue = record !== undefined && record.expiresAt !== null && record.expiresAt <= Date.now()
     return update === undefined && wasDue ? 'expired' : 'ended'

@@ -9,6 +9,7 @@ import { checkOptions, describeType, type Checked } from '../util/option-rules.j
 import { checkSettings } from './boot-check.js'
 import { callStore } from './call-store.js'
 import { DataRules } from './data/data-rules.js'
+import { summaryOf } from './look.js'
 import { endSession } from './persistence.js'
 import { TokenSession } from './session.js'
 import { Addresses, isFilter, subjectOf, type SessionAddress } from './manage/address.js'
@@ -16,7 +17,7 @@ import { createSession } from './manage/create.js'
 import type { Feed, FeedFilter, FeedListener } from './manage/feed.js'
 import { SessionFeeds } from './manage/feeds.js'
 import { headersOf, tokenIn, type InjectHeaders, type ReplyHeaders } from './manage/inject.js'
-import { checkFilter, endSessions, existingTokens, infoOf, listSessions, lookUp, totalsOf, type EndFilter, type ExistingSessions, type ListingOptions, type SessionInfo, type SessionTotals, type TotalsOptions } from './manage/list.js'
+import { checkFilter, endSessions, existingTokens, infoOf, listSessions, totalsOf, type EndFilter, type ExistingSessions, type ListingOptions, type SessionInfo, type SessionTotals, type TotalsOptions } from './manage/list.js'
 import { pingStore } from './manage/ping.js'
 import { restoreSessions, type RestoreOptions, type RestoreResult } from './manage/restore.js'
 import { saveSessions, type SaveOptions, type SaveResult } from './manage/save.js'
@@ -120,7 +121,7 @@ export class TokenSessions<Data extends object = SessionData> implements Session
   async info (address: SessionAddress): Promise<SessionInfo | undefined> {
     const subject = subjectOf(address, 'info()')
     for (const id of this.#addresses.idsAt(address, 'info()')) {
-      const summary = await lookUp(this.#settings.store, id)
+      const summary = await summaryOf(this.#settings.store, id)
       if (summary !== undefined && (subject === undefined || summary.subject === subject)) return infoOf(id, summary)
     }
     return undefined

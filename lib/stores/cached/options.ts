@@ -1,4 +1,5 @@
 import { OptionError } from '../../errors.js'
+import { storeMethods } from '../contract-helpers.js'
 import { checkOptions, wholeNumber, withMethods, type Checked, type Rule } from '../../util/option-rules.js'
 
 /**
@@ -39,7 +40,7 @@ const optionRules: Record<keyof CachedOptions, Rule> = {
 
 const defaults = Object.freeze({ maxSessions: 10_000, maxAge: 1000, staleIfError: 0 })
 
-const storeRule = withMethods('a store', 'load', 'create', 'commit', 'renew', 'regenerate', 'end', 'close')
+const storeRule = withMethods('a store', ...storeMethods)
 
 /**
  * Checks the arguments of `cached()`.

@@ -11,7 +11,7 @@ import { callStore } from '../call-store.js'
 import { createUnderToken } from '../persistence.js'
 import type { Identity, SessionSettings } from '../settings.js'
 import { idOf, newGeneration } from '../tokens.js'
-import { lookUp } from './list.js'
+import { summaryOf } from '../look.js'
 
 /** A session that was just created. */
 interface Created {
@@ -75,6 +75,6 @@ async function createShared (
   settings: SessionSettings, name: string, record: SessionRecord, atMost: number | undefined, tokensOf: (name: string) => readonly [string, ...string[]]
 ): Promise<Identity | undefined> {
   const [newest, ...older] = tokensOf(name)
-  for (const token of older) if (await lookUp(settings.store, idOf(token)) !== undefined) return undefined
+  for (const token of older) if (await summaryOf(settings.store, idOf(token)) !== undefined) return undefined
   return createUnderToken(settings, record, { route: 'create()', atMost }, newest, 0)
 }

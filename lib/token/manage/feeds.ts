@@ -1,17 +1,16 @@
 import { hash } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
-import { RecordError, StoreUnavailableError } from '../../errors.js'
+import { StoreUnavailableError } from '../../errors.js'
 import { requireInterface } from '../../stores/contract-helpers.js'
-import type { SessionRecord, Successor } from '../../stores/store.js'
+import type { SessionRecord } from '../../stores/store.js'
 import type { Tracking, TrackListener } from '../../stores/track.js'
 import { elapsed } from '../../util/elapsed.js'
 import { nothing } from '../../util/maybe-promise.js'
-import { callStore } from '../call-store.js'
+import { look, summaryOf, unlessDamaged } from '../look.js'
 import type { SessionSettings } from '../settings.js'
 import { DueTimes } from './due-times.js'
 import { Expirations } from './expirations.js'
 import { Feed, type FeedListener, type FeedUpdate } from './feed.js'
-import { lookUp } from './list.js'
 
 /** The last known state of a session, with which its present one is compared. */
 interface Known extends Pick<SessionRecord, 'createdAt' | 'generation' | 'dataSince' | 'expiresAt' | 'subject' | 'deleteSession'> {
@@ -191,7 +190,7 @@ export class SessionFeeds implements TrackListener {
   }
 
   async #read (id: string): Promise<void> {
-    const found = await this.#load(id)
+    const found = await unlessDamaged(() => look(this.#store, id))
     if (found === undefined || 'successor' in found) {
       this.#take(id, undefined, found?.how === 'renewed')
       return
@@ -204,32 +203,13 @@ export class SessionFeeds implements TrackListener {
         due = known.due
       } else {
         const asked = elapsed()
-        const summary = await this.#describe(id)
+        const summary = await unlessDamaged(() => summaryOf(this.#store, id))
         if (summary === undefined) return this.#read(id)
         due = summary.timeLeft === null ? Infinity : asked + summary.timeLeft
       }
     }
     const { createdAt, generation, dataSince, expiresAt, subject, deleteSession } = found
     this.#take(id, { createdAt, generation, dataSince, expiresAt, subject, deleteSession, due, hasData: found.fields.size > 0, print: isWanted ? printOf(found) : '' }, false)
-  }
-
-  /** A damaged session is none: it cannot be used. */
-  async #load (id: string): Promise<SessionRecord | Successor | undefined> {
-    try {
-      return await callStore(() => this.#store.load(id, true), (found) => found)
-    } catch (error) {
-      if (error instanceof RecordError) return undefined
-      throw error
-    }
-  }
-
-  async #describe (id: string): Promise<{ readonly timeLeft: number | null } | undefined> {
-    try {
-      return await lookUp(this.#store, id)
-    } catch (error) {
-      if (error instanceof RecordError) return undefined
-      throw error
-    }
   }
 
   /** Compares a session with what is known of it. `now`: as it is; `undefined`: gone. */

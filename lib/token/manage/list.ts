@@ -1,11 +1,12 @@
-import { OptionError, RecordError } from '../../errors.js'
+import { report } from '../../core/events.js'
+import { OptionError } from '../../errors.js'
 import { requireInterface } from '../../stores/contract-helpers.js'
-import type { ListingStore, SessionSummary } from '../../stores/optional-interfaces.js'
+import type { SessionSummary } from '../../stores/optional-interfaces.js'
 import type { SessionStore } from '../../stores/store.js'
-import type { MaybePromise } from '../../util/maybe-promise.js'
 import { checkOptions, describeType, rules, type Rule } from '../../util/option-rules.js'
 import { callStore } from '../call-store.js'
-import { endSession, find } from '../persistence.js'
+import { find, summaryOf, unlessDamaged } from '../look.js'
+import { endSession } from '../persistence.js'
 import { checkName } from '../values.js'
 import { checkedLater } from '../options.js'
 import type { SessionSettings } from '../settings.js'
@@ -71,15 +72,6 @@ export function infoOf (id: string, summary: SessionSummary): SessionInfo {
   }
 }
 
-/** Describes a session; loads its data only if the store cannot do without. */
-export function lookUp (store: SessionStore | ListingStore, id: string): MaybePromise<SessionSummary | undefined> {
-  if ('describe' in store) return callStore(() => store.describe(id), (summary) => summary)
-  return callStore(() => store.load(id, true), (found) => {
-    if (found === undefined || 'successor' in found) return undefined
-    return { ...found, size: found.fields.size, timeLeft: found.expiresAt === null ? null : Math.max(0, found.expiresAt - Date.now()) }
-  })
-}
-
 /**
  * The tokens, of those asked for, that belong to a session.
  *
@@ -106,7 +98,7 @@ export async function existingTokens ({ store, tokens: kind }: SessionSettings, 
   const existing: string[] = []
   for (let i = 0; i < tokens.length; i += atOnce) {
     const some = tokens.slice(i, i + atOnce)
-    const found = await Promise.all(some.map((token) => kind.valid(token) ? lookUp(store, idOf(token)) : undefined))
+    const found = await Promise.all(some.map((token) => kind.valid(token) ? summaryOf(store, idOf(token)) : undefined))
     existing.push(...some.filter((_, n) => found[n] !== undefined))
   }
   return existing
@@ -269,29 +261,19 @@ async function * list (
   { store }: SessionSettings, pages: AsyncIterable<readonly string[]>, isMeant: (summary: SessionSummary) => boolean, onDamaged?: (id: string) => void
 ): AsyncGenerator<SessionInfo, undefined> {
   let unreported = 0
-  const report = onDamaged ?? (() => { unreported++ })
+  const tell = onDamaged ?? (() => { unreported++ })
   for await (const page of pages) {
-    const summaries = await Promise.all(page.map((id) => lookUpUnlessDamaged(store, id, report)))
+    const summaries = await Promise.all(page.map((id) => unlessDamaged(() => summaryOf(store, id), () => tell(id))))
     for (const [i, summary] of summaries.entries()) {
       if (summary !== undefined && isMeant(summary)) yield infoOf(page[i] as string, summary)
     }
   }
-  if (unreported > 0) process.emitWarning(`list(): ${unreported} session(s) cannot be read, and were left out`, 'FastifyRequestSessionWarning')
-}
-
-async function lookUpUnlessDamaged (store: SessionStore, id: string, onDamaged: (id: string) => void): Promise<SessionSummary | undefined> {
-  try {
-    return await lookUp(store, id)
-  } catch (error) {
-    if (!(error instanceof RecordError)) throw error
-    onDamaged(id)
-    return undefined
-  }
+  if (unreported > 0) report(undefined, 'warn', {}, `list(): ${unreported} session(s) cannot be read, and were left out`)
 }
 
 async function isDamaged (store: SessionStore, id: string): Promise<boolean> {
   let damaged = false
-  await lookUpUnlessDamaged(store, id, () => { damaged = true })
+  await unlessDamaged(() => summaryOf(store, id), () => { damaged = true })
   return damaged
 }
 

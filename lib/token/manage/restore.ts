@@ -3,7 +3,7 @@ import type { Readable } from 'node:stream'
 import { checkOptions, oneOf, rules, type Rule } from '../../util/option-rules.js'
 import { OptionError, RestoreConflictError, RestoreFullError, RestoreLineError, RestoreTruncatedError, RestoreVersionError, SessionTooLargeError } from '../../errors.js'
 import { requireInterface } from '../../stores/contract-helpers.js'
-import { lookUp } from './list.js'
+import { summaryOf } from '../look.js'
 import { headerProblem, parseSession, readLines, trailerCount, type Line, type SavedSession } from './save-file.js'
 import type { SessionSettings } from '../settings.js'
 import { callStore } from '../call-store.js'
@@ -163,7 +163,7 @@ class Restoring {
       record.fields = new Map()
       record.expiresAt = null
     }
-    if (store.full && await lookUp(store, id) === undefined) throw new RestoreFullError(line)
+    if (store.full && await summaryOf(store, id) === undefined) throw new RestoreFullError(line)
     if (await callStore(() => store.create(id, record), (created) => created === true)) return 'restored'
     if (this.#options.onConflict === 'skip') return 'skipped'
     if (this.#options.onConflict !== 'replace') throw new RestoreConflictError(line)

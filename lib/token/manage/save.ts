@@ -6,12 +6,12 @@ import { dirname, isAbsolute, sep } from 'node:path'
 import { Readable, Writable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { fileURLToPath } from 'node:url'
-import { checkOptions, rules, type Rule } from '../../util/option-rules.js'
+import { checkOptions, oneOf, rules, type Rule } from '../../util/option-rules.js'
 import { OptionError, RecordError } from '../../errors.js'
 import { requireInterface } from '../../stores/contract-helpers.js'
 import { headerLine, sessionLine, trailerLine } from './save-file.js'
 import type { SessionSettings } from '../settings.js'
-import { callStore } from '../call-store.js'
+import { look } from '../look.js'
 import { idOf } from '../tokens.js'
 
 /**
@@ -59,7 +59,7 @@ export interface SaveResult {
 
 const saveRules: Record<keyof SaveOptions, Rule> = {
   tokens: { allowed: 'a list of tokens', test: (value) => typeof value === 'object' && value !== null && Symbol.iterator in value },
-  onDamage: { allowed: "'fail' or 'skip'", test: (value) => value === 'fail' || value === 'skip' },
+  onDamage: oneOf('fail', 'skip'),
   onProgress: rules.function,
   signal: { allowed: 'an AbortSignal', test: (value) => value instanceof AbortSignal },
 }
@@ -157,7 +157,7 @@ async function * lines (
 /** `undefined`: there is no such session any more. `null`: it is damaged. */
 async function lineOf ({ store }: SessionSettings, id: string, onDamage: 'fail' | 'skip'): Promise<string | undefined | null> {
   try {
-    const found = await callStore(() => store.load(id, true), (found) => found)
+    const found = await look(store, id)
     return found === undefined || 'successor' in found ? undefined : sessionLine(id, found)
   } catch (error) {
     if (onDamage === 'skip' && error instanceof RecordError) return null

@@ -1,6 +1,7 @@
-import { NoTokenError, OptionError, RecordError, SessionGoneError, SessionRenewedError } from '../../errors.js'
+import { NoTokenError, OptionError, SessionGoneError, SessionRenewedError } from '../../errors.js'
 import { describeType } from '../../util/option-rules.js'
-import { find, save } from '../persistence.js'
+import { find, unlessDamaged } from '../look.js'
+import { save } from '../persistence.js'
 import { checkedLater, type SessionData } from '../options.js'
 import { TokenSession } from '../session.js'
 import { SessionState } from '../session-state.js'
@@ -89,10 +90,8 @@ async function updateAll (pages: AsyncIterable<readonly string[]>, update: (id: 
 async function updateOne<Data extends object> (
   settings: SessionSettings, id: string, subject: string | undefined, fn: Update<Data>, done: Set<string>, skipDamaged = false
 ): Promise<boolean> {
-  const found = await find(settings.store, id).catch((error: unknown) => {
-    if (skipDamaged && error instanceof RecordError) return undefined
-    throw error
-  })
+  const read = (): ReturnType<typeof find> => find(settings.store, id)
+  const found = await (skipDamaged ? unlessDamaged(read) : read())
   if (found === undefined || done.has(found.id) || (subject !== undefined && found.record.subject !== subject)) return false
   done.add(found.id)
   const state = new UpdateState(settings, context).opened({ token: '', id: found.id }, found.record)
