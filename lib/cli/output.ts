@@ -11,25 +11,14 @@ const maxDamagedIds = 5
 /** Prefixes that one message names at most. */
 const maxPrefixes = 20
 
-/** Fields that `list` and `info` print. A session without a `ttl` or `maxAge` of its own has the app's, which is unknown here. */
-interface PrintedSession {
-  readonly id: string
-  readonly name: string | null
-  readonly shared: boolean
-  readonly subject: string | null
-  readonly label: string | null
-  readonly createdAt: Date
-  readonly lastUsedAt: Date
-  readonly expiresAt: Date | null
-  readonly timeLeft: number | null
-  readonly ttl: number | null | undefined
-  readonly maxAge: number | null | undefined
-  readonly keys: number
-  readonly deleteSession: boolean
-}
+/** The parts of a description that a session need not have. */
+type Texts = Pick<SessionInfo, 'name' | 'subject' | 'label'>
 
-export function toPrinted ({ id, name, shared, subject, label, createdAt, lastUsedAt, expiresAt, timeLeft, ttl, maxAge, keys, deleteSession }: SessionInfo): PrintedSession {
-  return { id, name: name ?? null, shared, subject: subject ?? null, label: label ?? null, createdAt, lastUsedAt, expiresAt, timeLeft, ttl, maxAge, keys, deleteSession }
+/** Fields that `list` and `info` print, `null` for what a session has not. One without a `ttl` or `maxAge` of its own has the app's, which is unknown here. */
+type PrintedSession = Omit<SessionInfo, keyof Texts> & Record<keyof Texts, string | null>
+
+export function toPrinted (info: SessionInfo): PrintedSession {
+  return { ...info, name: info.name ?? null, subject: info.subject ?? null, label: info.label ?? null }
 }
 
 /** Writes lines no faster than they are read. A reader that stops early (`| head`) is no error. */
