@@ -239,7 +239,7 @@ if (redis) {
       t.match(refused, { code: 2, stdout: '', stderr: /^error: .*--yes\n$/ })
       t.match(piped, { code: 1, stderr: /^error: FST_SESSION_RESTORE_VERSION: .*\n$/ })
       t.match(missing, { code: 1, stderr: /^error: ENOENT: .*\n$/ })
-      t.match(torn, { code: 1, stderr: /^error: FST_SESSION_RESTORE_LINE: Line 2 .* Restore with --skip-damaged to leave such lines out\.\n$/ })
+      t.match(torn, { code: 1, stderr: /^error: FST_SESSION_RESTORE_LINE: Line 2 .* Restore with --skip-damaged to omit such lines\.\n$/ })
       t.match(half, { code: 0, stdout: '{"restored":0,"replaced":0,"skipped":1,"expired":0,"damaged":1}\n' })
       isDiscreet(t)
       const stream = await run(['save', '-', '--json'])
