@@ -104,7 +104,7 @@ t.test('a hijacked reply', async (t) => {
     await visitor.get('/raw')
     await assertNoOpenSessions(app)
     t.strictSame((await visitor.get('/')).json(), { a: 1 })
-    t.match(log, [{ level: 40, route: 'GET /raw', msg: /^GET \/raw: the session was changed after it was saved: that was not kept/ }])
+    t.match(log, [{ level: 40, route: 'GET /raw', msg: /^GET \/raw: the session was changed after it was saved, and the change was lost/ }])
   })
 })
 
