@@ -33,22 +33,22 @@ export interface SessionInfo {
   readonly shared: boolean
   /** The owner, such as a user's id. */
   readonly subject: string | undefined
-  /** A text by which its user tells it from his others. */
+  /** A text that describes the session to its user. */
   readonly label: string | undefined
   readonly createdAt: Date
-  /** The last use that was written: as exact as the expiry slides, within a tenth of the idle time, or within a day where there is none. */
+  /** The last use, accurate to a tenth of the idle time, or to a day without an idle time. */
   readonly lastUsedAt: Date
   /** The expiry, unless the session is used before; `null`: never. */
   readonly expiresAt: Date | null
   /** Seconds until the expiry, rounded up; `null`: it never expires. */
   readonly timeLeft: number | null
-  /** Seconds that it lives without being used; `null`: for ever; `undefined`: it has none of its own, and the route's or the provider's counts. */
+  /** Its own idle time in seconds; `null`: no limit; `undefined`: the route's or the provider's applies. */
   readonly ttl: number | null | undefined
-  /** Seconds that it lives at the most; `null` and `undefined` as for `ttl`. */
+  /** Its own total time in seconds; `null` and `undefined` as for `ttl`. */
   readonly maxAge: number | null | undefined
   /** The number of keys. */
   readonly keys: number
-  /** `false`: when it expires its data is deleted, and the session itself stays. */
+  /** `false`: an expired session loses its data and stays. */
   readonly deleteSession: boolean
 }
 
@@ -71,7 +71,7 @@ export function infoOf (id: string, summary: SessionSummary): SessionInfo {
   }
 }
 
-/** Describes a session; loads its data only if the store cannot do without. */
+/** Describes a session; loads its data only if the store cannot describe it. */
 export function lookUp (store: SessionStore | ListingStore, id: string): MaybePromise<SessionSummary | undefined> {
   if ('describe' in store) return callStore(() => store.describe(id), (summary) => summary)
   return callStore(() => store.load(id, true), (found) => {
@@ -81,7 +81,7 @@ export function lookUp (store: SessionStore | ListingStore, id: string): MaybePr
 }
 
 /**
- * The tokens, of those asked for, that belong to a session.
+ * The tokens, of the given ones, that have a session.
  *
  * @example
  * ```ts
@@ -98,10 +98,10 @@ export interface ExistingSessions {
   readonly tokens: readonly string[]
 }
 
-/** Sessions that are asked for at once. */
+/** Sessions that are read in parallel. */
 const atOnce = 256
 
-/** Those of some tokens that belong to a session. */
+/** The tokens that have a session. */
 export async function existingTokens ({ store, tokens: kind }: SessionSettings, tokens: readonly string[]): Promise<string[]> {
   const existing: string[] = []
   for (let i = 0; i < tokens.length; i += atOnce) {
@@ -145,8 +145,8 @@ export interface SessionFilter {
  */
 export interface ListingOptions extends SessionFilter {
   /**
-   * Called with the id of each session that is damaged or of another version. Such a session is left out, and can be
-   * ended by its id. Without this function a process warning says how many there were.
+   * Called with the id of each session that is damaged or of another version. Such a session is skipped; it can be
+   * ended by its id. Without this function a process warning has their number.
    */
   onDamaged?: (id: string) => void
 }
@@ -235,12 +235,12 @@ export async function endSessions ({ store }: SessionSettings, filter: EndFilter
   const { subject, except, onProgress } = checkFilter('endAll()', filter, endRules)
   const kept = except === undefined ? [] : except instanceof TokenSession ? TokenSession.stateOf(except).ids : [idOf(except as string)]
   for (const id of [...kept]) kept.push(...await successorsOf(store, id))
-  /** A session that was renewed since it was listed is ended under its new id; one that belongs to somebody else by now stays. */
+  /** A session that was renewed since it was listed is ended under its new id; a session that has another subject by now stays. */
   async function end (id: string): Promise<boolean> {
     if (kept.includes(id)) return false
     const answer = await callStore(() => store.end(id, { subject }), (answer) => answer)
     if (typeof answer === 'object') return end(answer.successor)
-    // A damaged session does not say whose it is: only the index does.
+    // The subject of a damaged session is only known from the index.
     return answer || (subject !== undefined && await isDamaged(store, id) && endSession(store, id))
   }
   let count = 0
@@ -252,7 +252,7 @@ export async function endSessions ({ store }: SessionSettings, filter: EndFilter
   return count
 }
 
-/** The ids that an id leads to, if it was given up. */
+/** The ids that a replaced id leads to. */
 async function successorsOf (store: SessionStore, id: string): Promise<string[]> {
   const found = await callStore(() => store.load(id, true), (found) => found)
   return found !== undefined && 'successor' in found ? [found.successor, ...await successorsOf(store, found.successor)] : []
