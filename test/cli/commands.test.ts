@@ -124,7 +124,7 @@ if (redis) {
       const ids = await Promise.all(Array.from({ length: 7 }, async () => (await users.info(await create()))!.id))
       const damage = async (id: string) => client.hset((await client.keys(`${prefix}*${id}`))[0]!, '', 'gibberish')
       await damage(ids[0]!)
-      const problem = { code: 1, stderr: `error: FST_SESSION_RECORD: 1 session(s) cannot be read, and were left out: ${ids[0]}\n` }
+      const problem = { code: 1, stderr: `error: FST_SESSION_RECORD: 1 session(s) cannot be read, and were skipped: ${ids[0]}\n` }
       const [list, table] = [await run(['list', '--json']), await run(['list'])]
       t.match(list, problem)
       t.equal(lines(list.stdout).length, 6)

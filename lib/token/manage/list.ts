@@ -282,7 +282,7 @@ async function * list (
       if (summary !== undefined && isMeant(summary)) yield infoOf(page[i] as string, summary)
     }
   }
-  if (unreported > 0) process.emitWarning(`list(): ${unreported} session(s) cannot be read, and were left out`, 'FastifyRequestSessionWarning')
+  if (unreported > 0) process.emitWarning(`list(): ${unreported} session(s) cannot be read, and were skipped`, 'FastifyRequestSessionWarning')
 }
 
 async function lookUpUnlessDamaged (store: SessionStore, id: string, onDamaged: (id: string) => void): Promise<SessionSummary | undefined> {
