@@ -4,7 +4,7 @@ import type { StoreEvent } from '../stores/optional-interfaces.js'
 import type { Harness } from './harness.js'
 import { assertTimeLeft, type OptionalInterfaceCase } from './optional-interfaces.js'
 
-/** Cases of stores that tell what happens to sessions, and give leases. */
+/** Cases of stores that report changes of sessions, and give leases. */
 export const changeCases: OptionalInterfaceCase[] = [
   {
     needsInterface: 'watch',

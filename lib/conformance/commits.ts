@@ -42,7 +42,7 @@ export const commitCases: Case[] = [
     },
   },
   {
-    name: 'commit: increments add to what is there, answer with the sums in order, and write JSON numbers',
+    name: 'commit: increments add to the present values, return the sums in order, and write JSON numbers',
     async test (harness) {
       const id = await harness.createSession({ a: '1', b: '-5', z: '0' })
       const increment = new Map([['z', 0], ['b', 2], ['new', 7], ['a', -3]])
@@ -63,7 +63,7 @@ export const commitCases: Case[] = [
     },
   },
   {
-    name: 'commit: an increment of what is not a whole number is answered with its key, and nothing is written',
+    name: 'commit: an increment of a value that is not a whole number returns its key, and nothing is written',
     async test (harness) {
       for (const text of ['"5"', '1.5', '1e+21', 'null', 'true', '{}', '[]', '""', '99999999999999999999']) {
         const record = harness.record({ ...before, word: text }, { ttl: 3 })
@@ -76,7 +76,7 @@ export const commitCases: Case[] = [
     },
   },
   {
-    name: 'commit: what it expects holds',
+    name: 'commit: applies if its expectations hold',
     async test (harness) {
       const id = await harness.createSession({ a: '1', b: '""' })
       const expect = new Map([['a', '1'], ['b', '""'], ['c', undefined]])
@@ -87,7 +87,7 @@ export const commitCases: Case[] = [
     },
   },
   {
-    name: 'commit: what it expects does not hold: a conflict that tells what is there, and nothing is written',
+    name: 'commit: expectations that do not hold are a conflict with the present values, and nothing is written',
     async test (harness) {
       const record = harness.record(before, { ttl: 3 })
       const id = harness.id()

@@ -82,7 +82,7 @@ export const identityCases: Case[] = [
     },
   },
   {
-    name: 'identity: the last use is what the last change of the expiry says, and a change of data alone leaves it',
+    name: 'identity: the last use is that of the last change of the expiry, and a change of data alone leaves it',
     async test (harness) {
       for (const deleteSession of [true, false]) {
         const record = harness.record({ key: '1' }, { deleteSession, usedAt: Date.now() - 7000 })

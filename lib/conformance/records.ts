@@ -115,7 +115,7 @@ export const recordCases: Case[] = [
     },
   },
   {
-    name: 'load, create: what they give and take is the caller\'s own',
+    name: 'load, create: results and arguments belong to the caller',
     async test (harness) {
       const record = harness.record({ key: '1' })
       const id = harness.id()

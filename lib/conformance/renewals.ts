@@ -57,7 +57,7 @@ export const renewalCases: Case[] = [
     },
   },
   {
-    name: 'renew: a conflict, or what is not a number, leaves everything as it was under the old id',
+    name: 'renew: a conflict, or a value that is not a number, leaves everything unchanged under the old id',
     async test (harness) {
       for (const deleteSession of [true, false]) {
         const record = harness.record({ a: '1', word: '"x"' }, { deleteSession })
@@ -74,7 +74,7 @@ export const renewalCases: Case[] = [
     },
   },
   {
-    name: 'renew: what is missing stays so, under both ids',
+    name: 'renew: a missing session stays missing, under both ids',
     async test (harness) {
       const id = harness.id()
       const newId = harness.id(id)

@@ -9,9 +9,9 @@ import { luaAccess, script } from './script.js'
 
 type Log = Pick<Console, 'info' | 'warn' | 'error'>
 
-/** Where a connection with protocol 2 hears of changed keys. */
+/** The channel of changed keys for a connection with protocol 2. */
 const channel = '__redis__:invalidate'
-/** Milliseconds between two attempts, and between two looks at the connections at the most. */
+/** Milliseconds between two attempts, and at most between two checks of the connections. */
 const retryAfter = 250
 /** Milliseconds between two attempts on a server that forbids it. */
 const retryForbiddenAfter = 30_000
@@ -19,7 +19,7 @@ const retryForbiddenAfter = 30_000
 /** The errors of servers and proxies that do not know or allow a command. */
 const forbidden = /^(?:NOPERM|ERR unknown|ERR unsupported)/i
 
-/** Changes a key for a moment. A full Redis runs it: nothing stays. */
+/** Changes a key for a moment. A full Redis runs it, since nothing remains. */
 const canaryScript = script('allow-oom', `${luaAccess}
 check('UNLINK', KEYS[1])
 redis.call('HSET', KEYS[1], '', '')
@@ -28,12 +28,12 @@ return 1
 `, () => [], nothing)
 
 /**
- * Hears from each server that has sessions which keys change, by `CLIENT TRACKING`.
+ * Receives the changed keys from each server with sessions, by `CLIENT TRACKING`.
  *
- * One connection to each server both asks for it and hears it: neither can be lost without the other. Nothing is believed before a
+ * One connection to each server both subscribes and listens: neither can be lost without the other. Nothing is trusted before a
  * canary, a key that is changed over the client's own connection, is heard: then the changes of all that this client reads are heard.
- * From then on pings prove it. Redis tells changes at the end of its turn, after the replies of that turn: the reply to a ping
- * proves what was done before the ping that was answered before it was sent.
+ * From then on pings prove it. Redis sends changes at the end of its turn, after the replies of that turn: the reply to a ping
+ * proves the delivery of all changes before the ping that was answered before it was sent.
  */
 export class KeyTracking implements Tracking {
   readonly #commands: RedisCommands
@@ -49,9 +49,9 @@ export class KeyTracking implements Tracking {
   #isStopped = false
   /** The connections that were lost, those that were made anew included. */
   #losses = 0
-  /** Ends the attempt that is under way. */
+  /** Ends the running attempt. */
   #abort: (error: Error) => void = nothing
-  /** The canaries that are yet to be heard, and what is done then. */
+  /** The outstanding canaries, and their callbacks. */
   readonly #canaries = new Set<string>()
   #allHeard: () => void = nothing
   #retryAt = -Infinity
@@ -209,18 +209,18 @@ function thisMoment (): Moment {
 
 type Hear = (feed: ServerFeed, keys: readonly string[] | undefined) => void
 
-/** The changes that one server tells, over a connection of its own. */
+/** The changes of one server, over a connection of its own. */
 class ServerFeed {
   readonly address: string
   readonly begun: Promise<void>
-  /** All changes have been told that were made before it. */
+  /** All changes before it have been received. */
   proved: Moment = { at: -Infinity, date: -Infinity }
   /** The last canary that was heard. */
   canary = ''
   readonly #link: RedisLink
   /** When the ping that was last answered was sent. */
   #answered = this.proved
-  /** When the ping was sent that is not answered yet. */
+  /** When the unanswered ping was sent. */
   #sent: Moment | undefined
   #isOver = false
 
@@ -235,7 +235,7 @@ class ServerFeed {
     this.proved = this.#answered = moment
   }
 
-  /** Sends the next ping. False: the last one has had no answer for too long. */
+  /** Sends the next ping. False: the last one is unanswered for too long. */
   beat (timeout: number): boolean {
     if (this.#sent !== undefined) return performance.now() - this.#sent.at < timeout
     const sent = this.#sent = thisMoment()

@@ -4,14 +4,14 @@ import { nothing } from '../../../util/maybe-promise.js'
 import { problemOfPrefix, type CommandArgs, type CommandName, type Pipeline, type RedisConnection, type RedisLink, type RedisServer, type RedisSubscriber, type Replies } from './connection.js'
 
 /**
- * The types of replies, whatever the application has chosen for its own: strings and numbers, and a map of protocol 3 as the list
+ * The types of replies, independent of the application's choice: strings and numbers, and a map of protocol 3 as the list
  * that protocol 2 has instead. An object would lack the key `__proto__`.
  */
 const typeMapping = { 37: Array } as const
 
 interface SendOptions {
   readonly typeMapping: typeof typeMapping
-  /** Milliseconds after which a command that was not sent yet never is. */
+  /** Milliseconds after which an unsent command is dropped. */
   readonly timeout: number
 }
 
@@ -90,7 +90,7 @@ export function nodeRedisConnection (client: NodeRedisClient, timeout: number): 
     pipeline: () => new NodeRedisPipeline(send, keyPrefix),
     redirect: (error, name, args) => cluster !== undefined && notYet.test(error.message) ? askAgain(send, keyPrefix, name, args, Date.now() + timeout) : undefined,
     isUnsent: ({ message }) => unsent.test(message),
-    onForgotten: () => nothing, // the client rejects what had no reply
+    onForgotten: () => nothing, // the client rejects unanswered commands
     onReconnected (listener) {
       if (cluster !== undefined) return nothing
       const server = client as NodeRedisServer
@@ -249,7 +249,7 @@ class NodeRedisSubscriber extends EventEmitter implements RedisSubscriber {
     try {
       await client.subscribe(channels, this.#listener)
     } catch (error) {
-      // The client gives up a subscription whose reply was lost. It waits for the next connection then.
+      // The client gives up a subscription with a lost reply. It waits for the next connection then.
       if (!client.isOpen || /^[A-Z]+ /.test((error as Error).message)) throw error
       await this.subscribe(...channels)
     }
