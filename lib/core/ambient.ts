@@ -61,6 +61,6 @@ export async function sessionToJoin (provider: AnyProvider): Promise<unknown> {
  */
 export function currentSession<P extends AnyProvider> (provider: P): SessionOf<P> {
   const scope = storage.getStore()?.scopeOf(provider)
-  if (scope === undefined) throw new NoAmbientSessionError(provider.kind, providers.has(provider) ? 'the code runs in no request' : 'its plugin is not registered with ambient: true')
+  if (scope === undefined) throw new NoAmbientSessionError(provider.kind, providers.has(provider) ? 'the code does not run in a request' : 'its plugin is not registered with ambient: true')
   return scope.session as SessionOf<P>
 }

@@ -135,7 +135,7 @@ export class Scope implements SessionScope, OpenContext, OpenEntry<Scope>, Follo
   /** Opens a further session of the request, with a scope of its own: it is settled and closed with the request, as this one is. */
   open (): unknown {
     const { settings: { opener, route }, sessions, owner, order, called } = this
-    if (opener !== undefined && opener.maxSessions === undefined) throw new OptionError(`${called}Scope.open()`, 'only neo4jSessions() gives further sessions')
+    if (opener !== undefined && opener.maxSessions === undefined) throw new OptionError(`${called}Scope.open()`, 'only neo4jSessions() supports further sessions')
     if (opener !== undefined && [...this.family()].length >= (opener.maxSessions as number)) throw new SessionLimitError(called, route, opener.maxSessions as number)
     const further = new Scope(sessions, this.settings, owner, order)
     further.main = this

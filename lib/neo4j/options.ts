@@ -185,7 +185,7 @@ function requestConfigMerger (provider: string, configOf: (request: FastifyReque
     return ({ request, route }) => {
       if (request === undefined) {
         if (checked !== undefined) return mergeConfigs(base, checked, where)
-        throw new OptionError(where, `the config of ${provider} is made of a request, and there is none here: give the config of this call, {} for the driver's own`)
+        throw new OptionError(where, `the config of ${provider} depends on a request, and there is none here: pass the config of this call, or {} for the driver's own`)
       }
       const origin = `the config that ${provider} makes for ${route}`
       const merge = (made: unknown): CheckedConfig => mergeConfigs(checkRequestConfig(origin, made, allowedForRequest), checked, origin)
@@ -199,14 +199,14 @@ function requestConfigMerger (provider: string, configOf: (request: FastifyReque
 function checkRequestConfig (where: string, config: unknown, allowed: ConfigRules): CheckedConfig {
   if (!isObject(config)) throw new OptionError(where, `must be an object; got ${describeType(config)}`)
   for (const [name, value] of Object.entries(config)) {
-    if (value === undefined) throw new OptionError(where, `option ${name} is undefined: leave it out for the driver's own`)
+    if (value === undefined) throw new OptionError(where, `option ${name} is undefined: omit it for the driver's own`)
   }
   return checkConfig(where, config, allowed)
 }
 
 function refuseTwoBookmarkManagers (where: string, { bookmarks, bookmarkManager }: CheckedConfig): void {
   if (bookmarks !== 'session' || bookmarkManager === undefined) return
-  throw new OptionError(where, 'bookmarks: \'session\' is a bookmark manager of its own: give no other')
+  throw new OptionError(where, 'bookmarks: \'session\' uses a bookmark manager of its own: remove bookmarkManager')
 }
 
 /** @throws OptionError (`FST_SESSION_OPTION`) */

@@ -53,7 +53,7 @@ export interface PluginOptions {
 export const commitRules = {
   commit: oneOf('onSend', 'onResponse'),
   commitWhen: {
-    allowed: 'a function that answers at once, not an async one',
+    allowed: 'a synchronous function',
     test: (value) => typeof value === 'function' && !types.isAsyncFunction(value),
   },
 } satisfies Record<keyof CommitOptions, Rule>

@@ -317,7 +317,7 @@ class RequestSessions implements ScopeOwner, Departing {
     const answer: unknown = commitWhen(this.request, reply)
     if (!isPromise(answer)) return answer as boolean
     answer.catch(nothing)
-    throw new OptionError(`commitWhen of ${scope.route}`, 'must answer at once: a promise would always count as true')
+    throw new OptionError(`commitWhen of ${scope.route}`, 'must return a boolean: a promise would always count as true')
   }
 }
 

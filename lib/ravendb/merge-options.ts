@@ -81,7 +81,7 @@ function refuseContradictions (options: CheckedOptions, where: string): void {
     refuse(`shardedBatchBehavior ${show(shardedBatchBehavior)} contradicts transactionMode 'ClusterWide', which never spreads over shards`)
   }
   if (noTracking === true && optimisticConcurrencyMode !== 'None') {
-    refuse(`optimisticConcurrencyMode ${show(optimisticConcurrencyMode)} contradicts noTracking: what is not tracked is never saved`)
+    refuse(`optimisticConcurrencyMode ${show(optimisticConcurrencyMode)} contradicts noTracking: untracked documents are never saved`)
   }
 }
 

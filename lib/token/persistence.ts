@@ -178,7 +178,7 @@ function isUnheard (state: SessionState): boolean {
   if (state.canSendToken || state.isAnnounced) return false
   if (state.record === undefined && !state.isDirty) return true
   state.isUnheard = true
-  state.warn('the client cannot learn of the session\'s new token, since it has left, its headers were sent, or the reply was hijacked: nothing was saved. ' +
+  state.warn('the client cannot receive the session\'s new token, because it has left, the headers were sent, or the reply was hijacked: nothing was saved. ' +
     'Call commit() before the headers leave.')
   return true
 }
@@ -280,7 +280,7 @@ function saved (state: SessionState, result: CommitResult, change: SessionChange
     case 'limit':
       throw new SubjectLimitError(state.context.route, change.atMost as number)
     case 'not-a-number':
-      throw new NotANumberError(show(result.key), 'another request has put something else there than a whole number.')
+      throw new NotANumberError(show(result.key), 'another request has stored a value that is not a whole number.')
     case 'conflict':
       if (tries === maxTries) throw new UpdateConflictError([...result.current.keys()].map(show).join(', '), tries)
       if (sent !== undefined) state.draft.notSent(sent)

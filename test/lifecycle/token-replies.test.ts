@@ -45,7 +45,7 @@ t.test('a hijacked reply', async (t) => {
     await assertNoOpenSessions(app)
     t.strictSame([reply.body, setCookies(reply)], ['raw', []])
     t.strictSame(store.take(), [])
-    t.match(log, [{ level: 40, route: 'GET /raw', msg: /^GET \/raw: the client cannot learn of the session's new token, .* nothing was saved\. Call commit\(\)/ }])
+    t.match(log, [{ level: 40, route: 'GET /raw', msg: /^GET \/raw: the client cannot receive the session's new token, .* nothing was saved\. Call commit\(\)/ }])
   })
 
   t.test('an existing session that was changed is kept when the reply closes', async (t) => {

@@ -201,7 +201,7 @@ class RedisStore implements CompleteStore, TrackableStore, LeasingStore {
       if (servers.some(({ evicts }) => evicts)) log.warn(evictionWarning)
     } catch (error) {
       if (error instanceof StoreUnsupportedError) throw error
-      log.warn(`the server of the session store does not tell about itself: ${((error as Error).cause as Error).message}`)
+      log.warn(`the server of the session store does not describe itself: ${((error as Error).cause as Error).message}`)
       if (causeCode(error) === 'NOPERM') return
       this.#commands.connection.onceReady(() => { this.checkAtBoot(log).catch((error: unknown) => { log.error(error, 'the session store cannot be used') }) })
     }

@@ -115,7 +115,7 @@ export class KeyTracking implements Tracking {
       await Promise.race([this.#openFeeds(losses), aborted])
       if (losses !== this.#losses) throw connectionLost()
       this.#isWhole = true
-      if (this.#reported !== undefined) this.#log?.info('the changes of sessions are heard: sessions are read from the cache')
+      if (this.#reported !== undefined) this.#log?.info('changes of sessions are received again: sessions are read from the cache')
       this.#reported = undefined
       return undefined
     } catch (error) {
@@ -129,7 +129,7 @@ export class KeyTracking implements Tracking {
   #failed (thrown: Error): Error {
     const cause = thrown.cause instanceof Error ? thrown.cause : thrown
     const isForbidden = forbidden.test(cause.message)
-    const error = isForbidden ? new StoreUnsupportedError(`the server does not let this Redis user hear of changes (CLIENT TRACKING): ${cause.message}`, { cause }) : cause
+    const error = isForbidden ? new StoreUnsupportedError(`this Redis user may not track changes (CLIENT TRACKING): ${cause.message}`, { cause }) : cause
     this.#retryAt = performance.now() + (isForbidden ? retryForbiddenAfter : retryAfter)
     if (this.#log !== undefined) this.#report(error)
     return error
@@ -188,7 +188,7 @@ export class KeyTracking implements Tracking {
   #report (error: Error): void {
     if (this.#reported === error.message) return
     this.#reported = error.message
-    this.#log?.[error instanceof StoreUnsupportedError ? 'error' : 'warn'](error, 'the changes of sessions are not heard: until they are, all sessions are read from the server')
+    this.#log?.[error instanceof StoreUnsupportedError ? 'error' : 'warn'](error, 'changes of sessions are not received: until they are, all sessions are read from the server')
   }
 
   #canaryKey (slot: string): string {

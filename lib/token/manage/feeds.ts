@@ -107,7 +107,7 @@ export class SessionFeeds implements TrackListener {
     const tracking = this.#tracking ??= store.track(this, tickEvery)
     await tracking.checkAtBoot(quiet)
     for (const end = performance.now() + patience; tracking.lag() === Infinity; await delay(tickEvery / 10)) {
-      if (performance.now() > end || tracking !== this.#tracking) throw new StoreUnavailableError('the changes of sessions are not heard')
+      if (performance.now() > end || tracking !== this.#tracking) throw new StoreUnavailableError('changes of sessions are not received')
     }
   }
 

@@ -310,7 +310,7 @@ export function idsOf ({ store }: Pick<SessionSettings, 'store'>, subject: strin
 export function checkFilter<F extends object> (call: string, filter: F, allowed: Record<keyof F & string, Rule>): { [K in keyof F]?: Exclude<F[K], undefined> } {
   const checked = checkOptions<F>(call, filter, allowed)
   for (const [key, value] of Object.entries(filter)) {
-    if (value === undefined) throw new OptionError(call, `${key} must not be undefined: leave it out to mean all sessions; got ${describeType(filter)}`)
+    if (value === undefined) throw new OptionError(call, `${key} must not be undefined: omit it for all sessions; got ${describeType(filter)}`)
   }
   return checked
 }

@@ -61,7 +61,7 @@ export function sessionLine (id: string, record: SessionRecord): string {
 /** The text on one line: another writer may have stored it on several. */
 function jsonLine (key: string, text: string): string {
   const value = parseValue(key, text)
-  if (!isKey(key) || !isStorable(value)) throw new RecordError(`the value of ${show(key)} is none that a session can have`)
+  if (!isKey(key) || !isStorable(value)) throw new RecordError(`the value of ${show(key)} cannot be the value of a session`)
   return /[\n\r]/.test(text) ? JSON.stringify(value) : text
 }
 
