@@ -53,7 +53,7 @@ declare module 'fastify' {
   interface FastifyInstance extends SessionCalls, TransactionCalls, NamedProviders {
     /** The counts of all registrations, by name; of two of one name the second is `<name>#2`. */
     sessionStats (): AllStats
-    /** Asks all providers if sessions can be used now, for readiness probes. Rejects with an OptionError alone. */
+    /** Checks with all providers that sessions can be used, for readiness probes. Rejects with an OptionError only. */
     sessionHealth (options?: PingOptions): Promise<SessionHealth>
   }
 }

@@ -26,11 +26,11 @@ export interface NoOpenSessionsOptions {
 }
 
 /**
- * Asserts in a test that the app holds no open session, in whatever context the plugin was registered.
+ * Asserts in a test that the app holds no open session, in any context.
  *
  * A reply may arrive before its session is closed, so the assertion waits for a moment (`within`).
- * @throws OpenSessionsError (`FST_SESSION_STILL_OPEN`) with the routes whose sessions are still open then; OptionError
- *   (`FST_SESSION_OPTION`) if the app has no registration to look at: it was not made yet, or the app has not booted
+ * @throws OpenSessionsError (`FST_SESSION_STILL_OPEN`) with the routes of the open sessions; OptionError
+ *   (`FST_SESSION_OPTION`) if the app has no registration, or has not booted
  * @example
  * ```ts
  * import Fastify from 'fastify'

@@ -10,7 +10,7 @@ import { tokenSessions, type CompleteTokenManager } from '../token/token-session
 import { readRedisAddress, readSecrets, type AddressOptions, type CommonOptions, type RedisAddress } from './options.js'
 import type { ExitCode, Terminal } from './terminal.js'
 
-/** Sessions that a command works on, and the Redis that has them. */
+/** The sessions that a command works on, and their Redis. */
 export interface Sessions {
   readonly users: CompleteTokenManager<SessionData>
   readonly commands: RedisCommands
@@ -20,7 +20,7 @@ export interface Sessions {
 
 interface RedisConnection {
   readonly client: ioredis.Redis | ioredis.Cluster
-  /** Returns the last error of the connection, which says more than the errors of its calls. */
+  /** Returns the last error of the connection, which is more precise than the errors of its calls. */
   readonly lastError: () => Error | undefined
   readonly close: () => void
 }
@@ -59,7 +59,7 @@ async function connect ({ host, port, path, username, password, tls, family }: R
     connectTimeout: timeout,
     autoResendUnfulfilledCommands: false,
     retryStrategy: () => null,
-    enableReadyCheck: false, // it needs INFO, and warns on standard error where that is not allowed
+    enableReadyCheck: false, // it needs INFO, and warns on standard error if that is not allowed
     family,
     ...username !== '' && { username },
     ...password !== '' && { password },
@@ -78,7 +78,7 @@ async function connect ({ host, port, path, username, password, tls, family }: R
     })
     : new Redis({ ...nodeOptions, ...server })
   let lastError: Error | undefined
-  // A cluster client's own error only says that no node is left; the error of its last node says why.
+  // A cluster client's own error only says that no node is left; the error of its last node has the reason.
   client.on('error', (error: Error & { lastNodeError?: Error | undefined }) => { lastError = error.lastNodeError ?? error })
   return { client, lastError: () => lastError, close: () => client.disconnect() }
 }
@@ -87,7 +87,7 @@ async function connect ({ host, port, path, username, password, tls, family }: R
 const clusterErrors = ['MOVED', 'ASK', 'CLUSTERDOWN']
 
 /**
- * Selects the database: ioredis itself would go on with database 0 where that fails. Refuses a single connection to a node of a
+ * Selects the database: if that fails, ioredis itself would continue with database 0. Refuses a single connection to a node of a
  * cluster that lacks some of the slots: it would work on the sessions of that node alone.
  * @throws StoreUnavailableError (`FST_SESSION_STORE_UNAVAILABLE`)
  */
@@ -99,7 +99,7 @@ async function prepare (client: ioredis.Redis, commands: RedisCommands, database
     const code = causeCode(error) ?? ''
     if (code === 'NOPERM') return // for the command itself to report
     if (!clusterErrors.includes(code)) throw error
-    throw new StoreUnavailableError('this Redis is a node of a cluster, say so with --cluster')
+    throw new StoreUnavailableError('this Redis is a node of a cluster: use --cluster')
   }
 }
 
@@ -112,7 +112,7 @@ async function loadDriver (): Promise<Pick<typeof ioredis, 'Cluster' | 'Redis'>>
   }
 }
 
-/** Appends the cause of the failed call to its message, and the connection's error, which often says more. */
+/** Appends the cause of the failed call to its message, and the connection's error, which is often more precise. */
 function withReasons (error: unknown, connectionError: Error | undefined): unknown {
   if (!(error instanceof Error)) return error
   const { problem, cause } = error as Error & { problem?: unknown }

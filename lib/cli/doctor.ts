@@ -10,19 +10,19 @@ import { addCommonOptions, type AddCommand, type CommonOptions } from './options
 import { describePrefixes, toJsonLine, toPlainLine, writeLines } from './output.js'
 import { exitCodes } from './terminal.js'
 
-/** One thing that was looked at. */
+/** The result of one check. */
 interface Finding {
   readonly check: string
   readonly ok: boolean
   readonly detail: string
 }
 
-/** Milliseconds by which the clocks may differ: `maxAge` and the times that are told go by the app's. */
+/** Maximum difference of the clocks in milliseconds: `maxAge` and the reported times follow the app's clock. */
 const maxSkew = 5000
 
 export const addDoctorCommand: AddCommand = (program, terminal, exit) => {
   addCommonOptions(program.command('doctor'))
-    .description('Tells whether this Redis, and this user of it, are as the store needs them, and which prefixes have sessions.')
+    .description('Checks this Redis and its user for the store, and counts the sessions of each prefix.')
     .action(async (options: CommonOptions, command: Command) => {
       exit(await withSessions(command, terminal, options, async (sessions) => {
         const findings: Finding[] = []
@@ -58,7 +58,7 @@ async function * examine ({ commands, servers }: Sessions, { prefix, cluster }: 
   })
 }
 
-/** A user may lack a command that only `doctor` needs: then nothing is known, and nothing is wrong. */
+/** If the user lacks a command that only `doctor` needs, the check is unknown, and not wrong. */
 async function unlessDenied (command: string, checks: readonly string[], look: () => Promise<Finding[]>): Promise<Finding[]> {
   try {
     return await look()
@@ -80,7 +80,7 @@ function memoryOf ({ maxMemory, policy = 'maxmemory-policy unknown', evicts }: S
 function clockOf (theirs: number, before: number, after: number): Finding {
   const ahead = Math.round(theirs < before ? theirs - before : theirs > after ? theirs - after : 0)
   const ok = Math.abs(ahead) <= maxSkew
-  return { check: 'clock', ok, detail: `${Math.abs(ahead)} milliseconds ${ahead < 0 ? 'behind' : 'ahead of'} this machine${ok ? '' : ': times are told wrong, and maxAge is counted wrong'}` }
+  return { check: 'clock', ok, detail: `${Math.abs(ahead)} milliseconds ${ahead < 0 ? 'behind' : 'ahead of'} this machine${ok ? '' : ': reported times and maxAge are wrong'}` }
 }
 
 /** The store's commands, each with arguments of its kind; `*` stands for a key. */
@@ -89,10 +89,10 @@ const neededCommands = [
   'PTTL *', 'TIME', 'SCAN 0', 'ZADD * 0 m', 'ZREM * m', 'ZSCAN * 0', 'ZRANGE * 0 0', 'ZREMRANGEBYSCORE * 0 0', 'PUBLISH * m', 'SUBSCRIBE *', 'UNSUBSCRIBE *',
 ]
 
-/** Those that `cached()` needs as well. */
+/** The commands that `cached()` also needs. */
 const cacheCommands = ['CLIENT ID', 'CLIENT TRACKING ON', 'PING', 'SUBSCRIBE __redis__:invalidate']
 
-/** Answers with those of some commands, each as JSON, that this user may not run. It is given no key: a user without rights to it could not run it. */
+/** Returns the commands, each as JSON, that this user may not run. It gets no key: a user without rights to the key could not run it. */
 const accessScript = script('no-writes', `
 local denied = {}
 for i = 1, #ARGV do
@@ -102,7 +102,7 @@ end
 return denied
 `, (commands: string[][]) => commands.map((command) => JSON.stringify(command)), (denied: string[]) => denied.map((text) => JSON.parse(text) as string[]))
 
-/** Looks for commands that this user may not run. A user without EVAL cannot be asked further. */
+/** Finds the commands that this user may not run. Without EVAL nothing more can be checked. */
 async function accessOf (commands: Sessions['commands'], prefix: string): Promise<Finding[]> {
   const key = `${prefix}{doctor}`
   const denied = (list: readonly string[]): Promise<string[][]> =>

@@ -29,8 +29,8 @@ interface EndAllOptions extends CommonOptions, ConfirmOptions {
 
 export const addEndAllCommand: AddCommand = (program, terminal, exit) => {
   addCommonOptions(addConfirmOption(program.command('end-all')))
-    .description('Ends all sessions, or all of somebody. One that begins meanwhile may stay.')
-    .option('--subject <subject>', 'those that belong to somebody')
+    .description('Ends all sessions, or all of a subject. A session that begins meanwhile may stay.')
+    .option('--subject <subject>', 'the sessions of this subject')
     .action(async (options: EndAllOptions, command: Command) => {
       const { subject } = options
       const which = subject === undefined ? 'ALL sessions' : `the sessions of ${JSON.stringify(subject)}`

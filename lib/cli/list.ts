@@ -11,9 +11,9 @@ interface ListOptions extends CommonOptions, SessionFilter {}
 
 export const addListCommand: AddCommand = (program, terminal, exit) => {
   addCommonOptions(program.command('list'))
-    .description('Tells what the sessions are, one a line: never their data or tokens.')
-    .option('--subject <subject>', 'those that belong to somebody')
-    .option('--name <name>', 'those of a name, shared or not')
+    .description('Prints the metadata of sessions, one per line, without data and tokens.')
+    .option('--subject <subject>', 'the sessions of this subject')
+    .option('--name <name>', 'the sessions of this name, shared or not')
     .action(async (options: ListOptions, command: Command) => {
       exit(await withSessions(command, terminal, options, async (sessions) => {
         const seen: Seen = { count: 0, damaged: [] }
@@ -44,7 +44,7 @@ async function * formatLines (
   }
 }
 
-/** Says where there are sessions, for an operator who forgot `--prefix` or the database. */
+/** Names the prefixes with sessions, for an operator who has forgotten `--prefix` or the database. */
 async function reportOtherPrefixes ({ stderr }: Terminal, { commands }: Sessions, { prefix }: ListOptions): Promise<void> {
   const counts = await countByPrefix(commands, prefix)
   const others = counts.size === 0 ? 'nor under any other' : `but under ${describePrefixes(counts)}`
@@ -55,7 +55,7 @@ interface InfoOptions extends CommonOptions, AddressOptions {}
 
 export const addInfoCommand: AddCommand = (program, terminal, exit) => {
   addCommonOptions(addAddressOptions(program.command('info')))
-    .description('Tells what a session is, never its data or token; without one, the totals of all.')
+    .description('Prints the metadata of a session, without data and token, or the totals of all.')
     .action(async (token: string | undefined, options: InfoOptions, command: Command) => {
       const address = await readAddress(command, terminal, token, options)
       exit(await withSessions(command, terminal, options, (sessions) =>

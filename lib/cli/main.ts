@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 import { run } from './program.js'
 
-// A reader that stops early (`| head`) is no error, of whatever is written.
+// A reader that stops early (`| head`) is not an error, for any output.
 for (const stream of [process.stdout, process.stderr]) {
   stream.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code !== 'EPIPE') throw error

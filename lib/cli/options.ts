@@ -42,28 +42,28 @@ const maxTimeout = 2_147_483_647
 
 export function addCommonOptions (command: Command): Command {
   return command
-    .addOption(new Option('--redis <url>', 'the Redis: redis://, rediss:// or redis+unix://').env('REDIS_URL').default('redis://127.0.0.1:6379'))
+    .addOption(new Option('--redis <url>', 'the address of the Redis: redis://, rediss:// or redis+unix://').env('REDIS_URL').default('redis://127.0.0.1:6379'))
     .option('--cluster', 'the Redis is a node of a cluster')
-    .option('--sentinel <host:port,…>', 'sentinels that know where the Redis is; of --redis the user, password and database count', parseSentinels)
-    .option('--master <name>', 'the name by which the sentinels know it')
-    .option('--prefix <text>', "what the store's keys begin with", 'session:')
-    .option('--timeout <milliseconds>', 'how long one call to Redis may take', parseMilliseconds, 5000)
+    .option('--sentinel <host:port,…>', 'sentinels that know the address; user, password and database are taken from --redis', parseSentinels)
+    .option('--master <name>', 'the name of the master at the sentinels')
+    .option('--prefix <text>', "the prefix of the store's keys", 'session:')
+    .option('--timeout <milliseconds>', 'the deadline of a call to Redis', parseMilliseconds, 5000)
     .addOption(new Option('--token-kind <kind>', 'the form of the tokens').choices(Object.keys(tokenKinds)).default('random256'))
-    .option('--json', 'print JSON, one object a line')
+    .option('--json', 'print JSON, one object per line')
 }
 
-/** Adds what names one session. A token comes on standard input, since `ps` and the shell's history show a command line. */
+/** Adds the address options. A token is read from standard input, since `ps` and the shell's history show command lines. */
 export function addAddressOptions (command: Command): Command {
   return command
     .argument('[token]', '- for a token from standard input')
-    .option('--id <id>', 'the session that list says it of')
+    .option('--id <id>', 'the session with this id, as list prints it')
     .option('--name <name>', 'the shared session of this name; needs --secret-env')
     .option('--secret-env <variable>',
       "the environment variable that has the app's secret, for --name; again for each older one", (variable: string, others: string[] = []) => [...others, variable])
 }
 
 export function addConfirmOption (command: Command): Command {
-  return command.option('-y, --yes', 'do not ask whether it is meant')
+  return command.option('-y, --yes', 'do not ask for confirmation')
 }
 
 /** Returns the session that the command line names, or `undefined` when it names none. A wrong name ends the command. */
@@ -72,13 +72,13 @@ export async function readAddress (
 ): Promise<SessionAddress | undefined> {
   if ([token, id, name].filter((given) => given !== undefined).length > 1) command.error('error: name one session: by -, --id or --name')
   if (id !== undefined) {
-    return /^[\w-]{43}$/.test(id) ? { id } : command.error('error: --id must be an id as list tells it: 43 characters')
+    return /^[\w-]{43}$/.test(id) ? { id } : command.error('error: --id must be an id as list prints it: 43 characters')
   }
   if (name !== undefined) {
-    return secretEnv === undefined ? command.error('error: --name needs --secret-env: the token of a shared session follows from the secret') : { name }
+    return secretEnv === undefined ? command.error('error: --name needs --secret-env: the token of a shared session is derived from the secret') : { name }
   }
   if (token === undefined) return undefined
-  if (token !== '-') command.error('error: a token must not be on the command line, where others see it: write - and give it on standard input, or name an id with --id')
+  if (token !== '-') command.error('error: a token must not be on the command line, where other users see it: write - and pass it on standard input, or use --id')
   const read = await readToken(terminal)
   return tokenKinds[tokenKind].valid(read) ? { token: read } : command.error(`error: standard input has no token of the kind ${tokenKind}`)
 }
@@ -86,13 +86,13 @@ export async function readAddress (
 /** Returns true when the operator agrees, by `--yes` or when asked. Without a terminal, `--yes` is required. */
 export async function confirmed (command: Command, terminal: Terminal, { yes }: ConfirmOptions, question: string): Promise<boolean> {
   if (yes) return true
-  if (!isInteractive(terminal)) command.error(`error: ${command.name()} destroys sessions: without a terminal to ask at, it needs --yes`)
+  if (!isInteractive(terminal)) command.error(`error: ${command.name()} destroys sessions: without a terminal it needs --yes`)
   return confirm(terminal, question)
 }
 
 /** The place of the sessions, as the command line names it. */
 export interface RedisAddress {
-  /** For questions and messages: without the user and the password. */
+  /** For questions and messages, without user and password. */
   readonly label: string
   readonly host: string
   readonly port: number
@@ -117,10 +117,10 @@ export function readRedisAddress (command: Command, { redis, cluster, sentinel, 
   const { hostname, port, pathname, searchParams } = url
   if ([...searchParams.keys()].some((name) => name !== 'db' && name !== 'family')) return fail('has an unknown parameter: db and family are known')
   const family = searchParams.get('family') ?? '0'
-  if (!/^[046]$/.test(family)) return fail('has a family that is none: it is 4 or 6, or 0 for both')
+  if (!/^[046]$/.test(family)) return fail('has a wrong family: allowed are 4, 6, and 0 for both')
   const database = (isSocket ? '' : pathname.slice(1)) || searchParams.get('db') || '0'
   if (!/^\d{1,9}$/.test(database)) return fail('must name a database by its number, as in redis://127.0.0.1:6379/2 or redis+unix:///run/redis.sock?db=2')
-  if (cluster && Number(database) > 0) return fail('names a database, and a cluster has none but 0')
+  if (cluster && Number(database) > 0) return fail('names a database, but a cluster only has database 0')
   if (cluster && (isSocket || sentinel !== undefined)) return command.error('error: --cluster takes the URL of a node, without a socket or --sentinel')
   if ((sentinel === undefined) !== (master === undefined)) return command.error('error: --sentinel and --master belong together')
   try {

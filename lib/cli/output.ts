@@ -75,15 +75,15 @@ export function reportNotFound ({ stderr }: Terminal, address: SessionAddress): 
   return exitCodes.notFound
 }
 
-/** Reports damaged sessions that were left out, with the first ids, by which they can be ended. */
+/** Reports skipped damaged sessions, with the first ids, by which they can be ended. */
 export function reportDamaged ({ stderr }: Terminal, count: number, ids: readonly string[] = []): ExitCode {
   if (count === 0) return exitCodes.ok
   const which = ids.length === 0 ? '' : `: ${ids.slice(0, maxDamagedIds).join(' ')}${ids.length > maxDamagedIds ? ' …' : ''}`
-  stderr.write(`${toPlainLine(`error: FST_SESSION_RECORD: ${count} session(s) cannot be read, and were left out${which}`)}\n`)
+  stderr.write(`${toPlainLine(`error: FST_SESSION_RECORD: ${count} session(s) cannot be read, and were skipped${which}`)}\n`)
   return exitCodes.failed
 }
 
-/** Puts a text on one line and escapes what would move a terminal's cursor or reverse its text. */
+/** Puts a text on one line and escapes characters that would move a terminal's cursor or reverse its text. */
 export function toPlainLine (text: string): string {
   return text.replace(/\s+/g, ' ').replace(/\p{C}/gu, escapeChar)
 }

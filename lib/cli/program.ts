@@ -18,7 +18,7 @@ export async function run (args: readonly string[], terminal: Terminal): Promise
   const { stdout, stderr } = terminal
   let code: ExitCode = exitCodes.ok
   const program = new Command('fastify-request-session')
-    .description('Looks at, ends, saves and restores the token sessions that fastify-request-session keeps in a Redis, and tells whether that is as it should be.')
+    .description('Lists, ends, saves and restores the token sessions of fastify-request-session in a Redis, and checks the server.')
     .version(version(), '--version')
     .helpOption('--help')
     .exitOverride()
@@ -27,7 +27,7 @@ export async function run (args: readonly string[], terminal: Terminal): Promise
       writeErr: (text) => { stderr.write(text) },
       outputError: (text, write) => { write(`${toPlainLine(text.trim())}\n`) },
     })
-    .addHelpText('after', '\nIt ends with 0 (done), 1 (failed, or damaged sessions were left out), 2 (wrong usage), 3 (there is no such session) or\n130 (interrupted).')
+    .addHelpText('after', '\nExit codes: 0 (success), 1 (failure, or damaged sessions were skipped), 2 (wrong usage), 3 (no such session),\n130 (interrupted).')
   for (const addCommand of commands) addCommand(program, terminal, (exitCode) => { code = exitCode })
   try {
     await program.parseAsync(args, { from: 'user' })

@@ -12,10 +12,10 @@ interface RestoreCommandOptions extends CommonOptions, ConfirmOptions {
 
 export const addRestoreCommand: AddCommand = (program, terminal, exit) => {
   addCommonOptions(addConfirmOption(program.command('restore')))
-    .description('Puts saved sessions back, each wholly or not at all. Their tokens are valid again.')
+    .description('Restores saved sessions, each completely or not at all. Their tokens are valid again.')
     .argument('<file>', 'the file, or - for standard input')
-    .addOption(new Option('--on-conflict <what>', 'what happens where there is a session already').choices(['fail', 'skip', 'replace']).default('fail'))
-    .option('--skip-damaged', 'leave out lines that cannot be read, and count them')
+    .addOption(new Option('--on-conflict <what>', 'the action if a session exists').choices(['fail', 'skip', 'replace']).default('fail'))
+    .option('--skip-damaged', 'skip lines that cannot be read, and count them')
     .action(async (file: string, options: RestoreCommandOptions, command: Command) => {
       const { onConflict } = options
       const question = toPlainLine(`Replace sessions by those of ${JSON.stringify(file)}, in ${describeRedis(command, options)}?`)

@@ -12,9 +12,9 @@ const signalCodes = { SIGHUP: exitCodes.hungUp, SIGINT: exitCodes.interrupted, S
 
 export const addSaveCommand: AddCommand = (program, terminal, exit) => {
   addCommonOptions(program.command('save'))
-    .description('Saves all sessions, with their data, as lines of JSON. A file is replaced once the new one is whole.')
+    .description('Saves all sessions, with their data, as lines of JSON. A file is replaced once the new one is complete.')
     .argument('<file>', 'the file, or - for standard output')
-    .option('--skip-damaged', 'leave out sessions that cannot be read, and count them')
+    .option('--skip-damaged', 'skip sessions that cannot be read, and count them')
     .action(async (file: string, options: SaveCommandOptions, command: Command) => {
       const toStdout = file === '-'
       if (toStdout && terminal.stdout.isTTY) command.error("error: save - would show the sessions' data on this terminal: name a file, or write to a pipe")
@@ -34,7 +34,7 @@ export const addSaveCommand: AddCommand = (program, terminal, exit) => {
 }
 
 /**
- * Aborts the saving at a signal that would end the process, so that no partial file stays behind. A second signal ends
+ * Aborts the save at a signal that would end the process, so that no partial file remains. A second signal ends
  * the process at once.
  */
 async function abortOnSignal ({ stderr }: Terminal, save: (signal: AbortSignal) => Promise<ExitCode>): Promise<ExitCode> {

@@ -4,7 +4,7 @@ import type { StoreEvent } from '../stores/optional-interfaces.js'
 import type { Cases, Harness } from './harness.js'
 import { assertTimeLeft } from './optional-interfaces.js'
 
-/** Cases of stores that tell what happens to sessions, and give leases. */
+/** Cases of stores that report changes of sessions, and give leases. */
 export const changeCases = {
   watch: {
     async 'watch: tells the keys of a change and the time left, and the end' (harness) {

@@ -32,7 +32,7 @@ export const commitCases: Cases = {
     await harness.commitOk(id, { clear: true })
     await harness.assertData(id, {})
   },
-  async 'commit: increments add to what is there, answer with the sums in order, and write JSON numbers' (harness) {
+  async 'commit: increments add to the present values, return the sums in order, and write JSON numbers' (harness) {
     const id = await harness.createSession({ a: '1', b: '-5', z: '0' })
     const increment = new Map([['z', 0], ['b', 2], ['new', 7], ['a', -3]])
     assert.deepEqual(await harness.commitOk(id, { increment }), [0, -3, 7, -2])
@@ -47,7 +47,7 @@ export const commitCases: Cases = {
     }
     await harness.assertData(id, { up: String(max), down: String(-max), 'at once': String(max) })
   },
-  async 'commit: an increment of what is not a whole number is answered with its key, and nothing is written' (harness) {
+  async 'commit: an increment of a value that is not a whole number returns its key, and nothing is written' (harness) {
     for (const text of ['"5"', '1.5', '1e+21', 'null', 'true', '{}', '[]', '""', '99999999999999999999']) {
       const record = harness.record({ ...before, word: text }, { ttl: 3 })
       const id = await harness.create(record)
@@ -56,7 +56,7 @@ export const commitCases: Cases = {
       await harness.assertRecord(id, record)
     }
   },
-  async 'commit: what it expects holds' (harness) {
+  async 'commit: applies if its expectations hold' (harness) {
     const id = await harness.createSession({ a: '1', b: '""' })
     const expect = new Map([['a', '1'], ['b', '""'], ['c', undefined]])
     await harness.commitOk(id, { expect, set: new Map([['a', '2'], ['c', '3']]) })
@@ -64,7 +64,7 @@ export const commitCases: Cases = {
     await harness.commitOk(id, { expect: new Map([['a', '2']]), clear: true })
     await harness.assertData(id, {})
   },
-  async 'commit: what it expects does not hold: a conflict that tells what is there, and nothing is written' (harness) {
+  async 'commit: expectations that do not hold are a conflict with the present values, and nothing is written' (harness) {
     const record = harness.record(before, { ttl: 3 })
     const id = await harness.create(record)
     const expectations = [

@@ -11,7 +11,7 @@ import { newChange, newRecord, type OptionalInterface } from '../stores/contract
  * import { memoryStore } from 'fastify-request-session'
  * import type { ConformanceOptions } from 'fastify-request-session/conformance'
  *
- * // A store whose time cannot be moved: sessions live for a second, and `advance` waits.
+ * // A store with a clock of its own: sessions live for a second, and `advance` waits.
  * const options: ConformanceOptions = {
  *   create: () => memoryStore(),
  *   advance: (ms) => new Promise((resolve) => { setTimeout(resolve, ms) }),
@@ -39,7 +39,7 @@ export interface ConformanceOptions {
    * @default none
    */
   abilities?: readonly OptionalInterface[] | undefined
-  /** Makes a stored session unreadable, behind the store's back. Without it the case of damaged records is left out. */
+  /** Makes a stored session unreadable, bypassing the store. Without it the case of damaged records is skipped. */
   damage? (store: SessionStore, id: string): void | Promise<void>
   /** Runs after each case, when its store is closed. */
   destroy? (store: SessionStore): void | Promise<void>
@@ -133,7 +133,7 @@ export class Harness {
     assert.equal(await this.store.load(id), undefined, 'nothing has brought it back')
   }
 
-  /** Asserts that an id was given up, and that every method says which one took its place. */
+  /** Asserts that an id was replaced, and that every method returns its successor. */
   async assertMoved (id: string, successor: string, how: Successor['how']): Promise<void> {
     const change = this.change({ set: new Map([['late', '1']]), expiresAt: null, ttl: 1 })
     for (let i = 0; i < 2; i++) {
@@ -144,7 +144,7 @@ export class Harness {
     }
   }
 
-  /** Asserts that the stored record equals `expected`. The order of its keys does not count, nor what the store has added of its own. */
+  /** Asserts that the stored record equals `expected`. The order of its keys and properties that the store has added do not count. */
   async assertRecord (id: string, expected: SessionRecord): Promise<void> {
     const found = await this.loadExisting(id)
     const { fields, ...rest } = Object.fromEntries(Object.keys(newRecord(found)).map((part) => [part, Reflect.get(found, part) as unknown]))

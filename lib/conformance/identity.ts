@@ -60,7 +60,7 @@ export const identityCases: Cases = {
       await harness.assertRecord(newId, { ...record, label: '=' })
     }
   },
-  async 'identity: the last use is what the last change of the expiry says, and a change of data alone leaves it' (harness) {
+  async 'identity: the last use is that of the last change of the expiry, and a change of data alone leaves it' (harness) {
     for (const deleteSession of [true, false]) {
       const record = harness.record({ key: '1' }, { deleteSession, usedAt: Date.now() - 7000 })
       const id = await harness.create(record)

@@ -27,12 +27,12 @@ export type { ConformanceOptions } from './harness.js'
  */
 export interface ConformanceCase {
   readonly name: string
-  /** Rejects with an `AssertionError` of `node:assert` that says which sentence of the contract does not hold. */
+  /** Rejects with an `AssertionError` of `node:assert` with the sentence of the contract that does not hold. */
   run (): Promise<void>
 }
 
 /**
- * Makes the test cases for all that `SessionStore` promises, for authors of stores and with any test runner.
+ * Creates the test cases of the contract of `SessionStore`, for authors of stores and for any test runner.
  *
  * The cases may run in any order, but only one at a time if `advance` moves a clock that they share.
  *

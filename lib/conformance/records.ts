@@ -82,7 +82,7 @@ export const recordCases: Cases = {
     assert.equal(await harness.store.create(id, harness.record({ yours: '2' }, { name: 'yours', deleteSession: false, expiresAt: null })), false)
     await harness.assertRecord(id, record)
   },
-  async 'load, create: what they give and take is the caller\'s own' (harness) {
+  async 'load, create: results and arguments belong to the caller' (harness) {
     const record = harness.record({ key: '1' })
     const id = await harness.create(record)
     record.fields.set('key', '2')

@@ -44,7 +44,7 @@ export const renewalCases: Cases = {
       await harness.assertData(newId, {})
     }
   },
-  async 'renew: a conflict, or what is not a number, leaves everything as it was under the old id' (harness) {
+  async 'renew: a conflict, or a value that is not a number, leaves everything unchanged under the old id' (harness) {
     for (const deleteSession of [true, false]) {
       const record = harness.record({ a: '1', word: '"x"' }, { deleteSession })
       const id = await harness.create(record)
@@ -57,7 +57,7 @@ export const renewalCases: Cases = {
       await harness.assertRecord(id, record)
     }
   },
-  async 'renew: what is missing stays so, under both ids' (harness) {
+  async 'renew: a missing session stays missing, under both ids' (harness) {
     const id = harness.id()
     const newId = harness.id(id)
     assert.deepEqual(await harness.store.renew(id, newId, harness.change({ set: new Map([['a', '1']]) })), { status: 'missing' })

@@ -3,13 +3,13 @@ import { NoAmbientSessionError } from '../errors.js'
 import type { AnyProvider, SessionOf } from './provider.js'
 import type { Scope } from './scope.js'
 
-/** A request, or a call of `getSession()`, that code runs in. */
+/** The request, or call of `getSession()`, in which code runs. */
 export interface Ambient {
-  /** The scope of a provider's session there; `undefined`: there is none. */
+  /** The scope of a provider's session there; `undefined`: none. */
   scopeOf (provider: AnyProvider): Scope | undefined
 }
 
-/** Costs nothing until something is run in it. */
+/** Costs nothing until code runs in it. */
 const storage = new AsyncLocalStorage<Ambient>()
 
 /** The providers that a registration has made ambient. */
@@ -31,18 +31,18 @@ export function runInCall<R> (provider: AnyProvider, scope: Scope, fn: () => R):
   return storage.run({ scopeOf: (other) => other === provider ? scope : outer?.scopeOf(other) }, fn)
 }
 
-/** The session of the place where a call is made; `undefined`: there is none. One that is settled takes no more work. */
+/** The session of the calling code; `undefined`: none. A settled session takes no more work. */
 export async function sessionToJoin (provider: AnyProvider): Promise<unknown> {
   const scope = providers.has(provider) ? storage.getStore()?.scopeOf(provider) : undefined
   return scope !== undefined && (scope.state === 'unopened' || scope.state === 'open') && !scope.owner.over ? scope.session : undefined
 }
 
 /**
- * The session of the request that the caller runs in, as `request.<name>` gives it, for services and repositories that are not
- * handed the request: of a plugin that is registered with `ambient: true`. In the callback of `getSession()` it is that session.
+ * The session of the calling request, as `request.<name>` returns it, for services and repositories that do not get the request.
+ * The plugin must be registered with `ambient: true`. In the callback of `getSession()` it is that session.
  *
  * It follows the async context (`AsyncLocalStorage`): promises, timers and hooks keep it. A listener of an event that is emitted
- * elsewhere, a WebSocket's message for example, has it if it is wrapped by `AsyncResource.bind()`.
+ * elsewhere, such as a WebSocket's message, has it if it is wrapped by `AsyncResource.bind()`.
  *
  * @throws NoAmbientSessionError (`FST_SESSION_NO_AMBIENT`) outside of a request, and for a provider that is not ambient
  * @example
@@ -61,6 +61,6 @@ export async function sessionToJoin (provider: AnyProvider): Promise<unknown> {
  */
 export function currentSession<P extends AnyProvider> (provider: P): SessionOf<P> {
   const scope = storage.getStore()?.scopeOf(provider)
-  if (scope === undefined) throw new NoAmbientSessionError(provider.kind, providers.has(provider) ? 'the code runs in no request' : 'its plugin is not registered with ambient: true')
+  if (scope === undefined) throw new NoAmbientSessionError(provider.kind, providers.has(provider) ? 'the code does not run in a request' : 'its plugin is not registered with ambient: true')
   return scope.session as SessionOf<P>
 }

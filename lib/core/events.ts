@@ -3,11 +3,11 @@ import { channel, type Channel } from 'node:diagnostics_channel'
 /**
  * The end of a request's session.
  *
- * - `committed`: the work was kept. Also of a session that was only read; `sessionStats()` counts those apart, as `readOnly`.
- * - `rolled-back`: the work was dropped, since the handler or the commit failed, the client left, or the app said so.
+ * - `committed`: the work was kept. Includes sessions that were only read; `sessionStats()` counts those as `readOnly` too.
+ * - `rolled-back`: the work was dropped, because the handler or the commit failed, the client left, or the app asked for it.
  * - `failed`: the session could not be read.
- * - `anonymous`: the store failed, and the visitor went on without a session (`onStoreError: 'anonymous'`).
- * - `unknown`: the answer of the commit was lost.
+ * - `anonymous`: the store failed, and the request continued without a session (`onStoreError: 'anonymous'`).
+ * - `unknown`: the answer to the commit was lost.
  * - `unused`: not settled yet.
  *
  * @example
@@ -88,13 +88,13 @@ export const channels = {
   lateAccess: channel('fastify-request-session:late-access'),
 } satisfies Record<string, Channel>
 
-/** The two levels of a Fastify logger that are used here. */
+/** The two levels of a Fastify logger that the plugin uses. */
 export interface Log {
   warn (details: object, message: string): void
   error (details: object, message: string): void
 }
 
-/** Reports a failure that no caller receives: in the app's log, or as a process warning where there is none. */
+/** Reports a failure that no caller receives: in the app's log, or as a process warning without one. */
 export function report (log: Log | undefined, level: keyof Log, details: { readonly err?: unknown, [field: string]: unknown }, message: string): void {
   if (log !== undefined) log[level](details, message)
   else process.emitWarning('err' in details ? `${message}: ${messageOf(details.err)}` : message, 'FastifyRequestSessionWarning')

@@ -6,7 +6,7 @@ import { within } from '../util/within.js'
 import { report, type Outcome, type ScopeState } from './events.js'
 import type { OpenSessions } from './open-sessions.js'
 
-/** Work for after a commit: `committed` once that is certain, `unknown` once its answer was lost. */
+/** Work after a commit: `committed` once it is certain, `unknown` if its answer was lost. */
 interface FollowUp {
   readonly after: 'committed' | 'unknown'
   readonly run: () => unknown
@@ -16,9 +16,9 @@ interface FollowUp {
 export interface Followed {
   readonly state: ScopeState
   readonly outcome: Outcome
-  /** True where the route's config refuses the session. */
+  /** True if the route's config refuses the session. */
   readonly isRefused: boolean
-  /** True where no session was opened, and none can be any more. */
+  /** True if no session was opened, and none can be opened any more. */
   readonly isNeverOpened: boolean
   readonly route: string
   /** The name of the session, for errors. */
@@ -28,10 +28,10 @@ export interface Followed {
   reportError (error: unknown, message: string): void
 }
 
-/** Milliseconds that the closing of an app waits for follow-ups. */
+/** Milliseconds that `app.close()` waits for follow-ups. */
 const closingTimeout = 10_000
 
-/** The follow-ups of one scope. Those that are due run one after the other, in the order in which they were added. */
+/** The follow-ups of one scope. Due ones run one after the other, in the order of their addition. */
 export class FollowUps {
   readonly #scope: Followed
   #waiting: FollowUp[] = []
@@ -41,7 +41,7 @@ export class FollowUps {
     this.#scope = scope
   }
 
-  /** Starts it at once where its outcome has come already. */
+  /** Starts it at once if its outcome is known. */
   add (after: FollowUp['after'], run: () => unknown): void {
     const { state, outcome, isRefused, isNeverOpened, called, route } = this.#scope
     if (isRefused) throw new SessionRefusedError(called, route)
@@ -67,7 +67,7 @@ export class FollowUps {
 
   async #run (due: readonly FollowUp[], before: Promise<void> | undefined): Promise<void> {
     await before
-    await nextTurn() // the reply leaves first, also where a follow-up takes long before its first `await`
+    await nextTurn() // the reply leaves first, even if a follow-up takes long before its first `await`
     for (const { run } of due) {
       try {
         await run()
@@ -79,12 +79,12 @@ export class FollowUps {
   }
 }
 
-/** Waits for all follow-ups, also for those that begin meanwhile. */
+/** Waits for all follow-ups, including those that start meanwhile. */
 export async function finishFollowUps ({ followUps }: Pick<OpenSessions<never>, 'followUps'>): Promise<void> {
   while (followUps.size > 0) await Promise.all(followUps)
 }
 
-/** Waits for all follow-ups when an app closes. One that takes too long is left alone, with a warning. */
+/** Waits for all follow-ups when an app closes. After the time limit it logs a warning and stops waiting. */
 export async function drainFollowUps (sessions: Pick<OpenSessions<never>, 'followUps' | 'name' | 'log'>): Promise<void> {
   if (sessions.followUps.size === 0) return
   await within(closingTimeout, finishFollowUps(sessions), nothing)

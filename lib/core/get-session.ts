@@ -29,7 +29,7 @@ type SessionCall<P extends AnyProvider> = <R>(
   options?: CallOptionsOf<P>,
 ) => Promise<R>
 
-/** Takes a transaction to join too, where the callback is happy with either. */
+/** Joins a transaction too, if the callback accepts both. */
 type PlaceCall<P extends AnyTransactionProvider> = <R>(
   existing: TransactionPlace<P>,
   callback: (place: NonNullable<TransactionPlace<P>>, scope: SessionScope) => R | Promise<R>,
@@ -39,7 +39,7 @@ type PlaceCall<P extends AnyTransactionProvider> = <R>(
 /** The type of `app.get<Name>` under a provider. */
 export type GetSessionOf<P extends AnyProvider> = SessionCall<P> & (P extends AnyTransactionProvider ? PlaceCall<P> : unknown)
 
-/** A provider of any kind whose sessions hold transactions. */
+/** A provider of any kind with transactions in its sessions. */
 export type AnyTransactionProvider = AnyProvider & TransactionProvider<any, any, any>
 
 /**
@@ -92,13 +92,13 @@ export type GetTransactionOf<P extends AnyTransactionProvider> = <R>(
 /**
  * Runs a callback in a session, outside of a request: jobs, scripts, tests.
  *
- * With an `existing` session the callback just joins it: it is neither committed, rolled back nor closed. Without
+ * With an `existing` session the callback joins it: it is neither committed, rolled back nor closed. Without
  * one (`null`, or `undefined` outside of an ambient session) a new session is opened, and committed and closed when the callback resolves, or rolled
- * back and closed when it rejects. The callback's own error is always the one that is thrown; a failure of the
- * clean-up is reported, and attached to it as `suppressed`.
+ * back and closed when it rejects. The call always rejects with the callback's own error; a failure of the
+ * clean-up is logged, and attached to it as `suppressed`.
  *
- * The callback's second argument is the scope of the session, for `afterCommit()`: of a session that is joined, the scope that
- * it was opened in. Outside of Fastify the call waits for such work.
+ * The callback's second argument is the scope of the session, for `afterCommit()`: for a joined session, the scope that opened
+ * it. Outside of Fastify the call waits for such work.
  *
  * @throws the callback's error, or that of the commit
  *
@@ -113,7 +113,7 @@ export type GetTransactionOf<P extends AnyTransactionProvider> = <R>(
 export function getSession<P extends AnyProvider, R> (
   provider: P, existing: OpenedSession<P> | null | undefined, callback: (session: OpenedSession<P>, scope: SessionScope) => R | Promise<R>, options?: CallOptionsOf<P>
 ): Promise<R>
-/** The same where the callback takes a session or a transaction, and so may be given either to join. */
+/** The same for a callback that takes a session or a transaction, and can join both. */
 export function getSession<P extends AnyTransactionProvider, R> (
   provider: P, existing: TransactionPlace<P>, callback: (place: NonNullable<TransactionPlace<P>>, scope: SessionScope) => R | Promise<R>, options?: CallOptionsOf<P>
 ): Promise<R>
@@ -126,9 +126,9 @@ export async function getSession<P extends AnyProvider, R> (
 /**
  * Runs a callback in a transaction, outside of a request: jobs, scripts, tests.
  *
- * A given transaction is just joined. In a given session a transaction is opened, and committed when the callback
- * resolves, or rolled back when it rejects; the session stays open. Without either both are opened, and closed again.
- * The callback's own error is always the one that is thrown, as `getSession()` does.
+ * A given transaction is joined. In a given session a transaction is opened, and committed when the callback
+ * resolves, or rolled back when it rejects; the session stays open. Without either, both are opened and closed.
+ * Like `getSession()`, it rejects with the callback's own error.
  *
  * @throws the callback's error, or that of the commit
  *
@@ -155,7 +155,7 @@ export async function getTransaction<P extends AnyTransactionProvider, R> (
 /**
  * The function behind `getSession()` and `app.get<Name>()`.
  *
- * @param sessions the count that an opened session belongs to
+ * @param sessions the list that counts an opened session
  * @param call for errors and events: `app.getGraph()`
  */
 export function sessionCaller<P extends AnyProvider> (provider: P, sessions: () => OpenSessions<Scope>, call: string): SessionCall<P> {
@@ -177,12 +177,12 @@ export function transactionCaller<P extends AnyTransactionProvider> (provider: P
   }
 }
 
-/** The session that a call joins: the given one; that of the place where it is called, if neither a session nor options are given. */
+/** The session that a call joins: the given one, or that of the calling code if neither a session nor options are given. */
 async function joined<T> (provider: AnyProvider, given: T, options: unknown): Promise<T> {
   return given === undefined && options === undefined ? await sessionToJoin(provider) as T : given
 }
 
-/** Runs a call outside of Fastify, which has a count of its own. */
+/** Runs a call outside of Fastify, which has a list of its own. */
 async function withSessions<R> (call: string, provider: AnyProvider, run: (sessions: OpenSessions<Scope>) => Promise<R>): Promise<R> {
   const sessions = new OpenSessions<Scope>(call, provider.kind)
   sessions.start(0, Scope.pulseOf(sessions))
@@ -196,7 +196,7 @@ async function withSessions<R> (call: string, provider: AnyProvider, run: (sessi
   }
 }
 
-/** The open sessions of each provider: of its registrations, and of its calls outside of Fastify that are under way. */
+/** The open sessions of each provider: of its registrations, and of its running calls outside of Fastify. */
 const byProvider = new WeakMap<AnyProvider, Set<OpenSessions<Scope>>>()
 
 export function openSessionsOf (provider: AnyProvider): Set<OpenSessions<Scope>> {
@@ -225,7 +225,7 @@ class JoinedScope implements SessionScope {
   afterCommit (fn: () => unknown): void { this.#scope().afterCommit(fn) }
   afterUnknown (fn: () => unknown): void { this.#scope().afterUnknown(fn) }
 
-  /** @throws OptionError (`FST_SESSION_OPTION`) for a session that the app has opened itself: nothing here hears of its commit */
+  /** @throws OptionError (`FST_SESSION_OPTION`) for a session that the app has opened itself: its commit is unknown here */
   #scope (): Scope {
     this.#found ??= this.#find()
     if (this.#found === undefined) throw new OptionError(this.#call, 'the session that was passed on has no scope here: it was not opened by this provider, or is closed')
@@ -240,7 +240,7 @@ class JoinedScope implements SessionScope {
   }
 }
 
-/** Opens a session, runs a callback in it, and commits or rolls back, and closes. */
+/** Opens a session, runs a callback in it, commits it or rolls it back, and closes it. */
 async function run<R> (
   sessions: OpenSessions<Scope>,
   provider: AnyProvider,

@@ -36,11 +36,11 @@ export interface PingOptions {
 export interface PingResult {
   /** True if sessions can be used now. */
   readonly ok: boolean
-  /** Milliseconds until that was known. */
+  /** Milliseconds that the check took. */
   readonly milliseconds: number
   /** The error, with its causes, without credentials. For operators: it may name hosts. */
   readonly problem?: string
-  /** The reason for which nothing was asked: such a result is `ok`. */
+  /** The reason why nothing was checked: such a result is `ok`. */
   readonly unchecked?: string
 }
 
@@ -61,17 +61,17 @@ export interface PingResult {
  * ```
  */
 export interface SessionHealth {
-  /** True if each provider's result is. */
+  /** True if each provider's result is `ok`. */
   readonly ok: boolean
-  /** The results by the names that `app.sessionStats()` has. */
+  /** The results by the names of `app.sessionStats()`. */
   readonly sessions: Readonly<Record<string, PingResult>>
 }
 
-/** A provider that can prove that its database works. */
+/** A provider that can check its database. */
 export interface Pinging {
   /**
-   * Tries the database as a request would, within a timeout, for readiness probes. Calls at the same time share one try.
-   * Never rejects but with an OptionError (`FST_SESSION_OPTION`).
+   * Uses the database as a request would, within a timeout, for readiness probes. Parallel calls share one attempt.
+   * Rejects with an OptionError (`FST_SESSION_OPTION`) only.
    */
   ping (options?: PingOptions): Promise<PingResult>
 }
@@ -80,7 +80,7 @@ export function canPing (provider: object): provider is Pinging {
   return 'ping' in provider
 }
 
-/** Thrown by a try that asks nothing of the database, and says why. */
+/** Thrown by an attempt that does not use the database, with the reason. */
 export class Unchecked extends Error {}
 
 const defaultTimeout = 2000
@@ -92,7 +92,7 @@ export function checkPingOptions (call: string, options: PingOptions | undefined
 
 /**
  * Makes the `ping()` of a provider.
- * @param tryOut rejects if the database does not work; the signal is aborted when nobody waits for it any more
+ * @param tryOut rejects if the database does not work; the signal aborts when no caller waits any more
  */
 export function pingOf (tryOut: (signal: AbortSignal) => Promise<unknown>): Pinging['ping'] {
   let current: Promise<PingResult> | undefined
@@ -112,7 +112,7 @@ async function timed (tryOut: (signal: AbortSignal) => Promise<unknown>, timeout
   const late = new AbortController()
   try {
     const tried = tryOut(late.signal)
-    tried.catch(nothing) // after the timeout its error says nothing new
+    tried.catch(nothing) // after the timeout its error is not needed
     await within(timeout, tried, () => { throw new Error(`no answer within ${timeout} milliseconds`) })
     return { ok: true, milliseconds: milliseconds() }
   } catch (error) {
@@ -123,7 +123,7 @@ async function timed (tryOut: (signal: AbortSignal) => Promise<unknown>, timeout
   }
 }
 
-/** Uses a session of a provider as a request would, rolls it back and closes it: a try for `pingOf()`. */
+/** Uses a session of a provider as a request would, rolls it back and closes it: an attempt for `pingOf()`. */
 export async function trySession<Exposed> (opener: SessionOpener<Exposed>, signal: AbortSignal, use: (session: Awaited<Exposed>) => unknown): Promise<void> {
   const opened = opener.open(pingContext)
   const ended = new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }))
@@ -141,7 +141,7 @@ const pingContext: OpenContext = Object.freeze({
 
 const maxCauses = 5
 
-/** The first lines of an error and its causes. An error of ours whose message is for clients says what happened in its `problem`. */
+/** The first lines of an error and its causes. An error of ours with a message for clients has the event in its `problem`. */
 function problemOf (error: unknown): string {
   const lines = new Set<string>()
   for (let cause = error; cause != null && lines.size < maxCauses;) {

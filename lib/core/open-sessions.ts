@@ -22,23 +22,23 @@ export interface SessionStats {
   /** Sessions opened since the start. */
   readonly opened: number
   readonly committed: number
-  /** Those of the committed ones that wrote nothing, where the provider can tell: token sessions can. */
+  /** Committed sessions that wrote nothing, if the provider knows: token sessions do. */
   readonly readOnly: number
-  /** Sessions whose work was dropped: the handler or the commit failed, the client left, or the app said so. */
+  /** Sessions with dropped work: the handler or the commit failed, the client left, or the app asked for it. */
   readonly rolledBack: number
   /** Sessions that could not be read. */
   readonly failed: number
-  /** Visitors who went on without a session, since the store had failed (`onStoreError: 'anonymous'`). */
+  /** Requests that continued without a session, because the store had failed (`onStoreError: 'anonymous'`). */
   readonly anonymous: number
-  /** Commits whose answer was lost. */
+  /** Commits without an answer. */
   readonly unknown: number
   /** Uses of a session after its end. */
   readonly lateAccesses: number
   /** Functions of `afterCommit()` and `afterUnknown()` that have failed. */
   readonly failedFollowUps: number
   /**
-   * The own counts of the store since it was made, by name, where it has some. `memoryStore()` counts `evicted`: sessions that had
-   * not expired, and made room for new ones.
+   * The store's own counts since its creation, by name, if it has any. `memoryStore()` counts `evicted`: unexpired sessions that
+   * made room for new ones.
    */
   readonly store?: Readonly<Record<string, number>>
 }
@@ -48,25 +48,25 @@ export interface OpenEntry<S> extends Link<S> {
   readonly route: string
   readonly log: Log | undefined
   readonly openingTrace: OpeningTrace | undefined
-  /** The stack of its opening, where one was recorded. */
+  /** The stack of its opening, if one was recorded. */
   readonly openedBy: Error | undefined
   /** True while it may hold a connection or a transaction. */
   readonly isHeld: boolean
-  /** The tick of the coarse clock from which on it is held; `Infinity` once it was reported. */
+  /** The tick of the coarse clock since which it is held; `Infinity` once it was reported. */
   heldSince: number
-  /** Closes it if its request is over already: an `onResponse` hook that throws keeps those after it from running. */
+  /** Closes it if its request is over: an `onResponse` hook that throws stops the hooks after it. */
   sweep (): void
 }
 
 /** Ticks of the coarse clock in one `warnAfter`. */
 const ticksPerWarning = 4
-/** Milliseconds of a tick where no warning is wanted. */
+/** Milliseconds of a tick without warnings. */
 const idleTick = 10_000
 
 /** Milliseconds between two pulses. */
 export const pulseInterval = 500
 
-/** The open sessions of one registration, or of one call outside of Fastify: counts them, and reports those that are held too long. */
+/** The open sessions of one registration, or of one call outside of Fastify: counts them, and reports sessions that are held too long. */
 export class OpenSessions<S extends OpenEntry<S>> extends LinkedList<S> {
   readonly name: string
   readonly kind: string
@@ -79,9 +79,9 @@ export class OpenSessions<S extends OpenEntry<S>> extends LinkedList<S> {
   unknown = 0
   lateAccesses = 0
   failedFollowUps = 0
-  /** The follow-ups of commits that are at work, by scope. */
+  /** The running follow-ups of commits, by scope. */
   readonly followUps = new Set<Promise<void>>()
-  /** A coarse clock: reading a real one for each request would cost more than all other counting. */
+  /** A coarse clock: reading a real one per request would cost more than all other counting. */
   tick = 0
   readonly #traces = new Map<string, OpeningTrace>()
   #warnAfter = 0
@@ -96,7 +96,7 @@ export class OpenSessions<S extends OpenEntry<S>> extends LinkedList<S> {
   }
 
   /**
-   * @param warnAfter milliseconds that a session may be held before it is reported; 0: for ever
+   * @param warnAfter milliseconds after which a held session is reported; 0: never
    * @param pulse called twice a second
    */
   start (warnAfter: number, pulse: () => void): void {
@@ -151,7 +151,7 @@ export class OpeningTrace {
   #first: Error | undefined
   #each = false
 
-  /** True where the next opening is to be recorded. */
+  /** True if the next opening is to be recorded. */
   isWanted = true
 
   /** Reading the `stack` of the result costs most. */

@@ -3,8 +3,8 @@ import type { MaybePromise } from '../util/maybe-promise.js'
 import type { Outcome, ScopeState } from './events.js'
 
 /**
- * Knows how to open, commit, roll back and close one kind of session. It is made once per application and
- * given to the plugin, or to `getSession()` outside of Fastify.
+ * Opens, commits, rolls back and closes one kind of session. It is created once per application and
+ * passed to the plugin, or to `getSession()` outside of Fastify.
  *
  * @typeParam Exposed the type of `request.<name>`: a native session, or a promise of one
  * @typeParam RouteOptions a route's options under the plugin's name
@@ -26,7 +26,7 @@ export interface SessionProvider<Exposed = unknown, RouteOptions = never, CallOp
   /** `'token'`, `'graph'`, `'document'`: named in events and warnings. */
   readonly kind: string
   /**
-   * `'always'`: every reply commits, an error too (a login-attempt counter on a 401 must stick).
+   * `'always'`: every reply commits, errors too (a login-attempt counter on a 401 must stay).
    * `'success'`: rolled back when the handler failed or timed out, the status is 400 or more, or the client left.
    */
   readonly commits: 'always' | 'success'
@@ -59,21 +59,21 @@ export interface SessionScope {
   readonly state: ScopeState
   /** `unused` until the session is settled. */
   readonly outcome: Outcome
-  /** Makes this request roll back, whatever its reply says. */
+  /** Rolls this request back, with any reply. */
   rollbackOnly (): void
   /**
-   * Settles now instead of before the reply: for a reply that is hijacked. Rejects with the error of the commit, or that for
-   * which the session could not be read, or with `SessionClosedError` (`FST_SESSION_CLOSED`) if the work was rolled back already.
+   * Settles now instead of before the reply: for a hijacked reply. Rejects with the error of the commit, or with the error of
+   * the session's read, or with `SessionClosedError` (`FST_SESSION_CLOSED`) if the work was rolled back already.
    */
   commit (): Promise<void>
   /**
-   * Runs a function once the commit is certain: for mail, events and jobs. It does not run after a rollback, a commit that failed, or
-   * one whose answer was lost. A commit that has nothing to write counts; a session that was never opened counts as one, when the
-   * reply is over and would have committed it. After the commit the function runs at once.
+   * Runs a function once the commit is certain: for mail, events and jobs. It does not run after a rollback, a failed commit, or a
+   * commit without an answer. A commit with nothing to write counts, as does a session that was never opened, when the reply is
+   * over and would have committed it. After the commit the function runs at once.
    *
    * Several run one after the other. The reply does not wait for them, but `app.close()` does, up to ten seconds, and `getSession()`
    * outside of Fastify too. An error is logged and counted (`failedFollowUps`).
-   * @throws SessionClosedError (`FST_SESSION_CLOSED`) where no commit can come any more; SessionRefusedError (`FST_SESSION_REFUSED`)
+   * @throws SessionClosedError (`FST_SESSION_CLOSED`) if no commit can follow any more; SessionRefusedError (`FST_SESSION_REFUSED`)
    * @example
    * ```ts
    * import Fastify from 'fastify'
@@ -91,12 +91,12 @@ export interface SessionScope {
    * ```
    */
   afterCommit (fn: () => unknown): void
-  /** As `afterCommit()`, but runs if the answer of the commit was lost (`FST_SESSION_OUTCOME_UNKNOWN`). Does nothing where another outcome has come. */
+  /** As `afterCommit()`, but runs if the answer to the commit was lost (`FST_SESSION_OUTCOME_UNKNOWN`). Does nothing after another outcome. */
   afterUnknown (fn: () => unknown): void
 }
 
 /**
- * Opens sessions with options that were checked already.
+ * Opens sessions with checked options.
  *
  * @example
  * ```ts
@@ -109,13 +109,13 @@ export interface SessionScope {
  * ```
  */
 export interface SessionOpener<Exposed> {
-  /** True where the plugin opens the session before the handler, and awaits it. */
+  /** True if the plugin opens and awaits the session before the handler. */
   readonly early: boolean
-  /** The most sessions of one request, where `request.<name>Scope.open()` gives further ones. */
+  /** Maximum sessions of one request, if `request.<name>Scope.open()` opens further ones. */
   readonly maxSessions?: number
-  /** Throws to keep a request out by its session, before its body is read. */
+  /** Throws to refuse a request by its session, before its body is read. */
   admit? (context: OpenContext, session: Awaited<Exposed>): void
-  /** Opens a session. `request.<name>` throws its error, and nothing is left open then. */
+  /** Opens a session. If it throws, `request.<name>` throws the error, and nothing is left open. */
   open (context: OpenContext): OpenSession<Exposed>
   /**
    * Returns `request.<name>` before the first hook and after the end, where an access may be a log serializer's and an
@@ -126,7 +126,7 @@ export interface SessionOpener<Exposed> {
 }
 
 /**
- * Where a session is opened: in a request, or (`request` and `reply` undefined) in a call of `getSession()`.
+ * The place of a session's opening: a request, or (`request` and `reply` undefined) a call of `getSession()`.
  *
  * @example
  * ```ts
@@ -148,9 +148,9 @@ export interface OpenContext {
   readonly log: FastifyBaseLogger | undefined
   /** True while a header can still reach the client: it has not left, the headers are not out, the reply is not hijacked. */
   readonly canSendHeaders: boolean
-  /** True where a `commitWhen` decides at the end if the work is kept. */
+  /** True if a `commitWhen` decides about the commit at the end. */
   readonly isConditional: boolean
-  /** The bookmarks of the request's other sessions of this registration: a further one has to see what they have written. */
+  /** The bookmarks of the request's other sessions of this registration: a further one must see their writes. */
   readonly bookmarks: readonly string[]
   /** Reports that the user rolled the work back: `commit` is not called any more. */
   rollbackOnly (): void
@@ -158,7 +158,7 @@ export interface OpenContext {
 
 /**
  * One open session. The scope calls `commit` or `rollback` once, then `close` once; a second caller waits for the first.
- * A step for which there is nothing to do is left out.
+ * Steps with nothing to do are omitted.
  *
  * @example
  * ```ts
@@ -175,32 +175,32 @@ export interface OpenContext {
 export interface OpenSession<Exposed> {
   /** The value of `request.<name>`. */
   readonly session: Exposed
-  /** The session that awaiting `session` has given, where that is another object. */
+  /** The result of awaiting `session`, if it is another object. */
   readonly loaded?: unknown
-  /** True where the session may still be read after its end, and itself refuses all else. */
+  /** True if the session can still be read after its end, and itself refuses everything else. */
   readonly readableAfterEnd?: boolean
-  /** The bookmarks of its transactions, for a database that has them. */
+  /** The bookmarks of its transactions, if the database has them. */
   readonly bookmarks?: readonly string[]
-  /** True where the session holds no connection while it is open: a reply that streams is no reason to warn of it. */
+  /** True if the session holds no connection while it is open: a streaming reply causes no warning. */
   readonly isIdle?: boolean
-  /** The error for which there is no session to use, which its user was given: the outcome is `failed`, whichever step is called. */
+  /** The error that the user got instead of a session: the outcome is `failed`, with any step. */
   readonly failedBy?: unknown
-  /** The error for which the session goes on without what it should hold: the outcome is `anonymous`. */
+  /** The error because of which the session continues without its data: the outcome is `anonymous`. */
   readonly degradedBy?: unknown
   /** True while there was nothing to write: a commit counts as one that only reads. `undefined`: not known. */
   readonly isReadOnly?: boolean
-  /** The reply's headers leave now and the commit comes after them (`commit: 'onResponse'`): the last chance to set a header. */
+  /** The headers are sent now and the commit follows (`commit: 'onResponse'`): the last chance to set a header. */
   beforeHeaders? (): void
   /**
-   * Keeps the work. A rejection means that nothing was kept; where that is not certain it is an
+   * Keeps the work. A rejection means that nothing was kept; if that is uncertain, it is an
    * `OutcomeUnknownError` (`FST_SESSION_OUTCOME_UNKNOWN`).
    */
   commit? (): MaybePromise<void>
-  /** Called twice a second while the session is open and its reply's headers are not out: keeps alive what would expire. */
+  /** Called twice a second while the session is open and its reply's headers are not sent: extends a session that would expire. */
   pulse? (): void
   /** Drops the work. */
   rollback? (): MaybePromise<void>
-  /** Frees what the session holds, and makes a later use of it fail. Always called, also after a failed commit. */
+  /** Frees the session's resources, and makes later use fail. Always called, after a failed commit too. */
   close (): MaybePromise<void>
 }
 
@@ -217,7 +217,7 @@ export interface Closing {
 }
 
 /**
- * A provider whose sessions hold transactions: `getTransaction()` joins one, or opens one.
+ * A provider with transactions in its sessions: `getTransaction()` joins one, or opens one.
  *
  * @example
  * ```ts
@@ -241,9 +241,9 @@ export interface TransactionProvider<Session = unknown, Transaction = unknown, O
   forTransaction (session: Session | undefined, options: Options | undefined, where: string): SessionOpener<Transaction | PromiseLike<Transaction>>
 }
 
-/** An open session that knows the errors of its driver: one that the app lets through gets a fitting reply. */
+/** An open session that recognises its driver's errors: an error that the app lets through gets a fitting reply. */
 export interface ErrorReplies {
-  /** `undefined`: that error is none of its own, and says nothing of the database's state. */
+  /** `undefined`: the error is not the driver's, and tells nothing about the database. */
   replyTo (error: unknown): ErrorReply | undefined
 }
 
@@ -253,24 +253,24 @@ export interface ErrorReply {
   readonly headers?: Readonly<Record<string, string>> | undefined
 }
 
-/** A provider that uses a cookie or header, or keys of a store, which it cannot share with another one of the same app. */
+/** A provider with a cookie, a header or keys of a store that another provider of the app must not use. */
 export interface Claiming {
   /** The cookie or header, and the place in the store, for errors: `cookie session`. */
   readonly claims: readonly string[]
 }
 
-/** A provider whose sessions are in a store that may count for itself. */
+/** A provider with a store that may have counts of its own. */
 export interface Counting {
   /** The store's own counts, by name; `undefined`: it has none. */
   readonly counts: () => Readonly<Record<string, number>> | undefined
 }
 
-/** Functions for a token session's `update()` that only leave a hint there. */
+/** Functions for a token session's `update()` that only store a hint. */
 const hints = new WeakSet<object>()
 
 /**
- * Marks a function for a token session's `update()` as a hint for later requests, and no work of this one: a session that
- * is ended, regenerated or out of reach by its commit fails no request for it. It may be applied twice.
+ * Marks a function for a token session's `update()` as a hint for later requests: if the session is ended, regenerated or
+ * unreachable at its commit, no request fails for it. It may be applied twice.
  */
 export function asHint<Change extends object> (change: Change): Change {
   hints.add(change)
@@ -337,11 +337,11 @@ export type RouteOptionsOf<P extends AnyProvider> = P extends SessionProvider<un
  */
 export interface CommitOptions {
   /**
-   * `'onSend'`: before the reply's headers leave, so that a failed commit is the reply's error.
-   * `'onResponse'`: once the reply is out, which takes the commit out of the client's waiting time; a failure is only logged.
+   * `'onSend'`: before the reply's headers are sent, so that a failed commit is the reply's error.
+   * `'onResponse'`: after the reply, so that the client does not wait for the commit; a failure is only logged.
    * @default 'onSend'
    */
   commit?: 'onSend' | 'onResponse' | undefined
-  /** True where this reply commits. Replaces the provider's own rule where there is a reply to look at. Synchronous. */
+  /** Returns true if this reply commits. Replaces the provider's own rule for requests. Synchronous. */
   commitWhen?: ((request: FastifyRequest, reply: FastifyReply) => boolean) | undefined
 }

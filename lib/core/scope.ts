@@ -10,19 +10,19 @@ import type { CommitOptions, ErrorReplies, ErrorReply, OpenContext, OpenSession,
 export interface ScopeSettings {
   /** Method and pattern of the route, or the name of the call. */
   readonly route: string
-  /** `undefined` where the route's config refuses the session. */
+  /** `undefined`: the route's config refuses the session. */
   readonly opener: SessionOpener<unknown> | undefined
   readonly commit: 'onSend' | 'onResponse'
   readonly commitWhen: CommitOptions['commitWhen']
   readonly commits: 'always' | 'success'
-  /** `undefined` where no warning of sessions that are held too long is wanted. */
+  /** `undefined`: no warnings of held sessions. */
   readonly trace: OpeningTrace | undefined
 }
 
 /** The request that a scope belongs to. Outside of one it is `noRequest`. */
 export interface ScopeOwner {
   readonly request: FastifyRequest | undefined
-  /** `undefined` also in a request of which no hook of ours has seen the reply yet. */
+  /** `undefined` also in a request before our first hook. */
   readonly reply: FastifyReply | undefined
   /** True once the reply is over or the client has left: no session may be opened any more. */
   readonly over: boolean
@@ -52,9 +52,9 @@ export class Scope implements SessionScope, OpenContext, OpenEntry<Scope>, Follo
   cleanUpErrors: readonly unknown[]
   older: Scope | undefined
   newer: Scope | undefined
-  /** The scope whose `open()` has made this one. */
+  /** The scope that has opened this one by `open()`. */
   main: Scope | undefined
-  /** The scope that was registered before this one, in the same request. Those that `open()` has made come first. */
+  /** The previously registered scope of the same request. Scopes of `open()` come first. */
   before: Scope | undefined
   isRollbackOnly: boolean
   /** `undefined` until the first one is added. */
@@ -67,7 +67,7 @@ export class Scope implements SessionScope, OpenContext, OpenEntry<Scope>, Follo
   readonly order: number
   private opened: OpenSession<unknown> | undefined
   private loadedSession: unknown
-  /** The commit or rollback under way; forgotten once it is done. */
+  /** The running commit or rollback. */
   private settling: Promise<void> | undefined
   private closing: Promise<void> | undefined
 
@@ -92,7 +92,7 @@ export class Scope implements SessionScope, OpenContext, OpenEntry<Scope>, Follo
   get isNeverOpened (): boolean { return this.opened === undefined && (this.state === 'closed' || this.owner.over) }
   get isConditional (): boolean { return this.settings.commitWhen !== undefined }
   get name (): string { return this.sessions.name }
-  /** True while the end of the reply may still commit it: one that is not opened has follow-ups alone. */
+  /** True while the end of the reply may still commit it: an unopened scope has follow-ups only. */
   get mayCommit (): boolean { return this.state === 'open' || (this.state === 'unopened' && this.followUps !== undefined) }
   /** True while it may hold a connection or a transaction: until it is settled, and while its close is under way. */
   get isHeld (): boolean {
@@ -101,7 +101,7 @@ export class Scope implements SessionScope, OpenContext, OpenEntry<Scope>, Follo
     return state === 'committing' || state === 'rolling-back' || state === 'closed'
   }
 
-  /** True where its work was to be kept, and was not. A session that could not be read had none: its user knows. */
+  /** True if its work should have been kept, and was not. A session that could not be read has no work: its user got the error. */
   get hasLostWork (): boolean {
     return this.opened !== undefined && this.outcome !== 'committed' && this.outcome !== 'anonymous' && this.opened.failedBy === undefined
   }
@@ -135,7 +135,7 @@ export class Scope implements SessionScope, OpenContext, OpenEntry<Scope>, Follo
   /** Opens a further session of the request, with a scope of its own: it is settled and closed with the request, as this one is. */
   open (): unknown {
     const { settings: { opener, route }, sessions, owner, order, called } = this
-    if (opener !== undefined && opener.maxSessions === undefined) throw new OptionError(`${called}Scope.open()`, 'only neo4jSessions() gives further sessions')
+    if (opener !== undefined && opener.maxSessions === undefined) throw new OptionError(`${called}Scope.open()`, 'only neo4jSessions() supports further sessions')
     if (opener !== undefined && [...this.family()].length >= (opener.maxSessions as number)) throw new SessionLimitError(called, route, opener.maxSessions as number)
     const further = new Scope(sessions, this.settings, owner, order)
     further.main = this
@@ -144,7 +144,7 @@ export class Scope implements SessionScope, OpenContext, OpenEntry<Scope>, Follo
     return further.session
   }
 
-  /** True for a session that this scope has given its user. */
+  /** True for a session of this scope. */
   gave (session: unknown): boolean {
     const { opened, loadedSession } = this
     return opened !== undefined && [opened.session, opened.loaded, loadedSession].includes(session)
@@ -165,7 +165,7 @@ export class Scope implements SessionScope, OpenContext, OpenEntry<Scope>, Follo
     this.owner.sweep()
   }
 
-  /** Makes the function that keeps alive what would expire under the requests of these sessions. */
+  /** Creates the function that extends sessions which would expire during their requests. */
   static pulseOf (sessions: OpenSessions<Scope>): () => void {
     return () => {
       for (let scope = sessions.oldest; scope !== undefined; scope = scope.newer) if (scope.state === 'open' && scope.canSendHeaders) scope.opened?.pulse?.()
@@ -190,7 +190,7 @@ export class Scope implements SessionScope, OpenContext, OpenEntry<Scope>, Follo
     return this.state === 'open' ? session?.replyTo?.(error) : undefined
   }
 
-  /** The reply's headers leave before the commit. */
+  /** The reply's headers are sent before the commit. */
   beforeHeaders (): void {
     if (this.state === 'open' && !this.isRollbackOnly) this.opened?.beforeHeaders?.()
   }
@@ -207,7 +207,7 @@ export class Scope implements SessionScope, OpenContext, OpenEntry<Scope>, Follo
     return this.settling
   }
 
-  /** Settles what is not settled and closes. Never rejects: it has no caller that waits, so failures are logged. */
+  /** Settles an unsettled session and closes it. Never rejects: no caller waits, so failures are logged. */
   finish (commit: boolean): Promise<void> | undefined {
     if (this.closing !== undefined || this.state === 'closed') return this.closing
     let settled: Promise<void> | undefined
@@ -239,7 +239,7 @@ export class Scope implements SessionScope, OpenContext, OpenEntry<Scope>, Follo
     return session
   }
 
-  /** Runs one step of the session, and then `done`, which is given the error that the step failed with. */
+  /** Runs one step of the session, and then `done`, with the error of a failed step. */
   private step (name: 'commit' | 'rollback' | 'close', done: (this: Scope, error?: unknown) => void): Promise<void> | undefined {
     let stepped: Promise<void> | undefined
     try {

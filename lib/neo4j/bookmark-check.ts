@@ -2,28 +2,28 @@ import { nothing } from '../util/maybe-promise.js'
 import type { Neo4jDriver } from './driver-types.js'
 import type { CheckedConfig } from './options.js'
 
-/** Milliseconds for which a bookmark that the server has reached is taken to be reached: a restore from a backup takes longer. */
+/** Milliseconds for which a reached bookmark counts as reached: a restore from a backup takes longer. */
 const freshFor = 5000
-/** Milliseconds that a request waits for its bookmarks to be reached. */
+/** Milliseconds that a request waits until its bookmarks are reached. */
 const waitAtMost = 5000
-/** Questions that may wait for the server at once, each with a connection. */
+/** Maximum checks that wait for the server in parallel, each with a connection. */
 const maxQuestions = 8
 
-/** The codes of a server that refuses bookmarks: it cannot read them, or has waited for them long enough. */
+/** The codes of a server that refuses bookmarks: it cannot read them, or its wait has timed out. */
 const refusal = /^Neo\.\w+\.Transaction\.\w*Bookmark/
 
 /**
- * Asks the server whether it has reached bookmarks, before a transaction is sent with them. A server that was restored from
- * an older backup never reaches them: it lets each transaction wait for up to a minute, and neither a limit of time
- * nor the end of the session interrupts that. Here the question waits, and not the request. Bookmarks that
- * this process has seen a moment ago are not asked for.
+ * Checks with the server that it has reached bookmarks, before a transaction is sent with them. A server that was restored from
+ * an older backup never reaches them: it makes each transaction wait for up to a minute, and neither a time limit
+ * nor the end of the session interrupts that. Here the check waits instead of the request. Bookmarks that
+ * this process has seen a moment ago are not checked.
  */
 export class BookmarkCheck {
   readonly #driver: Neo4jDriver
-  /** The time when each bookmark was seen last; the oldest first. */
+  /** The time at which each bookmark was last seen; the oldest first. */
   readonly #seen = new Map<string, number>()
   readonly #questions = new Set<Promise<unknown>>()
-  /** Questions that the server still lets wait though nobody waits for their answer. */
+  /** Checks that still wait for the server, although no request waits for them. */
   #late = 0
 
   constructor (driver: Neo4jDriver) {
@@ -41,17 +41,17 @@ export class BookmarkCheck {
     }
   }
 
-  /** The next use of these bookmarks asks the server first. */
+  /** The next use of these bookmarks checks with the server first. */
   doubt (bookmarks: readonly string[]): void {
     for (const bookmark of bookmarks) this.#seen.delete(bookmark)
   }
 
   /**
-   * The reason why these bookmarks are of no use; `undefined`: the server has reached them. Another error than a refusal is
-   * none: it comes again when the transaction begins.
+   * The reason why these bookmarks are unusable; `undefined`: the server has reached them. Other errors than a refusal are
+   * ignored: they occur again when the transaction begins.
    *
    * @param config the database and the user to ask as
-   * @param left is aborted when nobody waits for the answer any more
+   * @param left aborts when no request waits for the answer any more
    */
   async problemOf (bookmarks: readonly string[], config: CheckedConfig, left: AbortSignal): Promise<string | undefined> {
     const now = performance.now()

@@ -29,7 +29,7 @@ export function withUserBookmarks (config: CheckedConfig, context: OpenContext, 
 /**
  * A `BookmarkManager` of neo4j-driver, which gets bookmarks before each transaction and updates them after it. Bookmarks
  * are hints: without them a transaction may read older data, and nothing else goes wrong. So those that the server
- * refuses, or does not reach, are dropped, and a session that cannot store new ones stops nobody.
+ * refuses, or does not reach, are dropped, and a session that cannot store new ones fails no request.
  */
 export class UserBookmarks {
   readonly #context: OpenContext
@@ -37,7 +37,7 @@ export class UserBookmarks {
   readonly #check: BookmarkCheck
   readonly #closing = new AbortController()
   #loading: Promise<KeyValueSession | undefined> | undefined
-  /** `undefined` before it is loaded, and where it is out of reach. */
+  /** `undefined` before it is loaded, and if it is unreachable. */
   #session: KeyValueSession | undefined
   /** The bookmarks of a transaction, until it has succeeded. */
   #unconfirmed: ReadonlySet<string> = new Set()
@@ -74,23 +74,23 @@ export class UserBookmarks {
     this.#store((stored) => [...new Set([...without(stored, covered), ...added])])
   }
 
-  /** The session is closed: nobody waits for its bookmarks any more. Those of a transaction that failed are checked before their next use. */
+  /** The session is closed: its bookmarks are not needed any more. Those of a failed transaction are checked before their next use. */
   close (): void {
     this.#closing.abort()
     this.#check.doubt([...this.#unconfirmed])
   }
 
-  /** `update()` gets the newest value, so two requests of one user at the same moment both add theirs. */
+  /** `update()` gets the newest value, so parallel requests of a user all add theirs. */
   #store (change: (stored: string[]) => string[]): void {
     try {
       this.#session?.update(key, asHint((stored: unknown) => change(bookmarksIn(stored))))
     } catch (error) {
-      // The user has logged out or in meanwhile: these bookmarks are nobody's.
+      // The user has logged out or in meanwhile: these bookmarks have no owner.
       if (![SessionEndedError, SessionRenewedError, SessionClosedError].some((Over) => error instanceof Over)) throw error
     }
   }
 
-  /** `undefined` where the token session is out of reach. */
+  /** `undefined` if the token session is unreachable. */
   async #loadSession (): Promise<KeyValueSession | undefined> {
     const { request, route, log } = this.#context
     let session: Partial<KeyValueSession> | undefined
@@ -106,7 +106,7 @@ export class UserBookmarks {
   }
 }
 
-/** True where the session's store has failed, or its record is damaged. */
+/** True if the session's store has failed, or its record is damaged. */
 function isOutage (error: unknown): boolean {
   return ['FST_SESSION_STORE_UNAVAILABLE', 'FST_SESSION_RECORD'].includes((error as { code?: string } | undefined)?.code ?? '')
 }

@@ -16,11 +16,11 @@ import { AwaitedSession, ScopedSession } from './session.js'
 import { ScopedTransaction, type TransactionStart } from './transaction.js'
 import { isRetryable } from './translate-errors.js'
 
-/** The most sessions of one request: each holds a connection while a query of it runs. */
+/** Maximum sessions of one request: each holds a connection while one of its queries runs. */
 const maxSessions = 16
 
 /**
- * Gives each request a Neo4j session of its own: the answer of `neo4jSessions()`.
+ * Gives each request a Neo4j session: the result of `neo4jSessions()`.
  *
  * @example
  * ```ts
@@ -40,7 +40,7 @@ export interface Neo4jSessions<D extends Neo4jDriver = Neo4jDriver, Exposed = Se
 }
 
 /**
- * Gives each request a Neo4j transaction of its own: the answer of `neo4jTransactions()`.
+ * Gives each request a Neo4j transaction: the result of `neo4jTransactions()`.
  *
  * @example
  * ```ts
@@ -61,8 +61,8 @@ export interface Neo4jTransactions<D extends Neo4jDriver = Neo4jDriver, Exposed 
 
 /**
  * The type of `request.<name>Scope` under a provider for Neo4j. `bookmarks` are those of the
- * transactions so far, for a header of the reply: of a transaction, after `commit()`. `open()` gives a further session for
- * queries in parallel, closed with the request, 16 in all; more are a `SessionLimitError` (`FST_SESSION_LIMIT`).
+ * transactions so far, for a header of the reply: of a transaction, after `commit()`. `open()` returns a further session for
+ * parallel queries, closed with the request, 16 in total; more are a `SessionLimitError` (`FST_SESSION_LIMIT`).
  *
  * @example
  * ```ts
@@ -91,12 +91,12 @@ export type Neo4jScope<P extends AnyProvider> =
   & (Awaited<SessionOf<P>> extends Neo4jSession ? { open (): SessionOf<P> } : unknown)
 
 /**
- * Neo4j sessions: `request.<name>` is neo4j-driver's own `Session`, opened at first use and closed once the reply is
- * out. Each query commits by itself. When the client leaves or the handler times out the session is closed at once,
- * which ends a query that still runs.
+ * Neo4j sessions: `request.<name>` is neo4j-driver's own `Session`, opened at first use and closed after the
+ * reply. Each query commits by itself. When the client leaves or the handler times out the session is closed at once,
+ * which terminates a running query.
  *
  * @param driver stays open: the app closes it
- * @param config for all sessions, or a function that makes it from each request; a route's own options go over it. With an
+ * @param config for all sessions, or a function of the request that returns it; a route's options override it. With an
  * async function `request.<name>` is a promise
  * @throws OptionError (`FST_SESSION_OPTION`) for a wrong driver or config
  *
@@ -133,12 +133,12 @@ export function neo4jSessions (driver: Neo4jDriver, config?: ConfigSource): Neo4
 }
 
 /**
- * Neo4j transactions: `request.<name>` is neo4j-driver's own `Transaction`, begun at first use, to be used at once or
- * awaited. It is committed before the reply's headers leave. It is rolled back if the handler fails or times out, the
- * status is 400 or more, or the client leaves, which also ends a query that still runs.
+ * Neo4j transactions: `request.<name>` is neo4j-driver's own `Transaction`, begun at first use, with or without
+ * `await`. It is committed before the reply's headers are sent. It is rolled back if the handler fails or times out, the
+ * status is 400 or more, or the client leaves, which also terminates a running query.
  *
  * @param driver stays open: the app closes it
- * @param config for all transactions, or a function that makes it from each request; a route's own options go over it.
+ * @param config for all transactions, or a function of the request that returns it; a route's options override it.
  * With an async function `request.<name>` is a promise of a `Transaction`
  * @throws OptionError (`FST_SESSION_OPTION`) for a wrong driver or config
  *
@@ -196,7 +196,7 @@ function sessionProvider<S> (
   } as const
 }
 
-/** A further session of a request sees what the others have written. With a bookmark manager it does so already. */
+/** A further session of a request sees the writes of the others. A bookmark manager has the same effect. */
 function withBookmarks (config: CheckedConfig, { bookmarks }: OpenContext): CheckedConfig {
   if (bookmarks.length === 0 || config['bookmarks'] === 'session' || config['bookmarkManager'] !== undefined) return config
   return { ...config, bookmarks: [...[config['bookmarks'] ?? []].flat(), ...bookmarks] }
@@ -252,8 +252,8 @@ function checkDriver (driver: unknown, provider: string): void {
 }
 
 /**
- * Stops the boot if the driver is closed. A closed driver rejects before it uses the network, and with an error that is
- * not retryable. A driver that needs longer, or may work later, does not stop the boot; it makes its first connection here.
+ * Stops the boot if the driver is closed. A closed driver rejects before it uses the network, with an error that is not
+ * retryable. A driver that is slow, or may work later, does not stop the boot; it opens its first connection here.
  */
 async function refuseClosedDriver (driver: Neo4jDriver, provider: string): Promise<void> {
   const error = await new Promise<unknown>((resolve) => {

@@ -2,7 +2,7 @@ import type { Neo4jResult, Neo4jTransaction, Neo4jTransactionPromise } from './d
 import { checkParameters } from './parameters.js'
 import { findProperty, overrideMethod, type Method } from '../util/method-override.js'
 
-/** Is called when a handler uses its transaction. */
+/** Called when a handler uses its transaction. */
 export interface TransactionObserver {
   /** The handler commits the transaction itself. */
   onCommit (committed: Promise<void>): void
@@ -10,7 +10,7 @@ export interface TransactionObserver {
   onRollback (): void
   /** The handler runs a query. */
   onRun (result: Neo4jResult): void
-  /** The handler awaits the transaction, and gets the answer of this method. */
+  /** The handler awaits the transaction, and gets the result of this method. */
   onAwait (begin: () => Promise<Neo4jTransaction>): Promise<Neo4jTransaction>
 }
 
@@ -56,7 +56,7 @@ const promiseMethods = {
 const transactionMethods = new WeakMap<object, ReturnType<typeof makeMethods>>()
 
 /**
- * Observes the answer of `session.beginTransaction()`, which remains the driver's own object. The methods are properties
+ * Observes the result of `session.beginTransaction()`, which remains the driver's own object. The methods are properties
  * of the object itself: the driver adds properties to it later, and behind another prototype each of these objects
  * would get a hidden class of its own in V8.
  */
@@ -84,7 +84,7 @@ function makeMethods (original: object) {
   }
 }
 
-/** Observes the `Transaction` that awaiting gives: a copy, whose methods are its own and bound to it. */
+/** Observes the `Transaction` that `await` returns: a copy with bound methods of its own. */
 export function observeBegun (transaction: Neo4jTransaction, observer: TransactionObserver): Neo4jTransaction {
   setObserver(transaction, observer)
   for (const [name, observed] of Object.entries(methods)) {

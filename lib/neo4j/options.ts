@@ -6,7 +6,7 @@ import type { OpenContext } from '../core/provider.js'
 import type { Neo4jDriver, SessionConfigFrom } from './driver-types.js'
 import { packingProblem } from './parameters.js'
 
-/** Options of neo4j-driver's `SessionConfig`, each with its rule. An option that a newer driver adds is refused by the types too. */
+/** Options of neo4j-driver's `SessionConfig`, each with its rule. The types refuse options that a newer driver adds, too. */
 type DriverOption = Exclude<keyof typeof sessionRules, 'accessMode'>
 
 /**
@@ -27,8 +27,8 @@ export type Neo4jSessionConfig<D extends Neo4jDriver = Neo4jDriver> = {
   /** `'READ'` lets a cluster answer from a follower. The driver's name for it, `defaultAccessMode`, works too. @default 'WRITE' */
   accessMode?: 'READ' | 'WRITE' | undefined
   /**
-   * Bookmarks of transactions whose effects must be visible. `'session'`: those of the user, kept in the token session
-   * of the same request, so that the next request reads what the last one wrote, on any server of a cluster.
+   * Bookmarks of transactions that must be visible. `'session'`: those of the user, kept in the token session of the same
+   * request, so that the next request reads the writes of the last one, on any server of a cluster.
    */
   bookmarks?: string | string[] | undefined
 }
@@ -56,7 +56,7 @@ interface Neo4jInteger {
 
 /** Config of a transaction in a given session. */
 export interface TransactionOnlyConfig {
-  /** Milliseconds after which the server ends the transaction, also as a bigint or the driver's Integer; 0: never. @default the server's own limit */
+  /** Milliseconds after which the server terminates the transaction, also as a bigint or the driver's Integer; 0: never. @default the server's own limit */
   timeout?: number | bigint | Neo4jInteger | undefined
   /** Shown by `SHOW TRANSACTIONS`, beside the request's id, method and route. */
   metadata?: Record<string, unknown> | undefined
@@ -65,15 +65,15 @@ export interface TransactionOnlyConfig {
 /** A checked config, under the driver's names. */
 export type CheckedConfig = Checked<Record<string, unknown>>
 
-/** A function that makes the config from each request (a database or a user per tenant), or a config whose database is made so. */
+/** A function of the request that returns the config (a database or a user per tenant), or a config with such a function for its database. */
 export type ConfigOf<Config> = ((request: FastifyRequest) => Config) | (Omit<Config, 'database'> & { database: (request: FastifyRequest) => string })
 
-/** The same with promises, where the tenants are looked up elsewhere. */
+/** The same with promises, for tenants that are looked up asynchronously. */
 export type AsyncConfigOf<Config> =
   | ((request: FastifyRequest) => Promise<Config>)
   | (Omit<Config, 'database'> & { database: (request: FastifyRequest) => Promise<string> })
 
-/** A provider's config, or how it is made from each request. */
+/** A provider's config, or the function of the request that returns it. */
 export type ConfigSource = object | ((request: FastifyRequest) => unknown) | undefined
 
 type ConfigRules = Readonly<Record<string, Rule>>
@@ -145,14 +145,14 @@ export function checkConfig (where: string, config: unknown, allowed: ConfigRule
   return { ...checked, defaultAccessMode: accessMode }
 }
 
-/** Gives the config of one session, when it is opened; a promise where a function of the request makes it so. */
+/** Returns the config of one session when it is opened; a promise if the function of the request returns one. */
 type ConfigResolver = (context: OpenContext) => MaybePromise<CheckedConfig>
 
-/** Checks the config of a route or call, and puts it over the provider's. */
+/** Checks the config of a route or call, and merges it over the provider's. */
 export type ConfigMerger = (own: object | undefined, where: string) => ConfigResolver
 
 /**
- * Checks a provider's config, over which that of each route and call is merged.
+ * Checks a provider's config, which those of routes and calls override.
  *
  * @param provider the name for errors: `neo4jSessions()`
  * @throws OptionError (`FST_SESSION_OPTION`)
@@ -177,7 +177,7 @@ function fixedConfigMerger (provider: string, config: object | undefined, allowe
   }
 }
 
-/** @param base the part of the config that is not made of a request */
+/** @param base the part of the config that does not depend on the request */
 function requestConfigMerger (provider: string, configOf: (request: FastifyRequest) => unknown, allowed: ConfigRules, base: CheckedConfig = {}): ConfigMerger {
   const allowedForRequest = { ...allowed, database: databaseName }
   return (own, where) => {
@@ -185,7 +185,7 @@ function requestConfigMerger (provider: string, configOf: (request: FastifyReque
     return ({ request, route }) => {
       if (request === undefined) {
         if (checked !== undefined) return mergeConfigs(base, checked, where)
-        throw new OptionError(where, `the config of ${provider} is made of a request, and there is none here: give the config of this call, {} for the driver's own`)
+        throw new OptionError(where, `the config of ${provider} depends on a request, and there is none here: pass the config of this call, or {} for the driver's own`)
       }
       const origin = `the config that ${provider} makes for ${route}`
       const merge = (made: unknown): CheckedConfig => mergeConfigs(checkRequestConfig(origin, made, allowedForRequest), checked, origin)
@@ -199,14 +199,14 @@ function requestConfigMerger (provider: string, configOf: (request: FastifyReque
 function checkRequestConfig (where: string, config: unknown, allowed: ConfigRules): CheckedConfig {
   if (!isObject(config)) throw new OptionError(where, `must be an object; got ${describeType(config)}`)
   for (const [name, value] of Object.entries(config)) {
-    if (value === undefined) throw new OptionError(where, `option ${name} is undefined: leave it out for the driver's own`)
+    if (value === undefined) throw new OptionError(where, `option ${name} is undefined: omit it for the driver's own`)
   }
   return checkConfig(where, config, allowed)
 }
 
 function refuseTwoBookmarkManagers (where: string, { bookmarks, bookmarkManager }: CheckedConfig): void {
   if (bookmarks !== 'session' || bookmarkManager === undefined) return
-  throw new OptionError(where, 'bookmarks: \'session\' is a bookmark manager of its own: give no other')
+  throw new OptionError(where, 'bookmarks: \'session\' uses a bookmark manager of its own: remove bookmarkManager')
 }
 
 /** @throws OptionError (`FST_SESSION_OPTION`) */

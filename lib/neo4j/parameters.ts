@@ -3,12 +3,12 @@ import { ParameterError } from '../errors.js'
 /** Levels of lists and maps within each other. The driver packs them recursively, and the server unpacks them so. */
 const maxDepth = 500
 
-/** Marks of the driver's graph types, which it refuses only once half of a message is written. */
+/** Marks of the driver's graph types, which it refuses only after it has written half of a message. */
 const graphTypes = ['__isNode__', '__isRelationship__', '__isUnboundRelationship__', '__isPath__', '__isPathSegment__']
 
 /**
- * Refuses parameters that the driver cannot pack. It would notice after half of the message is in the connection's
- * buffer, and the next request on that connection would fail with it.
+ * Refuses parameters that the driver cannot pack. It would detect them after half of the message is in the
+ * connection's buffer, and the next request on that connection would fail.
  *
  * @param query the arguments of `run()`. With rules that map the parameters first (`parameterRules`) they are not checked
  * @param rulesAt the index of those rules
@@ -39,7 +39,7 @@ export function packingProblem (value: unknown, depth = 1): string | undefined {
   return undefined
 }
 
-/** The values that the driver packs of an object. An iterable of another kind may be read once only, and is left to the driver. */
+/** The values of an object that the driver packs. Another kind of iterable may only be readable once, and is left to the driver. */
 function partsOf (value: object): Iterable<unknown> {
   if (Array.isArray(value) || value instanceof Set || value instanceof Map) return value
   return Symbol.iterator in value ? [] : Object.values(value)

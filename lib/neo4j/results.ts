@@ -4,7 +4,7 @@ import { insertPrototype, overrideMethod } from '../util/method-override.js'
 const kUse = Symbol('fastify-request-session.use')
 const kOnError = Symbol('fastify-request-session.onError')
 
-/** `collected`: somebody waits for all of its records. `streamed`: somebody reads it record by record. */
+/** `collected`: the caller waits for all of its records. `streamed`: the caller reads it record by record. */
 interface Observed extends Neo4jResult {
   [kUse]: 'unread' | 'collected' | 'streamed'
   [kOnError]: ((error: unknown) => void) | undefined
@@ -13,11 +13,11 @@ interface Observed extends Neo4jResult {
 /** Observed prototypes of results, by the driver's own. */
 const prototypes = new WeakMap<object, object>()
 
-/** The results that a scope's queries gave, as far as they may still be under way. */
+/** The results of a scope's queries that may still be running. */
 export class Results {
   #results: Observed[] = []
 
-  /** @param onError is told the error of a result that somebody collects */
+  /** @param onError called with the error of a collected result */
   add (result: Neo4jResult, onError?: (error: unknown) => void): Neo4jResult {
     const observed = observe(result as Observed, onError)
     if (this.#results.length > 0) this.#results = this.#results.filter((earlier) => earlier.isOpen())
@@ -30,12 +30,12 @@ export class Results {
     return this.#results.some((result) => result[kUse] === 'streamed' && result.isOpen())
   }
 
-  /** True if a query may be under way that nobody reads record by record. */
+  /** True if a query may be running that is not read record by record. */
   get areUnfinished (): boolean {
     return this.#results.some((result) => result[kUse] !== 'streamed' && result.isOpen())
   }
 
-  /** Waits for all queries but those that are read record by record. Rejects with the error of a query that nobody else waits for. */
+  /** Waits for all queries except those that are read record by record. Rejects with the error of an unawaited query. */
   async finish (): Promise<void> {
     while (this.areUnfinished) {
       const [streamed, others] = [[] as Observed[], [] as Observed[]]
@@ -47,7 +47,7 @@ export class Results {
 }
 
 async function finished (result: Observed): Promise<void> {
-  // The summary discards records that have not arrived yet: nobody must be collecting them.
+  // The summary discards records that have not arrived yet, so it must not be read while they are collected.
   if (result[kUse] === 'unread') await result.summary()
   else await Promise.resolve(result.then()).catch(() => {})
 }

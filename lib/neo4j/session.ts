@@ -18,16 +18,16 @@ interface Observed { [kObserver]: ScopedSession }
 /** Observed prototypes of sessions, by the driver's own. */
 const prototypes = new WeakMap<object, object>()
 
-/** Work under way, which the driver may do again. */
+/** Running work that the driver may retry. */
 interface Work {
   readonly promise: Promise<unknown>
-  /** Rejects the answer that the handler has. */
+  /** Rejects the handler's promise. */
   reject (error: Error): void
 }
 
 /**
- * A session within one scope. Each of its queries commits by itself, so that nothing is left to commit or to roll back;
- * the commit waits for the work that the handler did not wait for. `session` is the driver's own object.
+ * A session within one scope. Each of its queries commits by itself, so there is nothing to commit or to roll back;
+ * the commit waits for unawaited work of the handler. `session` is the driver's own object.
  */
 export class ScopedSession implements OpenSession<Neo4jSession>, ErrorReplies {
   readonly session: Neo4jSession
@@ -58,7 +58,7 @@ export class ScopedSession implements OpenSession<Neo4jSession>, ErrorReplies {
     if (this.#works.size > 0 || this.#results.areUnfinished) return this.#finishWork()
   }
 
-  /** Also ends a query that still runs on the server. */
+  /** Also terminates a running query on the server. */
   close (): Promise<void> {
     if (this.#isCommitted && this.#transactions?.some((transaction) => transaction.isOpen()) === true) {
       report(this.#log, 'warn', { session: this.#name, route: this.#route },
@@ -91,13 +91,13 @@ export class ScopedSession implements OpenSession<Neo4jSession>, ErrorReplies {
     return observer
   }
 
-  /** The handler gives the driver work to do and to do again (`executeWrite()`), and gets the answer of this method. */
+  /** The handler passes work to the driver, which may retry it (`executeWrite()`), and gets the result of this method. */
   onWork (promise: Promise<unknown>): Promise<unknown> {
     const answer = new Promise<unknown>((resolve, reject) => {
       const work: Work = {
         promise,
         reject: (error) => {
-          answer.catch(nothing) // a late access by work that nobody waits for is no reason to end the process
+          answer.catch(nothing) // a late access by unawaited work must not end the process
           reject(error)
         },
       }
@@ -113,7 +113,7 @@ export class ScopedSession implements OpenSession<Neo4jSession>, ErrorReplies {
     work.promise.then(done, done)
   }
 
-  /** An error of `executeWrite()` is its caller's, who has a promise of it; that of a query which nobody reads is the reply's. */
+  /** An error of `executeWrite()` belongs to its caller, who has its promise; the error of an unread query is the reply's. */
   async #finishWork (): Promise<void> {
     while (this.#works.size > 0 || this.#results.areUnfinished) {
       await this.#results.finish()
@@ -121,7 +121,7 @@ export class ScopedSession implements OpenSession<Neo4jSession>, ErrorReplies {
     }
   }
 
-  /** Ends work that waits to be done again, which the closed session never does: the driver would leave it pending. */
+  /** Rejects work that waits for a retry, which a closed session never makes: the driver would leave it pending. */
   #endWork (): void {
     setImmediate(() => {
       for (const { reject } of this.#works) reject(new SessionClosedError(this.#name, this.#route))
@@ -131,8 +131,8 @@ export class ScopedSession implements OpenSession<Neo4jSession>, ErrorReplies {
 }
 
 /**
- * A session or transaction whose config a function of the request is still making: `session` is a promise of it. A failure
- * of that function is its user's, and leaves nothing to commit.
+ * A session or transaction with an asynchronous config: `session` is a promise. If the app's function fails, the user gets its
+ * error, and there is nothing to commit.
  */
 export class AwaitedSession<S> implements OpenSession<Promise<Awaited<S>>>, ErrorReplies {
   readonly session: Promise<Awaited<S>>
@@ -142,7 +142,7 @@ export class AwaitedSession<S> implements OpenSession<Promise<Awaited<S>>>, Erro
 
   constructor (config: Promise<CheckedConfig>, context: OpenContext, open: (config: CheckedConfig, context: OpenContext) => OpenSession<S>) {
     this.session = this.#open(config, context, open)
-    this.session.catch(nothing) // a handler that does not wait for it has not failed
+    this.session.catch(nothing) // a handler without `await` has not failed
   }
 
   get bookmarks (): readonly string[] {

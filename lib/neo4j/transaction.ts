@@ -11,19 +11,19 @@ import { beginError, commitError, queryError, replyToDriverError } from './trans
 /** The session that a transaction begins in, and the options that it begins with. */
 export interface TransactionStart {
   readonly session: Neo4jSession
-  /** True when the session was opened for this transaction: it is closed with it. */
+  /** True if the session was opened for this transaction, and is closed with it. */
   readonly ownsSession: boolean
   readonly bookmarks: UserBookmarks | undefined
   readonly database: string | undefined
   readonly config: NonNullable<Parameters<Neo4jSession['beginTransaction']>[0]>
 }
 
-/** Milliseconds that a reply waits for its transaction to be rolled back, on a server that stands still. */
+/** Milliseconds that a reply waits for a rollback, if the server hangs. */
 const rollbackTimeout = 1000
 
 /**
- * A transaction within one scope. `session` is the driver's own object. Its use is observed, to know at commit what the
- * handler has committed or rolled back itself, and which results are still being read.
+ * A transaction within one scope. `session` is the driver's own object. Its use is observed, to know at commit
+ * whether the handler has committed or rolled back itself, and which results are still being read.
  */
 export class ScopedTransaction implements OpenSession<Neo4jTransactionPromise>, ErrorReplies, TransactionObserver {
   readonly session: Neo4jTransactionPromise
@@ -31,7 +31,7 @@ export class ScopedTransaction implements OpenSession<Neo4jTransactionPromise>, 
   readonly #start: TransactionStart
   readonly #route: string
   #context: OpenContext | undefined
-  /** The answer to each `await` of the transaction. */
+  /** The result of each `await` of the transaction. */
   #begun: Promise<Neo4jTransaction> | undefined
   readonly #results = new Results()
   #committed: Promise<void> | undefined
@@ -95,7 +95,7 @@ export class ScopedTransaction implements OpenSession<Neo4jTransactionPromise>, 
     this.#results.add(result)
   }
 
-  /** The driver's `Transaction`; rejects with an error that says why none could begin. */
+  /** The driver's `Transaction`; rejects with the reason why none could begin. */
   onAwait (begin: () => Promise<Neo4jTransaction>): Promise<Neo4jTransaction> {
     this.#begun ??= begin().then(
       (transaction) => (this.loaded = observeBegun(transaction, this)),
@@ -134,7 +134,7 @@ export class ScopedTransaction implements OpenSession<Neo4jTransactionPromise>, 
     }
   }
 
-  /** Waits for queries that the handler did not wait for, as the driver's own commit would: an error of theirs tells that no commit was sent. */
+  /** Waits for unawaited queries of the handler, as the driver's commit would: if one fails, no commit was sent. */
   async #finishQueries (): Promise<void> {
     try {
       await this.#results.finish()
@@ -144,7 +144,7 @@ export class ScopedTransaction implements OpenSession<Neo4jTransactionPromise>, 
     }
   }
 
-  /** Throws if a result is still being read: at commit the driver drops its rest, and the reader takes the part for the whole. */
+  /** Throws if a result is still being read: at commit the driver drops the rest, and the reader would take the part for the whole. */
   #refuseStreams (): void {
     if (!this.#results.areStreamed) return
     throw new CommitError(`a result of ${this.#route} is still being read, and the transaction ends before the reply begins. ` +

@@ -1,7 +1,7 @@
 import { CommitError, DatabaseMissingError, DatabaseUnavailableError, OpenError, OutcomeUnknownError } from '../errors.js'
 import type { ErrorReply } from '../core/provider.js'
 
-/** The fields that tell errors of neo4j-driver apart: those of its `Neo4jError`. */
+/** The fields that distinguish errors of neo4j-driver: those of its `Neo4jError`. */
 interface DriverError {
   readonly name?: unknown
   readonly message?: unknown
@@ -13,7 +13,7 @@ interface DriverError {
   readonly cause?: unknown
 }
 
-/** True when the server answered with this error or with its cause: the driver gives a leader switch a code of its own. */
+/** True if the server answered with this error or with its cause: the driver uses a code of its own for a leader switch. */
 function isServerError (error: unknown): boolean {
   for (let next = error as DriverError | null | undefined; typeof next === 'object' && next !== null; next = next.cause as DriverError) {
     if (typeof next.code === 'string' && next.code.startsWith('Neo.')) return true
@@ -25,7 +25,7 @@ function isDriverError (error: unknown): error is Error {
   return error instanceof Error && error.name === 'Neo4jError'
 }
 
-/** True when the same work may succeed if it is done again, by the driver's own flag. */
+/** True if a retry of the same work may succeed, by the driver's own flag. */
 export function isRetryable (error: unknown): boolean {
   const { retryable, retriable } = (error ?? {}) as DriverError
   return (retryable ?? retriable) === true
@@ -36,7 +36,7 @@ function isAcquisitionTimeout ({ message }: DriverError): boolean {
   return typeof message === 'string' && message.startsWith('Connection acquisition timed out')
 }
 
-/** Translates the error of a transaction that could not begin: nothing was done in it. An error that is not the driver's is not changed. */
+/** Translates the error of a transaction that could not begin: nothing was done in it. Other errors than the driver's are not changed. */
 export function beginError (error: unknown, route: string, database?: string): unknown {
   if (!isDriverError(error)) return error
   const { message } = error
@@ -61,7 +61,7 @@ export function commitError (error: unknown, route: string): Error {
 }
 
 /**
- * The reply to an error of the driver that the app did not catch. The error itself is not changed.
+ * The reply to an uncaught error of the driver. The error itself is not changed.
  *
  * @param atomic true when all of the request's work was in one transaction, so that the request can be sent again: the
  * queries of a session may have been committed

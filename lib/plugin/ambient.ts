@@ -8,7 +8,7 @@ import { scopeOf } from './settle-request.js'
 const kAmbient = Symbol('fastify-request-session.ambient')
 const kHasAmbient = Symbol('fastify-request-session.hasAmbient')
 
-/** The sessions of a request, as code finds them that runs in it. */
+/** The sessions of a request, as its code finds them. */
 class AmbientRequest implements Ambient {
   readonly #request: FastifyRequest
   readonly #registrations: readonly Registration[]

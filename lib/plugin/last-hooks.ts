@@ -36,8 +36,8 @@ export function contextOf (request: FastifyRequest): RouteContext {
 }
 
 /**
- * Keeps hooks the last ones of a route, also when plugins that were registered later add theirs: Fastify reads the lists
- * when all plugins are loaded.
+ * Keeps hooks at the end of a route's lists, even if later plugins add theirs: Fastify reads the lists when all plugins are
+ * loaded.
  */
 export function keepLast (route: RouteOptions, last: LastHooks): void {
   for (const name of ['onSend', 'onResponse'] as const) {
@@ -65,7 +65,7 @@ const extended = new WeakSet<unknown[]>()
  * request. Fastify reads the lists as they are when it runs them; they exist, since the plugin adds hooks of these names to
  * the instance.
  *
- * @returns false where this Fastify has no such lists
+ * @returns false if this Fastify has no such lists
  */
 export function addLast ({ config, onSend, onResponse }: RouteContext, last: LastHooks): boolean {
   if (config !== undefined && kHasLast in config) return true

@@ -17,7 +17,7 @@ import { checkOptions, oneOf, rules, wholeNumber, withMethods, type Rule } from 
  */
 export interface RequestSessionOptions<P extends AnyProvider = AnyProvider> extends CommitOptions {
   /**
-   * Names everything that this registration adds: `request.<name>`, `app.get<Name>`, `app.<name>Provider`, route config `<name>`.
+   * The name of everything that this registration adds: `request.<name>`, `app.get<Name>`, `app.<name>Provider`, route config `<name>`.
    * @default 'session'
    */
   name?: string | undefined
@@ -27,14 +27,14 @@ export interface RequestSessionOptions<P extends AnyProvider = AnyProvider> exte
    */
   provider?: P | undefined
   /**
-   * Milliseconds that a session may be held before a warning names its route and where it was opened; 0: never. A session that
-   * is committed and whose reply still streams is not held; nor is a token session whose reply has begun (an event stream).
+   * Milliseconds after which the log warns of a held session, with its route and the stack of its opening; 0: never. A committed
+   * session with a streaming reply is not held, nor is a token session once its reply has begun (an event stream).
    * @default 30000
    */
   warnAfter?: number | undefined
   /**
-   * `true`: `currentSession(provider)` finds the session of the request that it is called in, and `getSession(undefined, …)` joins it.
-   * A request costs about a microsecond more.
+   * `true`: `currentSession(provider)` finds the session of the calling request, and `getSession(undefined, …)` joins it.
+   * Each request of the instance costs about 4 microseconds more.
    * @default false
    */
   ambient?: boolean | undefined
@@ -53,7 +53,7 @@ export interface PluginOptions {
 export const commitRules = {
   commit: oneOf('onSend', 'onResponse'),
   commitWhen: {
-    allowed: 'a function that answers at once, not an async one',
+    allowed: 'a synchronous function',
     test: (value) => typeof value === 'function' && !types.isAsyncFunction(value),
   },
 } satisfies Record<keyof CommitOptions, Rule>
@@ -73,13 +73,13 @@ const defaults = Object.freeze({ name: 'session', commit: 'onSend', commitWhen: 
 
 /** Checks the plugin's options. Fastify itself adds `prefix`, `logLevel` and `logSerializers` to them: those are its own. */
 export function pluginOptions (options: RequestSessionOptions | undefined, defaultProvider: () => AnyProvider): PluginOptions {
-  // `register` takes a function that makes the options too, and passes on whatever it returns.
+  // `register` also takes a function that returns the options, and passes on any result.
   const { prefix, logLevel, logSerializers, ...own } = (options ?? {}) as RequestSessionOptions & Record<string, unknown>
   const checked = checkOptions<RequestSessionOptions>('requestSession', own, pluginRules, providerHint)
   return Object.freeze({ ...defaults, ...checked, provider: checked.provider ?? defaultProvider() }) as PluginOptions
 }
 
-/** Tells the options of the default provider from mere mistakes. */
+/** Distinguishes options of the default provider from misspelt ones. */
 function providerHint (name: string): string {
   return Object.hasOwn(providerRules, name) ? `. It belongs to tokenSessions(): write provider: tokenSessions({ ${name}: … })` : ''
 }

@@ -14,7 +14,7 @@ import { Registration } from './registration.js'
 import { closeNotFound, drain, firstHook, lastHooks, markFailed, scopeOf, sessionGetter, settleNotFound } from './settle-request.js'
 import { keepTickShapes } from '../util/keep-tick-shapes.js'
 
-/** Set on the instance that has the hooks which all registrations share, and so on its children. */
+/** Set on the instance with the hooks that all registrations share, and so on its children. */
 const kHasLifecycle = Symbol('fastify-request-session.hasLifecycle')
 
 async function requestSession (app: FastifyInstance, options: RequestSessionOptions): Promise<void> {
@@ -84,8 +84,8 @@ function refuseSameName ({ app, name, options: { provider } }: Registration): vo
 }
 
 /**
- * Refuses two providers that use one cookie, whose logins would end each other's sessions in silence, or one place of a
- * store, where the token of the one would open a session of the other.
+ * Refuses two providers with the same cookie, because their logins would silently end each other's sessions, or with the same place
+ * in a store, because a token of one would open a session of the other.
  */
 function refuseSharedClaims (app: FastifyInstance, registration: Registration): void {
   const { name, options: { provider } } = registration
@@ -119,7 +119,7 @@ function statsOf (app: FastifyInstance): Record<string, SessionStats> {
   return Object.fromEntries([...byName(app)].map(([name, { sessions, options: { provider } }]) => [name, sessions.stats(countsOf(provider))]))
 }
 
-/** Asks all providers at the same time, each once. */
+/** Calls all providers in parallel, each once. */
 async function healthOf (app: FastifyInstance, options: PingOptions | undefined): Promise<SessionHealth> {
   const { timeout } = checkPingOptions('app.sessionHealth()', options)
   const results = await Promise.all([...byName(app)].map(async ([name, { options: { provider } }]): Promise<[string, PingResult]> => {

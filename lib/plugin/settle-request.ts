@@ -293,7 +293,7 @@ class RequestSessions implements ScopeOwner, Departing {
     }
   }
 
-  /** Reports sessions that stay committed although the reply became an error: a header that cannot be sent, a failed stream. */
+  /** Reports sessions that stay committed although the reply has become an error: a header that cannot be sent, a failed stream. */
   private warnOfKept (): void {
     this.settled = false
     for (const { outcome, route, settings, name, log } of this.all()) {
@@ -307,7 +307,7 @@ class RequestSessions implements ScopeOwner, Departing {
     for (let scope = this.last; scope !== undefined; scope = scope.before) yield scope
   }
 
-  /** @param isReplied false where the client has left, so that there is no reply to look at */
+  /** @param isReplied false if the client has left, so that there is no reply */
   private commits (scope: Scope, isReplied: boolean): boolean {
     const { commits, commitWhen } = scope.settings
     if (scope.isRollbackOnly) return false
@@ -316,14 +316,14 @@ class RequestSessions implements ScopeOwner, Departing {
     if (commitWhen === undefined) return commits === 'always' || (reply.statusCode < 400 && !this.failed?.includes(scope))
     const answer: unknown = atOnce(commitWhen(this.request, reply))
     if (!isPromise(answer)) return answer as boolean
-    throw new OptionError(`commitWhen of ${scope.route}`, 'must answer at once: a promise would always count as true')
+    throw new OptionError(`commitWhen of ${scope.route}`, 'must return a boolean: a promise would always count as true')
   }
 }
 
 /**
  * The properties of a reply that waits for its commit or rollback. It counts as sent, so that Fastify takes no other reply
- * meanwhile (of a timeout, or of a handler that throws after `send()`), and logs that one instead. Whoever awaits it, as
- * `return reply.send(stream)` of an async handler does, waits on: else Fastify would send `undefined` over the stream.
+ * meanwhile (of a timeout, or of a handler that throws after `send()`), and logs that one instead. Code that awaits it, such
+ * as `return reply.send(stream)` of an async handler, keeps waiting: else Fastify would send `undefined` over the stream.
  */
 const waitingReply: PropertyDescriptorMap & ThisType<FastifyReply & { readonly request: Linked }> = {
   sent: {
@@ -342,7 +342,7 @@ const waitingReply: PropertyDescriptorMap & ThisType<FastifyReply & { readonly r
   },
 }
 
-/** True where an error says the status of its reply, as Fastify understands it. */
+/** True if an error has a status for its reply, as Fastify understands it. */
 function hasStatus (error: unknown): boolean {
   const { statusCode, status } = (error ?? {}) as { statusCode?: unknown, status?: unknown }
   return statusCode !== undefined || status !== undefined

@@ -8,7 +8,7 @@ type Fetch = (uri: string, options?: RequestInit) => Promise<Response>
 
 /** One save on its way to the server. */
 export class Sending {
-  /** True once the command was given to the connection: from then on the server may have it. */
+  /** True once the connection has the command: from then on the server may have it. */
   begun = false
   readonly #controller = new AbortController()
 
@@ -16,7 +16,7 @@ export class Sending {
     return this.#controller.signal
   }
 
-  /** Gives the connection up, and sends the command no more: not to another node of the cluster either. */
+  /** Abandons the connection, and stops sending the command, to other nodes of the cluster too. */
   abandon (): void {
     this.#controller.abort()
   }
@@ -58,7 +58,7 @@ function fetchFor (sending: Sending | undefined, fetchAnswer: Fetch, uri: string
   return fetchAnswer(uri, { ...init, signal })
 }
 
-/** An error of the name that the client passes on: it would take any other for a fault of the node, and avoid that. */
+/** An error of a name that the client passes on: it would treat any other as a fault of the node, and avoid the node. */
 function abandonedError (): Error {
   const error = new Error('The save was abandoned at its deadline.')
   error.name = 'AllTopologyNodesDownException'

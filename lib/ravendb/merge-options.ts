@@ -4,7 +4,7 @@ import { checkOptions, isObject, oneOf, rules, show, wholeNumber, withMethods, t
 import { isPromise } from '../util/maybe-promise.js'
 import { OptionError } from '../errors.js'
 
-/** The options as the provider itself uses them, by the types of the client that it was made with. */
+/** The options as the provider uses them, by the types of the client that it was built with. */
 type Options = RavenSessionOptions<IDocumentStore>
 
 export type CheckedOptions = Checked<Options>
@@ -12,8 +12,8 @@ export type CheckedOptions = Checked<Options>
 export const defaults = Object.freeze({ commitTimeout: 15_000 })
 
 /**
- * The server's own rule for names. The client writes a name into the address of each request as it is: another one would
- * reach other addresses of the server.
+ * The server's own rule for names. The client writes a name unchanged into the URL of each request: other names would
+ * reach other URLs of the server.
  */
 const databaseName: Rule = {
   allowed: 'a database name of at most 128 letters, digits, _ and -, with single dots between them',
@@ -33,7 +33,7 @@ const optionRules: Record<keyof Options, Rule> = {
 }
 
 /**
- * Checks session options, or the name of a database alone, and puts them over others that were checked before.
+ * Checks session options, or the name of a database, and merges them over checked ones.
  * @throws OptionError (`FST_SESSION_OPTION`)
  */
 export function mergeOptions (base: CheckedOptions, options: unknown, where: string): CheckedOptions {
@@ -45,12 +45,12 @@ export function mergeOptions (base: CheckedOptions, options: unknown, where: str
 }
 
 /**
- * Checks what a function made of a request, and puts it over options that were checked before. Nothing and a database
- * of nothing are refused: a tenant that was not found would get the default database.
+ * Checks the result of a function of the request, and merges it over checked options. `undefined`, and a database of `undefined`,
+ * are refused: an unknown tenant would get the default database.
  * @throws OptionError (`FST_SESSION_OPTION`)
  */
 export function mergeRequestOptions (base: CheckedOptions, options: unknown, where: string): CheckedOptions {
-  if (isPromise(options)) throw new OptionError(where, 'must not be a promise: what they depend on is to be there before the session is opened')
+  if (isPromise(options)) throw new OptionError(where, 'must not be a promise: the session is opened synchronously')
   if (options === undefined) throw new OptionError(where, 'must not be undefined; {} leaves all options to the store and the route')
   const merged = mergeOptions(base, options, where)
   if (isObject(options) && 'database' in options && options['database'] === undefined) throw new OptionError(where, `option database must be ${databaseName.allowed}; got undefined`)
@@ -58,8 +58,8 @@ export function mergeRequestOptions (base: CheckedOptions, options: unknown, whe
 }
 
 /**
- * Maps `optimisticConcurrencyMode` for clients before 7.2, which would ignore it in silence, as an option and as a convention: their
- * sessions have a switch instead. `undefined` where there is nothing to map.
+ * Maps `optimisticConcurrencyMode` for clients before 7.2, which would silently ignore it, as an option and as a convention: their
+ * sessions have a flag instead. `undefined`: nothing to map.
  * @throws OptionError (`FST_SESSION_OPTION`) for a mode that they do not have
  */
 export function mapConcurrency (mode: SessionOptions['optimisticConcurrencyMode'], { conventions }: IDocumentStore, where: string): boolean | undefined {
@@ -70,7 +70,7 @@ export function mapConcurrency (mode: SessionOptions['optimisticConcurrencyMode'
   return wanted === undefined ? undefined : wanted === 'Writes'
 }
 
-/** Throws for options that RavenDB's client accepts in silence, and then ignores or refuses at the first save. */
+/** Throws for options that RavenDB's client silently accepts, and then ignores or refuses at the first save. */
 function refuseContradictions (options: CheckedOptions, where: string): void {
   const { transactionMode, shardedBatchBehavior, noTracking, optimisticConcurrencyMode = 'None' } = options
   const refuse = (problem: string): never => { throw new OptionError(where, problem) }
@@ -81,13 +81,13 @@ function refuseContradictions (options: CheckedOptions, where: string): void {
     refuse(`shardedBatchBehavior ${show(shardedBatchBehavior)} contradicts transactionMode 'ClusterWide', which never spreads over shards`)
   }
   if (noTracking === true && optimisticConcurrencyMode !== 'None') {
-    refuse(`optimisticConcurrencyMode ${show(optimisticConcurrencyMode)} contradicts noTracking: what is not tracked is never saved`)
+    refuse(`optimisticConcurrencyMode ${show(optimisticConcurrencyMode)} contradicts noTracking: untracked documents are never saved`)
   }
 }
 
 /**
- * Puts options over the store's conventions. Once it is given options, the client alone drops the convention of atomic
- * writes; and it lets a convention of optimistic concurrency break every cluster-wide save.
+ * Merges options over the store's conventions. Without this, the client drops the convention of atomic writes if it gets
+ * options, and fails every cluster-wide save under a convention of optimistic concurrency.
  */
 export function mergeConventions (options: CheckedOptions, conventions: DocumentConventions): SessionOptions {
   const { commitTimeout, ...native } = options

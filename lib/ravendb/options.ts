@@ -15,9 +15,9 @@ import type { RavenStore, SessionOptionsFrom } from './client-types.js'
  */
 export type RavenSessionOptions<S extends RavenStore = RavenStore> = { [Option in keyof SessionOptionsFrom<S>]?: SessionOptionsFrom<S>[Option] | undefined } & {
   /**
-   * Milliseconds that `saveChanges()` may take, at commit or in a handler: RavenDB's client alone would wait for ever.
-   * Past it, or up to a sixteenth later, the outcome is unknown (`FST_SESSION_OUTCOME_UNKNOWN`). Make it longer than what
-   * `waitForReplicationAfterSaveChanges()` and `waitForIndexesAfterSaveChanges()` wait for.
+   * Milliseconds that `saveChanges()` may take, at commit or in a handler: RavenDB's client would wait forever.
+   * After it, or up to a sixteenth later, the outcome is unknown (`FST_SESSION_OUTCOME_UNKNOWN`). Make it longer than the waits of
+   * `waitForReplicationAfterSaveChanges()` and `waitForIndexesAfterSaveChanges()`.
    * @default 15000
    */
   commitTimeout?: number | undefined
@@ -39,9 +39,9 @@ export type RavenSessionOptions<S extends RavenStore = RavenStore> = { [Option i
 export type RavenCallOptions<S extends RavenStore = RavenStore> = string | RavenSessionOptions<S>
 
 /**
- * Makes session options from each request: a database for each tenant. They are checked before a session is opened;
- * wrong ones are an `OptionError` (`FST_SESSION_OPTION`), and so are `undefined` and a database of `undefined`: throw
- * a 404 for a tenant that is not found. `{}` leaves all options to the store and the route.
+ * Returns session options for a request: a database per tenant for example. They are checked before a session is opened;
+ * wrong ones are an `OptionError` (`FST_SESSION_OPTION`), as are `undefined` and a database of `undefined`: throw a 404 for an
+ * unknown tenant. `{}` leaves all options to the store and the route.
  *
  * @example
  * ```ts

@@ -7,7 +7,7 @@ import { defineProperty, findProperty, insertPrototype, overrideMethod, type Met
 
 type Members = Readonly<Record<string, Access>>
 
-/** Every member that RavenDB's types name. A member that is missing here still runs into the guard of the request executor. */
+/** Every member of RavenDB's types. A member that is missing here still meets the guard of the request executor. */
 const sessionMembers = {
   store: 'write',
   delete: 'write',
@@ -81,7 +81,7 @@ const sessionMembers = {
   emit: 'unguarded',
 } as const satisfies Record<keyof IDocumentSession | keyof IAdvancedSessionOperations | keyof IEagerSessionOperations, Access>
 
-/** Members of `session.advanced.clusterTransaction`, whose changes are sent with the session's save. */
+/** Members of `session.advanced.clusterTransaction`: their changes are sent with the session's save. */
 const clusterMembers = {
   createCompareExchangeValue: 'write',
   deleteCompareExchangeValue: 'write',
@@ -138,7 +138,7 @@ function guardedMethod (method: Method, access: Access): Method {
   }
 }
 
-/** Gives saves their deadline, translates errors that do not pass the session's executor, and notes prepared saves. */
+/** Sets the deadline of saves, translates errors that do not pass the session's executor, and notes prepared saves. */
 function overrideSessionMembers (prototype: object): void {
   overrideMethod<Guarded>(prototype, 'saveChanges', (saveChanges) => function (...args) {
     return this[kGuard].save(() => Reflect.apply(saveChanges, this, args) as Promise<void>)

@@ -11,7 +11,7 @@ import type { RavenCallOptions, RavenOptionsOf, RavenSessionOptions } from './op
 import { protectSession } from './protect-session.js'
 
 /**
- * Gives each request a document session of RavenDB: the answer of `ravenSessions()`.
+ * Gives each request a document session of RavenDB: the result of `ravenSessions()`.
  *
  * @example
  * ```ts
@@ -29,19 +29,19 @@ export interface RavenProvider<S extends RavenStore = RavenStore>
   readonly kind: 'document'
 }
 
-/** A document that nobody has: its absence is an answer. */
+/** The id of a document that does not exist: its absence is an answer. */
 const pingedDocument = 'fastify-request-session/ping'
 
 const storeRule = withMethods('an initialised DocumentStore of RavenDB', 'openSession', 'getRequestExecutor')
 
 /**
  * Document sessions: `request.<name>` is RavenDB's own session, opened at first use. `saveChanges()` is called before
- * the reply's headers leave. If the handler fails or times out, the status is 400 or more, or the client leaves, nothing
+ * the reply's headers are sent. If the handler fails or times out, the status is 400 or more, or the client leaves, nothing
  * is sent.
  *
  * @param documentStore stays open: the app disposes it
- * @param options a database, session options, or a function that makes either from each request; a route's own options
- * go over them
+ * @param options a database, session options, or a function of the request that returns either; a route's options
+ * override them
  * @throws OptionError (`FST_SESSION_OPTION`) for a wrong store or wrong options
  *
  * @example
@@ -102,7 +102,7 @@ export function ravenSessions (documentStore: IDocumentStore, options?: RavenCal
 interface SessionSettings {
   readonly database: string
   readonly native: SessionOptions
-  /** Optimistic concurrency where the client does not know it as an option: see `mapConcurrency()`. */
+  /** Optimistic concurrency for clients without the option: see `mapConcurrency()`. */
   readonly useOptimisticConcurrency: boolean | undefined
   /** Deadlines of the saves. */
   readonly deadlines: Deadlines
@@ -133,7 +133,7 @@ class ScopedDocumentSession implements OpenSession<IDocumentSession> {
   }
 
   /**
-   * Waits for the calls of the session that the handler did not await, whose documents would be missing. Then saves
+   * Waits for unawaited calls of the handler: their documents would be missing. Then saves
    * without calling `hasChanges()`, which compares all loaded documents as the save does, and misses
    * compare-exchange values. An empty save sends nothing. Without tracking the client saves nothing: the save is
    * called only if the handler has prepared one, and throws.
@@ -154,7 +154,7 @@ class ScopedDocumentSession implements OpenSession<IDocumentSession> {
     this.#guard.settle()
   }
 
-  /** Also clears a tracking session: objects taken from it, such as counters, would go on answering from its cache. */
+  /** Also clears a tracking session: objects taken from it, such as counters, would continue to answer from its cache. */
   close (): void {
     try {
       this.session.dispose()

@@ -15,7 +15,7 @@ const attachmentsField = '_attachmentStreams'
 
 /**
  * The use of a session's member. `'write'` prepares a save: refused from the commit or rollback on, since it would be
- * lost in silence. `'read'` is refused only once the session is closed, since a stream is read after the commit.
+ * silently lost. `'read'` is refused only once the session is closed, since a stream is read after the commit.
  * `'unguarded'` neither reaches the server nor prepares anything that does: never refused.
  */
 export type Access = 'write' | 'read' | 'unguarded'
@@ -39,7 +39,7 @@ export class SessionGuard {
   #preparesSave = false
   /** Calls in flight, other than saves. */
   readonly #calls = new Set<Promise<unknown>>()
-  /** Saves in flight, the one that is under way before those that wait for it. */
+  /** Saves in flight: the running one, then those that wait for it. */
   readonly #saves = new Set<Promise<void>>()
   #lastSave: Promise<void> | undefined
 
@@ -66,7 +66,7 @@ export class SessionGuard {
     if (this.#state === 'closed' || access === 'write') throw this.#closedError()
   }
 
-  /** Makes an executor for this session alone. The client and other sessions go on with the given one. */
+  /** Makes an executor for this session alone. The client and other sessions keep the given one. */
   guardExecutor (executor: RequestExecutor): RequestExecutor {
     const guarded = Object.create(executor) as RequestExecutor
     const execute = <Result> (command: RavenCommand<Result>, sessionInfo?: SessionInfo, options?: ExecuteOptions): Promise<void> =>
@@ -97,7 +97,7 @@ export class SessionGuard {
 
   /**
    * Waits for the calls in flight, and for those that follow from their answers. `undefined` when there are none.
-   * Rejects with the error of a call: the work that it was part of was not done.
+   * Rejects with the error of a call: its work was not done.
    */
   whenIdle (): Promise<void> | undefined {
     return this.#isIdle ? undefined : this.#waitForCalls()
@@ -121,7 +121,7 @@ export class SessionGuard {
       // Saves have a deadline of their own, which leaves out the reading of their attachments.
       const calls = [...this.#calls].map((call) => this.#deadlines.limit(call, onTimeout))
       await Promise.all([...this.#saves, ...calls])
-      // The code that awaited them goes on first.
+      // The code that awaits them continues first.
       await setImmediate()
     }
   }
@@ -209,8 +209,8 @@ function track<T> (call: Promise<T>, calls: Set<Promise<T>> | Set<Promise<unknow
 
 /**
  * Reads the attachments of a save that are streams, and rejects with the error of a source. The client would read them
- * while it sends: it takes an error of a source for one of the server, which it then avoids, and sends nothing of a
- * source to the second node that it tries. `undefined` when there is nothing to read.
+ * while it sends: it treats an error of a source as one of the server, which it then avoids, and sends nothing of a
+ * source to the second node that it tries. `undefined`: nothing to read.
  */
 function readAttachments (command: RavenCommand<unknown>): Promise<void> | undefined {
   const contents: unknown = Reflect.get(command, attachmentsField)

@@ -11,10 +11,10 @@ export interface ErrorContext {
 const conflicts = new Set(['ConcurrencyException', 'ClusterTransactionConcurrencyException', 'DocumentConflictException'])
 const timeouts = new Set(['TimeoutException', 'RavenTimeoutException'])
 
-/** Codes of connections that never came about: nothing was sent. */
+/** Codes of failed connection attempts: nothing was sent. */
 const connectFailures = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH', 'UND_ERR_CONNECT_TIMEOUT'])
 
-/** Statuses of a server, or a proxy before it, that did not get to an answer. */
+/** Statuses of a server, or a proxy before it, without an answer. */
 const unavailable = new Set([502, 503, 504])
 
 /** Translates the error of a read for the route. */
@@ -26,7 +26,7 @@ export function readError (error: unknown, context: ErrorContext, status?: numbe
     return withNameOf(error, new DatabaseMissingError(database, route, { cause: error }))
   }
   if (isUnanswered(error, status)) {
-    // The reply has this message: it says nothing of the server.
+    // The reply has this message, so it contains nothing about the server.
     return withNameOf(error, new DatabaseUnavailableError(`no answer to ${route}.`, { cause: error }))
   }
   return error
@@ -52,7 +52,7 @@ function lostAnswerError (error: Error, { database, route }: ErrorContext): Erro
   return withNameOf(error, new OutcomeUnknownError(problem, { cause: error }))
 }
 
-/** Keeps the client's name, so that code that tells RavenDB's errors apart by it goes on working. */
+/** Keeps the client's name, so that code that distinguishes RavenDB's errors by it keeps working. */
 function withNameOf<E extends Error> (cause: Error, error: E): E {
   error.name = cause.name
   return error

@@ -6,13 +6,13 @@ import type { LeasingStore, TrackableStore } from './track.js'
 /** The methods that every store has. */
 export const storeMethods = ['load', 'create', 'commit', 'renew', 'regenerate', 'end', 'close'] as const satisfies ReadonlyArray<keyof SessionStore>
 
-/** A whole record: what is not given is as for a plain session. */
+/** A complete record: missing parts are those of a plain session. */
 export function newRecord (given: Pick<SessionRecord, 'fields' | 'createdAt' | 'expiresAt'> & Partial<SessionRecord>): SessionRecord {
   const { fields, createdAt, expiresAt, ttl, deleteSession = true, dataSince = createdAt, dataVersion, usedAt = createdAt, name, label, generation, maxAge, subject } = given
   return { fields, createdAt, expiresAt, ttl, deleteSession, dataSince, dataVersion, usedAt, name, label, generation, maxAge, subject }
 }
 
-/** A whole change: what is not given stays as it is. */
+/** A complete change: missing parts change nothing. */
 export function newChange (given: Partial<SessionChange>): SessionChange {
   return {
     expect: new Map(),
@@ -60,7 +60,7 @@ export function allSlots (): string[] {
 /** The last millisecond that a `Date` can hold. */
 export const lastTime = 8.64e15
 
-/** Milliseconds for which an id that was given up leads to its successor: longer than almost any request takes. */
+/** Milliseconds for which a replaced id leads to its successor: longer than almost any request. */
 export const successorLife = 60_000
 
 /** The short name of an optional interface of a store, as the conformance suite uses it. */
@@ -99,8 +99,8 @@ export function requireInterface<I extends OptionalInterface> (name: I, store: S
 }
 
 /**
- * Gives a layer the methods of the optional interfaces that the inner store has, and no others.
- * @param own the layer's own methods, each in the place of the inner store's
+ * Adds to a layer the methods of the optional interfaces of the inner store, and no others.
+ * @param own the layer's own methods, which replace those of the inner store
  */
 export function addOptionalMethods<L extends SessionStore> (layer: L, inner: SessionStore, own: Partial<CompleteStore>): L {
   for (const method of Object.values(interfaces).flatMap(({ methods }) => methods as ReadonlyArray<keyof CompleteStore>)) {
@@ -113,7 +113,7 @@ export function addOptionalMethods<L extends SessionStore> (layer: L, inner: Ses
 const keyspaces = new WeakMap<SessionStore, string>()
 let lastKeyspace = 0
 
-/** The place of a store's sessions, for errors: told by the store, else a number for each store. */
+/** The place of a store's sessions, for errors: the store's `keyspace`, else a number per store. */
 export function keyspaceOf (store: SessionStore): string {
   const known = store.keyspace ?? keyspaces.get(store)
   if (known !== undefined) return known

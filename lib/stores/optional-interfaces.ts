@@ -30,8 +30,8 @@ export interface SessionSummary extends Omit<SessionRecord, 'fields'> {
  */
 export interface ListingStore extends SessionStore {
   /**
-   * Lists the ids of all sessions, in pages. A session that lives throughout is named exactly once; one that begins or ends
-   * meanwhile may or may not be named, so that `describe` or `load` has the last word.
+   * Lists the ids of all sessions, in pages. A session that exists throughout is listed exactly once; a session that begins or
+   * ends meanwhile may be listed or not, so `describe` or `load` decides.
    */
   ids (): AsyncIterable<readonly string[]>
 
@@ -55,14 +55,14 @@ export interface ListingStore extends SessionStore {
  */
 export interface SubjectStore extends SessionStore {
   /**
-   * Lists the ids of the subject's sessions, in pages, as `ids` does. A session is named once its commit has been answered, and
-   * no more once it has ended, expired or changed its subject.
+   * Lists the ids of the subject's sessions, in pages, as `ids` does. A session is listed once its commit has been answered, until
+   * it has ended, expired or changed its subject.
    */
   idsOf (subject: string): AsyncIterable<readonly string[]>
 }
 
 /**
- * A store that can put a session back as it was.
+ * A store that can restore a session unchanged.
  *
  * @example
  * ```ts
@@ -74,7 +74,7 @@ export interface SubjectStore extends SessionStore {
  * ```
  */
 export interface RestorableStore extends SessionStore {
-  /** Writes a session, in the place of one with this id if there is one, in one atomic step. */
+  /** Writes a session, replacing an existing one with this id, in one atomic step. */
   replace (id: string, record: SessionRecord): void | Promise<void>
 }
 
@@ -91,13 +91,13 @@ export interface RestorableStore extends SessionStore {
  */
 export type StoreEvent =
   /**
-   * Committed, or replaced. `keys`: those that were written or removed, none for a mere use. `timeLeft`: milliseconds until
-   * the expiry, from now on; `null`: never; `undefined`: as it was.
+   * Committed, or replaced. `keys`: the written and removed ones, none for a use alone. `timeLeft`: milliseconds until the
+   * expiry, from now; `null`: never; `undefined`: unchanged.
    */
   | { readonly type: 'changed', readonly keys: readonly string[], readonly timeLeft: number | null | undefined }
-  /** Ended (`reason`: if one was given), or `renewed`: given another token. It is the last event, unless `look` still finds the session: then it was not true. */
+  /** Ended (with a `reason`, if one was given), or `renewed`: it got another token. It is the last event, unless `look` still finds the session: then it was false. */
   | { readonly type: 'ended', readonly renewed: boolean, readonly reason?: 'limit' }
-  /** The connection was lost and is there again: events in between are missing. */
+  /** The connection was lost and is back: events in between are missing. */
   | { readonly type: 'interrupted' }
 
 /**
@@ -112,15 +112,15 @@ export type StoreEvent =
  * ```
  */
 export interface StoreWatch {
-  /** Describes the watched session; `undefined` if it is gone, or was ended and created anew. One that was replaced is the same. */
+  /** Describes the watched session; `undefined` if it is gone, or was ended and created again. A replaced session is the same. */
   look (): SessionSummary | undefined | Promise<SessionSummary | undefined>
 
-  /** Ends the watching: no event comes after it. */
+  /** Stops watching: no event follows. */
   stop (): void | Promise<void>
 }
 
 /**
- * A store that reports what happens to a session, whatever process does it, but for its expiry.
+ * A store that reports the changes of a session by any process, except its expiry.
  *
  * @example
  * ```ts
@@ -132,12 +132,12 @@ export interface StoreWatch {
  * ```
  */
 export interface WatchableStore extends SessionStore {
-  /** Watches a session, from the answer on; a `look` tells if it is still there. `undefined`: there was none. The listener must not throw. */
+  /** Watches a session, from the answer on; a `look` tells whether it still exists. `undefined`: there is none. The listener must not throw. */
   watch (id: string, listener: (event: StoreEvent) => void): StoreWatch | undefined | Promise<StoreWatch | undefined>
 }
 
 /**
- * A store with all optional interfaces, as `memoryStore()` and `redisStore()` are: the whole management of sessions works on it.
+ * A store with all these interfaces, such as `memoryStore()` and `redisStore()`: all calls of the manager work on it.
  *
  * @example
  * ```ts

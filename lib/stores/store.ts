@@ -2,8 +2,8 @@
  * The contract of a store of token sessions. A store sees ids (hashes of tokens), never tokens; JSON texts, never live
  * objects; times in milliseconds since the epoch. It knows nothing of requests.
  *
- * Methods may answer at once or with a promise. They throw only when the store itself fails: a missing, expired or unknown id
- * is an answer, not an error. `storeConformance()` of `fastify-request-session/conformance` tests everything that is written here.
+ * Methods may return values or promises. They throw only when the store itself fails: a missing, expired or unknown id is an
+ * answer, not an error. `storeConformance()` of `fastify-request-session/conformance` tests this contract.
  *
  * @example
  * ```ts
@@ -21,26 +21,26 @@
  */
 export interface SessionStore {
   /**
-   * Reads a session; `undefined` if there is none or it has expired. Reading alone never prolongs its life. An id that was
-   * given up by `renew` or `regenerate` is answered with its successor, for a minute.
-   * @param look true where no new request comes with the session: the one that has it reads it anew, or all sessions are saved.
-   *   A store that drops the least used sessions does not count this as a use
+   * Reads a session; `undefined` if there is none or it has expired. Reading never extends it. For an id that
+   * `renew` or `regenerate` has replaced, the result is its successor, for a minute.
+   * @param look true for a read by no new request: the request that has the session reads it again, or all sessions are saved.
+   *   A store that evicts the least used sessions does not count it as a use
    * @throws RecordError (`FST_SESSION_RECORD`) for a record that is damaged or of another version; it stays as it is
    */
   load (id: string, look?: boolean): SessionRecord | Successor | undefined | Promise<SessionRecord | Successor | undefined>
 
   /**
    * Writes a session that must not exist yet. `false`, and nothing is written, if the id is taken.
-   * @param atMost given to a `SubjectStore` alone: the most sessions that the subject may have with this one. `'limit'`, and nothing is written, if it
-   *   would have more, also for parallel calls: of those no more are let in than there is room for
+   * @param atMost only for a `SubjectStore`: the maximum sessions of the subject, this one included. `'limit'`, and nothing is written, beyond
+   *   it. Parallel calls never exceed the maximum together
    */
   create (id: string, record: SessionRecord, atMost?: number): boolean | 'limit' | Promise<boolean | 'limit'>
 
-  /** Applies a change in one atomic step, or nothing of it: parallel commits lose none of each other's keys, and no ended or expired session comes back. */
+  /** Applies a change in one atomic step, or nothing of it: parallel commits do not lose each other's keys, and no ended or expired session comes back. */
   commit (id: string, change: SessionChange): CommitResult | Promise<CommitResult>
 
   /**
-   * Gives a session a new id and applies a change, both in the same atomic step. The old id has no session from then on, and
+   * Gives a session a new id and applies a change, both in the same atomic step. From then on the old id has no session, and
    * leads to the new one for a minute. Both ids have the same `slotOf`, so that a clustered store can keep them on one server.
    */
   renew (id: string, newId: string, change: SessionChange): CommitResult | Promise<CommitResult>
@@ -53,32 +53,32 @@ export interface SessionStore {
   regenerate (id: string, newId: string, record: SessionRecord, atMost?: number): boolean | 'limit' | Promise<boolean | 'limit'>
 
   /**
-   * Deletes a session and its data. `false` if there was none. An id that was given up less than a minute ago is answered with
-   * its successor, and nothing is deleted.
-   * @param only the session's generation, subject and last use, which are compared in the same atomic step: another one stays, and the answer is
-   *   `false`; and the `reason` that watchers are told
+   * Deletes a session and its data. `false` if there was none. For an id that was replaced less than a minute ago the
+   * result is its successor, and nothing is deleted.
+   * @param only the session's generation, subject and last use, which are compared in the same atomic step: if they differ, the session stays, and
+   *   the result is `false`; and the `reason` for watchers
    */
   end (id: string, only?: Partial<Pick<SessionRecord, 'generation' | 'subject' | 'usedAt'>> & { reason?: 'limit' }): boolean | Successor | Promise<boolean | Successor>
 
-  /** True while `create` would drop another session to make room: `restore` stops then. `undefined`: never, as far as is known. */
+  /** True while `create` would evict another session: `restore` stops then. `undefined`: never, or unknown. */
   readonly full?: boolean
 
-  /** The place of the sessions, for errors: two stores of one keyspace hold the same sessions. `undefined`: the store alone has them. */
+  /** The place of the sessions, for errors: two stores of one keyspace hold the same sessions. `undefined`: no other store has them. */
   readonly keyspace?: string
 
-  /** Called when the plugin is registered: looks at the server, and may keep the log. Rejects to stop the boot; an unreachable server is no reason to. */
+  /** Called when the plugin is registered: checks the server, and may keep the log. Rejects to stop the boot, but not if the server is unreachable. */
   checkAtBoot? (log: Pick<Console, 'info' | 'warn' | 'error'>): void | Promise<void>
 
   /** The store's own counts since it was made, by name: the `store` of `sessionStats()`. A layer adds its own to those of its inner store. */
   counts? (): Readonly<Record<string, number>>
 
-  /** Frees what the store itself holds (timers), when the app closes. A client that it was given stays open. */
+  /** Frees the store's own resources, such as timers, when the app closes. A given client stays open. */
   close (): void | Promise<void>
 }
 
 /**
- * The session that took the place of another. A request that had loaded the other one goes on with it; a client that comes with the
- * old token is not let in.
+ * The session that has replaced another. A request that had loaded the other one continues with it; a client that presents the
+ * old token gets no access.
  *
  * @example
  * ```ts
@@ -88,7 +88,7 @@ export interface SessionStore {
  * ```
  */
 export interface Successor {
-  /** Its id: a hash, and no token. */
+  /** Its id: a hash, not a token. */
   readonly successor: string
   /** `'renewed'`: the same session under a new token. `'regenerated'`: a new session. */
   readonly how: 'renewed' | 'regenerated'
@@ -116,33 +116,33 @@ export interface SessionRecord {
   createdAt: number
   /** Milliseconds since the epoch; `null`: never. */
   expiresAt: number | null
-  /** The session's own idle time in seconds; `null`: never; `undefined`: the route's or the plugin's counts. */
+  /** The session's own idle time in seconds; `null`: never; `undefined`: the route's or the plugin's applies. */
   ttl: number | null | undefined
-  /** `false`: an expired session stays, without its data. While it has none it has no expiry: `expiresAt` is `null` until a change with new data sets one. */
+  /** `false`: an expired session stays, without its data. While it has no data it has no expiry: `expiresAt` is `null` until a change with new data sets it. */
   deleteSession: boolean
-  /** When the data began, for `maxAge`: with the session, or, if that outlives its data, at the first change after it had none. Milliseconds since the epoch. */
+  /** The beginning of the data, for `maxAge`: the session's, or, if it outlives its data, the first change after it had none. Milliseconds since the epoch. */
   dataSince: number
-  /** The version of the data, which the app numbers: a whole number from 1 on; `undefined`: none, as of version 0. */
+  /** The app's version of the data: a whole number from 1; `undefined`: version 0. */
   dataVersion: number | undefined
   /** The last use that was written, in milliseconds since the epoch. */
   usedAt: number
   /** The name that the session was created with. */
   name: string | undefined
-  /** A text for its user, by which he tells it from his others. */
+  /** A text that describes the session to its user. */
   label: string | undefined
   /**
-   * A random text that tells a shared session from others of its name: its id follows from the name, and comes again when the
-   * name does. `undefined`: not shared.
+   * A random text that distinguishes a shared session from others of its name: its id is derived from the name, so they have the same
+   * id. `undefined`: not shared.
    */
   generation: string | undefined
-  /** The session's own limit of its life in seconds; `null`: no limit; `undefined`: the route's or the plugin's counts. */
+  /** The session's own total time in seconds; `null`: no limit; `undefined`: the route's or the plugin's applies. */
   maxAge: number | null | undefined
   /** The user, or other owner, that the session belongs to: a user's id for example. */
   subject: string | undefined
 }
 
 /**
- * The work of one commit, done in this order: nothing at all unless `expect` holds, then `clear`, `remove`, `set`,
+ * The work of one commit, in this order: nothing unless `expect` holds, then `clear`, `remove`, `set`,
  * `increment`. No key is in more than one of `set`, `remove` and `increment`.
  *
  * @example
@@ -161,7 +161,7 @@ export interface SessionRecord {
 export interface SessionChange {
   /** Keys and the JSON texts that they must still have; `undefined`: the key must be absent. */
   expect: ReadonlyMap<string, string | undefined>
-  /** Removes all data first, also keys that others have added meanwhile. */
+  /** Removes all data first, including keys that others have added meanwhile. */
   clear: boolean
   set: ReadonlyMap<string, string>
   remove: readonly string[]
@@ -179,18 +179,18 @@ export interface SessionChange {
   label: string | null | undefined
   /** The new subject; `null`: none; `undefined`: as it is. */
   subject: string | null | undefined
-  /** For a subject that the session does not have yet, as of `create`: the result is `limit` beyond it. `undefined`: any number. */
+  /** For a new subject of the session, as of `create`: the result is `limit` beyond it. `undefined`: no limit. */
   atMost: number | undefined
-  /** The generation that the session must have, else it is another one and the result is `missing`; `undefined`: any. */
+  /** The generation that the session must have, else the result is `missing`; `undefined`: any. */
   generation: string | undefined
   /** The version that the data must have, 0 for none, else the result is `conflict`; `undefined`: any. */
   expectVersion: number | undefined
   /**
-   * The data's new version, 0 for none; `undefined`: as it is. With a new one `expect` names all keys: where the data have others the result is
+   * The data's new version, 0 for none; `undefined`: as it is. With a new one `expect` names all keys: if the data have others, the result is
    * `conflict` too, unless `clear` removes them.
    */
   dataVersion: number | undefined
-  /** The record that the change was made from, as the store gave it, where there is one: a hint by which a store may save work. */
+  /** The record that the change is based on, as the store returned it: a hint that may save work. */
   from?: SessionRecord | undefined
 }
 
@@ -208,13 +208,13 @@ export interface SessionChange {
 export type CommitResult =
   /** Done. `increments`: the sums, in the order of `change.increment`. */
   | { readonly status: 'committed', readonly increments: readonly number[] }
-  /** There is no such session: never was, ended or expired. Nothing was written. */
+  /** There is no such session: it never existed, has ended or has expired. Nothing was written. */
   | { readonly status: 'missing' }
-  /** The id was given up less than a minute ago. Nothing was written. */
+  /** The id was replaced less than a minute ago. Nothing was written. */
   | { readonly status: 'moved' } & Successor
-  /** The subject has so many sessions already (`atMost`). Nothing was written. */
+  /** The subject already has `atMost` sessions. Nothing was written. */
   | { readonly status: 'limit' }
   /** `expect` or `expectVersion` does not hold. Nothing was written. `current`: the present texts of its keys. */
   | { readonly status: 'conflict', readonly current: ReadonlyMap<string, string | undefined> }
-  /** The value of `key` is not a whole number, or the sum would not be one between ±(2^53 − 1). Nothing was written. */
+  /** The value of `key` is not a whole number, or the sum is not between ±(2^53 − 1). Nothing was written. */
   | { readonly status: 'not-a-number', readonly key: string }

@@ -1,7 +1,7 @@
 import type { SessionStore } from './store.js'
 
 /**
- * Hears which sessions of a store have changed. Its methods must not throw.
+ * Receives the changes of a store's sessions. Its methods must not throw.
  *
  * @example
  * ```ts
@@ -15,10 +15,10 @@ import type { SessionStore } from './store.js'
  * ```
  */
 export interface TrackListener {
-  /** The session of this id has changed, ended or expired, or may have. `undefined`: any session may have. */
+  /** The session of this id has changed, ended or expired, or may have done so. `undefined`: any session may have. */
   changed (id: string | undefined): void
 
-  /** From now on changes may be missed: no session that was read before is known to be as it was. */
+  /** From now on changes may be missed: any session that was read before may be outdated. */
   lost (): void
 }
 
@@ -33,21 +33,21 @@ export interface TrackListener {
  * ```
  */
 export interface Tracking {
-  /** Milliseconds since the moment before which all changes have been told; `Infinity` while changes may be missed. */
+  /** Milliseconds since the moment up to which all changes have been reported; `Infinity` while changes may be missed. */
   lag (): number
 
   /**
-   * Called when the plugin is registered, or not at all: waits for the first attempt, and keeps the log for later ones.
+   * Called when the plugin is registered, or never: waits for the first attempt, and keeps the log for later ones.
    * @throws StoreUnsupportedError (`FST_SESSION_STORE_UNSUPPORTED`) if the server forbids the tracking
    */
   checkAtBoot (log: Pick<Console, 'info' | 'warn' | 'error'>): Promise<void>
 
-  /** Ends the tracking: nothing is told after it. */
+  /** Stops tracking: nothing is reported any more. */
   stop (): void
 }
 
 /**
- * A store that tells which of its sessions change, whatever process changes them, and their expiry too. `cached()` and feeds need it.
+ * A store that reports changes of its sessions by any process, and their expiry. `cached()` and feeds need it.
  *
  * @example
  * ```ts
@@ -64,14 +64,14 @@ export interface Tracking {
  */
 export interface TrackableStore extends SessionStore {
   /**
-   * Begins to tell the changes of all sessions, also those that are made through this store. Where the server is away it goes on trying.
-   * @param every milliseconds between two proofs that all is heard: `lag()` is seldom more than two of them
+   * Starts to report the changes of all sessions, including those through this store. If the server is away it keeps trying.
+   * @param every milliseconds between two proofs that no change was missed: `lag()` is seldom more than twice as long
    */
   track (listener: TrackListener, every: number): Tracking
 }
 
 /**
- * A store by which one of all processes does a piece of work. Feeds of the whole store need it, to tell an expiry once.
+ * A store that lets one of all processes do a piece of work. Feeds of the whole store need it, to deliver an expiry once.
  *
  * @example
  * ```ts
@@ -86,18 +86,18 @@ export interface TrackableStore extends SessionStore {
  */
 export interface LeasingStore extends SessionStore {
   /**
-   * Gives a holder the lease of a piece of work for this many milliseconds, in one atomic step, or prolongs its own. When they are over,
-   * another may have it: that of a process that has died.
+   * Gives a holder the lease of a piece of work for this many milliseconds, in one atomic step, or extends its own lease. After them
+   * another holder may get it, if the process has died for example.
    * @returns `'held'`: the lease is this holder's. `'taken'`: it is another's. `'done'`: `finish` was called
    */
   lease (work: string, holder: string, ms: number): Lease | Promise<Lease>
 
-  /** Keeps for this many milliseconds that the work is done, by whichever holder. */
+  /** Remembers for this many milliseconds that the work is done, by any holder. */
   finish (work: string, ms: number): void | Promise<void>
 }
 
 /**
- * The answer to who asks for a lease.
+ * The result of a request for a lease.
  *
  * @example
  * ```ts

@@ -4,13 +4,13 @@ import type { SessionSettings } from './settings.js'
 
 type Log = Parameters<NonNullable<SessionStore['checkAtBoot']>>[0]
 
-/** Looks at the options and at the store when the plugin is registered. It rejects to stop the boot. */
+/** Checks the options and the store when the plugin is registered. It rejects to stop the boot. */
 export async function checkSettings ({ lifetime, store }: SessionSettings, log: Log): Promise<void> {
   warnOfMilliseconds(lifetime, log)
   await store.checkAtBoot?.(log)
 }
 
-/** Warns of a lifetime that was probably meant in milliseconds: whole minutes of these, and not whole days of seconds. */
+/** Warns of a lifetime that was probably meant in milliseconds: a whole number of minutes in milliseconds, but not of days in seconds. */
 function warnOfMilliseconds (lifetime: Lifetime, log: Log): void {
   for (const name of ['ttl', 'maxAge'] as const) {
     const seconds = lifetime[name]

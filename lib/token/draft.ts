@@ -5,7 +5,7 @@ import { appended, applied, isWork, operate, type Update } from './operations.js
 import { Slot } from './slot.js'
 import { checkKey, checkValue, parseValue, textOf } from './values.js'
 
-/** The part of a commit that a draft decides, and the slots that it was made of. */
+/** A draft's part of a commit, and the slots that it comes from. */
 export interface Sent {
   readonly change: Pick<SessionChange, 'expect' | 'clear' | 'set' | 'remove' | 'increment' | 'expectVersion' | 'dataVersion'>
   readonly slots: ReadonlyArray<readonly [key: string, slot: Slot]>
@@ -28,9 +28,9 @@ export const noChange: Sent['change'] = Object.freeze({ expect: emptyMap, clear:
  * are parsed when first read. No member is `#private`: V8 would run an initializer for each request.
  */
 export class Draft {
-  /** The texts of the store, as far as is known; none that are to be removed. */
+  /** The known texts of the store, without the removed ones. */
   base: Map<string, string>
-  /** True if the store has this session, so that there is something to clear. */
+  /** True if the store has this session, so a clear has an effect. */
   protected stored: boolean
   protected slots: Map<string, Slot>
   protected cleared: boolean
@@ -271,7 +271,7 @@ export class Draft {
     return undefined
   }
 
-  /** The text of a key in the store, as far as is known. */
+  /** The known text of a key in the store. */
   storedText (key: string): string | undefined {
     return this.base.get(key)
   }
@@ -282,7 +282,7 @@ export class Draft {
     return this.cleared || (slot !== undefined && (slot.operations.length > 0 || slot.isChangedInPlace()))
   }
 
-  /** A key is gone from the store: its text, and what was read of it. Returns the value of the text, if this request has taken it. */
+  /** A key is gone from the store: drops its text and its parsed value. Returns the value of the text, if this request has taken it. */
   claimed (key: string, text: string | undefined): unknown {
     this.base.delete(key)
     this.slots.delete(key)

@@ -1,20 +1,20 @@
 import type { SessionRecord } from '../stores/store.js'
 
-/** The life of a session, in seconds; `null`: for ever. */
+/** The lifetime of a session in seconds; `null`: no limit. */
 export interface Lifetime {
-  /** Idle: each use begins it anew. */
+  /** Without use: each use starts it again. */
   readonly ttl: number | null
-  /** Absolute, from when the data began. */
+  /** Absolute, from the beginning of the data. */
   readonly maxAge: number | null
 }
 
-/** A session's own limits; `undefined` where it has none. */
+/** A session's own limits; `undefined`: none. */
 type OwnLimits = Pick<SessionRecord, 'ttl' | 'maxAge'>
 
-/** A busy session's expiry is written once this part of its ttl has passed, not at each request. */
+/** The expiry of a busy session is written after this part of its ttl has passed, not at each request. */
 const slideStep = 1 / 10
 
-/** The lifetime that counts: the session's own limits, else the route's, else the plugin's. */
+/** The effective lifetime: the session's own limits, else the route's, else the plugin's. */
 export function lifetimeOf ({ ttl, maxAge }: OwnLimits, defaults: Lifetime): Lifetime {
   if (ttl === undefined && maxAge === undefined) return defaults
   return { ttl: ttl === undefined ? defaults.ttl : ttl, maxAge: maxAge === undefined ? defaults.maxAge : maxAge }
@@ -34,13 +34,13 @@ export function isPastMaxAge (record: SessionRecord, defaults: Lifetime): boolea
   return maxAge !== null && record.dataSince + maxAge * 1000 <= Date.now()
 }
 
-/** Browsers keep a cookie for 400 days at the most: a session that lives longer is written, and its cookie sent, before they are over. */
+/** Browsers keep a cookie for at most 400 days: a session that lives longer is written, and its cookie sent, before that. */
 const maxSlideStep = 40 * 86_400_000
 
 /** The last use of a session that does not expire of idleness is written once a day. */
 const maxUseStep = 86_400_000
 
-/** True where the stored expiry, or the stored last use, is so far from this use that it is worth a write. */
+/** True if the stored expiry or last use differs from this use by enough to be worth a write. */
 export function isSlideDue ({ expiresAt, usedAt }: SessionRecord, target: number | null, ttl: number | null, now: number): boolean {
   const step = Math.min((ttl ?? 0) * 1000 * slideStep, maxSlideStep)
   if (now - usedAt > (ttl === null ? maxUseStep : step)) return true

@@ -14,12 +14,12 @@ export interface Limit {
   readonly most: number
 }
 
-/** Listings after which a login gives up: each of them has met a session that was used at that moment. */
+/** Listings after which a login gives up: each of them has found a session in use. */
 const maxTries = 100
 
 /**
- * The limit that counts for a session's subject; `undefined`: there is none.
- * @throws OptionError (`FST_SESSION_OPTION`) if the app's function gives no number of sessions; its own error
+ * The effective limit of a session's subject; `undefined`: none.
+ * @throws OptionError (`FST_SESSION_OPTION`) if the app's function does not return a number of sessions; the function's own error
  */
 export function limitOf ({ maxSessions }: Pick<SessionSettings, 'maxSessions'>, subject: string | undefined): Limit | undefined {
   if (subject === undefined || maxSessions == null) return undefined
@@ -29,20 +29,20 @@ export function limitOf ({ maxSessions }: Pick<SessionSettings, 'maxSessions'>, 
   throw new OptionError('tokenSessions()', `maxSessions(subject) must return ${sessionCount.allowed}, or null; got ${show(most)}`)
 }
 
-/** The most sessions beyond which the store refuses a login of the subject; `undefined`: it refuses none. It throws as `limitOf` does. */
+/** The number of sessions beyond which the store refuses a login of the subject; `undefined`: it refuses none. Throws as `limitOf` does. */
 export function refusedBeyond (settings: Pick<SessionSettings, 'maxSessions' | 'onLimit'>, subject: string | undefined): number | undefined {
   return settings.onLimit === 'refuse' ? limitOf(settings, subject)?.most : undefined
 }
 
-/** The limit of a subject that a save may give one session more than it may keep. It throws as `limitOf` does. */
+/** The limit of a subject that a save may exceed by one session. Throws as `limitOf` does. */
 export function limitOfSave ({ identity, nextSubject, nextToken, subject, settings }: SessionState): Limit | undefined {
   if (settings.onLimit === 'refuse') return undefined
   return identity === undefined || (nextSubject ?? nextToken) !== undefined ? limitOf(settings, subject) : undefined
 }
 
 /**
- * Ends the least recently used sessions of a subject that has too many. All processes rank them alike, and each that has written one looks
- * after it has: the last one to look sees all. A session that is used meanwhile is not ended, and all are looked at again.
+ * Ends the least recently used sessions of a subject beyond its limit. All processes rank them alike, and each reads them after its own
+ * write, so the last reader sees all. A session that is used meanwhile is not ended, and all are read again.
  */
 export async function endSurplus (store: SessionStore, { subject, most }: Limit): Promise<void> {
   for (let tries = 0; tries < maxTries; tries++) {

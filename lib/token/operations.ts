@@ -13,7 +13,7 @@ export type Operation =
 
 export const setOperation: Operation = Object.freeze({ kind: 'set' })
 
-/** False for a hint, whose loss is no failure. */
+/** False for a hint: its loss is no failure. */
 export function isWork (operation: Operation): boolean {
   return operation.kind !== 'update' || !isHint(operation.fn)
 }
@@ -38,7 +38,7 @@ export function appended (own: unknown, list: unknown, added: readonly unknown[]
   return own
 }
 
-/** Works on a copy: an update that fails half way has changed nothing. */
+/** Works on a copy: an update that fails half-way has changed nothing. */
 export function applied (key: string, fn: Update, value: unknown): unknown {
   const next = atOnce(fn(typeof value === 'object' && value !== null ? JSON.parse(JSON.stringify(checkValue(key, value))) : value))
   return next === undefined ? undefined : checkValue(key, next)

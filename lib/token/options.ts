@@ -36,9 +36,9 @@ export type SessionData = Record<string, unknown>
  * ```
  */
 export interface TokenRouteOptions {
-  /** Seconds that a session lives without being used; each use begins them anew. `null`: for ever. @default 1800 */
+  /** Seconds that a session lives without use; each use starts them again. `null`: no limit. @default 1800 */
   ttl?: number | null | undefined
-  /** Seconds that a session lives at the most, from its creation on. `null`: for ever. @default null */
+  /** Seconds that a session lives in total, from its creation. `null`: no limit. @default null */
   maxAge?: number | null | undefined
   /**
    * `'lazy'`: read from the store at first use, `request.session` is a promise. `'onRequest'`: read before the
@@ -47,19 +47,19 @@ export interface TokenRouteOptions {
    */
   load?: 'lazy' | 'onRequest' | undefined
   /**
-   * When the store cannot be read: `'fail'` answers 503, `'anonymous'` goes on with an empty session that is not saved.
+   * When the store cannot be read: `'fail'` replies 503, `'anonymous'` continues with an empty session that is not saved.
    * @default 'fail'
    */
   onStoreError?: 'fail' | 'anonymous' | undefined
   /**
-   * `true`: only a request whose session has a `subject` is let in, before its body is read. Others are answered 401
-   * `FST_SESSION_REQUIRED`, and 503 while the store cannot be read, whatever `onStoreError` says.
+   * `true`: admits only requests with a session that has a `subject`, before their body is read. Others get a 401
+   * `FST_SESSION_REQUIRED`, or a 503 while the store cannot be read, with any `onStoreError`.
    * @default false
    */
   required?: boolean | undefined
   /**
-   * Seconds since the login (`session.freshAt`) within which a request is let in, before its body is read: for changes of a password or
-   * an address. Others are answered 401 `FST_SESSION_NOT_FRESH`, those without a `subject` too unless the session is `required`.
+   * Maximum seconds since the login (`session.freshAt`), checked before the body is read: for changes of a password or an address.
+   * Other requests get a 401 `FST_SESSION_NOT_FRESH`, those without a `subject` too, unless the session is `required`.
    * @default any
    */
   fresh?: number | undefined
@@ -78,7 +78,7 @@ export interface TokenRouteOptions {
  * ```
  */
 export interface TokenCallOptions extends Pick<TokenRouteOptions, 'ttl' | 'maxAge'> {
-  /** The session to open; a new one if there is none with this token. */
+  /** The token of the session to open. If there is none, a new session is opened. */
   token?: string | undefined
 }
 
@@ -96,31 +96,31 @@ export interface TokenCallOptions extends Pick<TokenRouteOptions, 'ttl' | 'maxAg
 export interface TokenSessionOptions extends Omit<TokenRouteOptions, 'required' | 'fresh'> {
   /** @default memoryStore() */
   store?: SessionStore | undefined
-  /** `false`: when a session expires its data is deleted, and the session itself stays, empty, its token valid. @default true */
+  /** `false`: an expired session loses its data and stays, empty, with a valid token. @default true */
   deleteSession?: boolean | undefined
   /**
-   * The most bytes that a session's keys and values may have, as JSON in UTF-8: a commit beyond it is refused with
+   * Maximum bytes of a session's keys and values, as JSON in UTF-8: a commit beyond it is refused with
    * `FST_SESSION_TOO_LARGE` (413). `null`: no limit. @default 1048576
    */
   maxSize?: number | null | undefined
   /**
-   * The most sessions of one subject, or a function of the subject that says it; `null`: no limit. A login beyond it ends the least recently used
-   * one (`lastUsedAt`, by the clocks of the app's servers), whose `signal` is told `'limit'`. A session counts from the commit that gives it the
-   * subject. Sessions that are restored are not limited. @default null
+   * Maximum number of sessions of one subject, or a function of the subject that returns it; `null`: no limit. A login beyond it ends the
+   * least recently used one (`lastUsedAt`, by the clocks of the app's servers); its `signal` aborts with `'limit'`. A session counts from
+   * the commit that sets the subject. Restored sessions are not limited. @default null
    */
   maxSessions?: number | null | ((subject: string) => number | null) | undefined
   /**
-   * The session that gives way at `maxSessions`: `'end'` ends the least recently used one, `'refuse'` refuses the login with
-   * `FST_SESSION_SUBJECT_LIMIT` (409), and nothing of it is written. @default 'end'
+   * A login beyond `maxSessions`: `'end'` ends the least recently used session, `'refuse'` refuses the login with
+   * `FST_SESSION_SUBJECT_LIMIT` (409) and writes nothing. @default 'end'
    */
   onLimit?: 'end' | 'refuse' | undefined
   /** The form of tokens: 256 random bits in base64url, or an unsigned 64-bit integer as a decimal string. @default 'random256' */
   token?: 'random256' | 'uint64' | undefined
-  /** The way of the token between client and server: a cookie by default. */
+  /** The place of the token in requests and replies: a cookie by default. */
   transport?: TokenTransport | undefined
   /**
-   * The tokens of shared sessions follow from it: at least 32 bytes, the same in all processes. A list is for its
-   * rotation, the newest first: sessions that were made under an older one are found until they end.
+   * Derives the tokens of shared sessions: at least 32 bytes, the same in all processes. A list rotates it, the newest first:
+   * sessions that were created under an older one are found until they end.
    * @default none: there are no shared sessions
    */
   secret?: Secret | undefined
@@ -157,17 +157,17 @@ export interface CompleteTokenSessionOptions extends TokenSessionOptions {
 export interface NewSession<Data extends object = SessionData> {
   /** 1 to 256 characters. A shared session needs one; two sessions that are not shared may have the same. */
   name?: string | undefined
-  /** True for a session that any process can open by its name: its token follows from that, under the provider's `secret`. @default false */
+  /** True for a session that any process can open by its name: its token is derived from that and the provider's `secret`. @default false */
   shared?: boolean | undefined
-  /** Seconds that it lives without being used; `null`: for ever. @default the provider's */
+  /** Seconds that it lives without use; `null`: no limit. @default the provider's */
   ttl?: number | null | undefined
-  /** Seconds that it lives at the most; `null`: for ever. @default the provider's */
+  /** Seconds that it lives in total; `null`: no limit. @default the provider's */
   maxAge?: number | null | undefined
-  /** `false`: when it expires its data is deleted, and the session itself stays, empty, its token valid. @default the provider's */
+  /** `false`: when it expires it loses its data and stays, empty, with a valid token. @default the provider's */
   deleteSession?: boolean | undefined
-  /** The user that it belongs to: 1 to 256 characters. */
+  /** The id of its user: 1 to 256 characters. */
   subject?: string | undefined
-  /** A text by which its user tells it from his others: 1 to 256 characters. */
+  /** A text that describes the session to its user: 1 to 256 characters. */
   label?: string | undefined
   /** Its first data. */
   data?: Partial<Data> | undefined
@@ -198,7 +198,7 @@ export const sessionCount = wholeNumber('sessions', 1)
 
 /** The options of `tokenSessions()`. */
 export interface AllOptions extends TokenSessionOptions {
-  /** Rules for the data of the sessions; `DataRules` checks them. */
+  /** Rules for the data of sessions; `DataRules` checks them. */
   data?: unknown
 }
 
@@ -248,12 +248,12 @@ export type NumberKey<Data> = { [K in Key<Data>]: unknown extends Data[K] ? K : 
 export type ListKey<Data> = { [K in Key<Data>]: unknown extends Data[K] ? K : Value<Data, K> extends readonly unknown[] ? K : never }[Key<Data>]
 export type Element<Data, K extends keyof Data> = unknown extends Data[K] ? unknown : Value<Data, K> extends ReadonlyArray<infer E> ? E : never
 
-/** In place of a type whose values a session cannot hold: the compiler shows it. */
+/** Replaces a type with values that a session cannot hold: the compiler shows it. */
 type NotJson = 'JSON does not keep values of this type: store a string, a number or a plain object instead'
 
 /**
  * The constraint for a session's data, `Data extends JsonData<Data>`: its values come back from JSON as they were set. A `Date`, a
- * `Map`, a bigint, a symbol, a function and what has methods do not. `unknown` and `any` are checked when they are set.
+ * `Map`, a bigint, a symbol, a function and an object with methods do not. `unknown` and `any` are checked when they are set.
  * Needed only for functions that are generic in the data of a session.
  *
  * @example
@@ -277,7 +277,7 @@ type Json<T> = unknown extends T ? T
 
 /**
  * A list whose elements JSON keeps. An element that is `undefined` would become `null`, but an optional one of a tuple may be missing.
- * An index signature, not a mapped type: TypeScript evaluates mapped lists at once, and would not end for a list of itself.
+ * An index signature, not a mapped type: TypeScript evaluates mapped lists at once, and would never finish for a list of itself.
  */
 type JsonList<T extends readonly unknown[]> = unknown extends T[number] ? T
   : [number, undefined] extends [T['length'], T[number]] ? NotJson

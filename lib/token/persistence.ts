@@ -17,12 +17,12 @@ import { refuseLarge, sizeOf } from './values.js'
 
 /** Conflicts after which a commit gives up. */
 const maxTries = 1000
-/** At the most, in UTF-8 for a character of a string. */
+/** Maximum bytes in UTF-8 of a character of a string. */
 const bytesPerCharacter = 3
 /** Give up after so many further id collisions: that is a fault, not chance. */
 const maxTokens = 2
 
-/** Saves; answers at once if the store does. Saves of one session run one after the other, so that nothing is sent twice. */
+/** Saves, synchronously if the store does. Saves of one session run one after the other, so nothing is sent twice. */
 export function save (state: SessionState): Promise<void> | undefined {
   if (state.saving !== undefined) {
     const again = (): Promise<void> | undefined => save(state)
@@ -57,7 +57,7 @@ async function saveLimited (state: SessionState, stored: Promise<void> | undefin
   if (state.record?.subject === limit.subject) await callStore(() => endSurplus(state.settings.store, limit), nothing)
 }
 
-/** Drops the changes and reads the session anew. */
+/** Drops the changes and reads the session again. */
 export async function reload (state: SessionState): Promise<void> {
   await state.saving?.catch(nothing)
   const record = await readAnew(state, () => !state.isOver)
@@ -95,9 +95,9 @@ function refuseRegenerated ({ context: { route } }: SessionState, { how }: Succe
 }
 
 /**
- * Writes a new session. `undefined` if the ids of all tokens that were tried are taken.
+ * Writes a new session. `undefined` if the ids of all tried tokens are taken.
  *
- * @param terms the route or call; the most sessions that the subject may have; the session in whose place it comes
+ * @param terms the route or call; the maximum sessions of the subject; the session that it replaces
  * @param token the first token to try
  * @param more further tokens to try
  * @throws SubjectLimitError (`FST_SESSION_SUBJECT_LIMIT`)
@@ -140,7 +140,7 @@ function saveNew (state: SessionState): Promise<void> | undefined {
   const now = Date.now()
   const { deleteSession } = settings
   state.isReadOnly = false
-  // A session that could not be renewed, since another request was first, goes on as a sibling with all that it had.
+  // Another request was first to renew the session: this one continues as a sibling with the same data.
   const record = newRecord({ createdAt: now, deleteSession, ...state.record, fields, dataVersion: settings.data === undefined ? state.record?.dataVersion : settings.data.version || undefined, expiresAt: state.expiryAfterUse(now), usedAt: now, ttl, label, subject })
   const created = (identity: Identity | undefined): void => {
     if (identity === undefined) throw new StoreUnavailableError('the id of a new session is taken')
@@ -170,12 +170,12 @@ function saveNew (state: SessionState): Promise<void> | undefined {
   }
 }
 
-/** True where no client can learn of the token that this save would make: nothing of it is kept. A hint is lost in silence. */
+/** True if no client can receive the token that this save would create: then nothing of it is kept. A hint is dropped silently. */
 function isUnheard (state: SessionState): boolean {
   if (state.canSendToken || state.isAnnounced) return false
   if (state.record === undefined && !state.isDirty) return true
   state.isUnheard = true
-  state.warn('the client cannot learn of the session\'s new token, since it has left, its headers were sent, or the reply was hijacked: nothing was saved. ' +
+  state.warn('the client cannot receive the session\'s new token, because it has left, the headers were sent, or the reply was hijacked: nothing was saved. ' +
     'Call commit() before the headers leave.')
   return true
 }
@@ -226,7 +226,7 @@ function saveStored (state: SessionState, { id }: Identity, tries?: number): Pro
 }
 
 /**
- * Refuses a commit that would make a session larger than `maxSize`. One that is too large already may shrink.
+ * Refuses a commit that would make a session larger than `maxSize`. A session that is already too large may shrink.
  * @throws SessionTooLargeError (`FST_SESSION_TOO_LARGE`)
  */
 function refuseGrowth (state: SessionState, { base, change: { set, remove } }: Sent): void {
@@ -237,7 +237,7 @@ function refuseGrowth (state: SessionState, { base, change: { set, remove } }: S
   if (sizeOf(fields) > before) refuseLarge(state.settings, state.context.route, fields)
 }
 
-/** The store has answered a commit. */
+/** Handles the store's answer to a commit. */
 function saved (state: SessionState, result: CommitResult, change: SessionChange, sent: Sent | undefined, renewed: Identity | undefined, tries = 0): Promise<void> | undefined {
   if (state.identity === undefined) { // regenerated meanwhile
     if (result.status === 'committed' && renewed !== undefined) state.replaced = renewed
@@ -262,7 +262,7 @@ function saved (state: SessionState, result: CommitResult, change: SessionChange
       return undefined
     }
     case 'missing':
-      // A session that is gone is an error only if there was a change to save.
+      // A missing session is an error only if there was a change to save.
       if (isUse) return undefined
       throw new SessionGoneError(state.context.route)
     case 'moved':
@@ -274,7 +274,7 @@ function saved (state: SessionState, result: CommitResult, change: SessionChange
     case 'limit':
       throw new SubjectLimitError(state.context.route, change.atMost as number)
     case 'not-a-number':
-      throw new NotANumberError(show(result.key), 'another request has put something else there than a whole number.')
+      throw new NotANumberError(show(result.key), 'another request has stored a value that is not a whole number.')
     case 'conflict': {
       if (tries === maxTries) throw new UpdateConflictError([...result.current.keys()].map(show).join(', '), tries)
       if (sent !== undefined) state.draft.notSent(sent)
@@ -286,7 +286,7 @@ function saved (state: SessionState, result: CommitResult, change: SessionChange
 }
 
 /**
- * Another request was first to renew the session: goes on as a sibling of its successor, if that is still there.
+ * Another request was first to renew the session: this one continues as a sibling of the successor, if that still exists.
  * @throws SessionGoneError (`FST_SESSION_GONE`), SessionRenewedError (`FST_SESSION_RENEWED`)
  */
 async function saveSibling (state: SessionState, to: Successor): Promise<void> {

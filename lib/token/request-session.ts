@@ -37,8 +37,8 @@ export function requestSessions (settings: SessionSettings, early: boolean, { to
 type RouteConditions = Checked<Pick<TokenRouteOptions, 'required' | 'fresh'> & Pick<TokenCallOptions, 'token'>>
 
 /**
- * Lets a request in by its session. One of which nothing is known, since the store has failed or its token was given up a
- * moment ago, is not told to log in: its error says so.
+ * Admits a request by its session. If the session is unknown, since the store has failed or the token was just replaced, the request
+ * is not told to log in: it gets that error.
  */
 function admit ({ route }: OpenContext, session: TokenSession, required: boolean, fresh: number | undefined): void {
   const freshAt = session.freshAt?.getTime()
@@ -57,9 +57,9 @@ class RequestSession extends SessionState implements OpenSession<Promise<TokenSe
   /** The user's view, once the session is loaded. */
   loaded: TokenSession | undefined = undefined
   failedBy: unknown = undefined
-  /** The work that the request's commit has failed to save. */
+  /** The work that the request's commit failed to save. */
   private unsaved: string | undefined = undefined
-  /** The token that a call outside of a request has asked for, unless it has a session. */
+  /** The token that a call outside of a request has requested, unless it has a session. */
   private unknown: string | undefined
 
   constructor (settings: SessionSettings, context: OpenContext, token?: string) {
@@ -94,9 +94,9 @@ class RequestSession extends SessionState implements OpenSession<Promise<TokenSe
 
   close (): void {
     if (this.isSaved && this.degradedBy === undefined && !this.isUnheard && this.isDirty) {
-      this.warn('the session was changed after it was saved: that was not kept. Call commit() after the last change.')
+      this.warn('the session was changed after it was saved, and the change was lost. Call commit() after the last change.')
     } else if (!this.isSaved && this.unsaved !== undefined && this.unsaved !== this.pendingWork()) {
-      this.warn('the session was changed after its commit had failed: that was not kept. Call commit() after the last change.')
+      this.warn('the session was changed after its commit had failed, and the change was lost. Call commit() after the last change.')
     }
     if (this.unknown !== undefined && this.isSaved && this.identity !== undefined) tellOfUnknownToken(this)
     this.phase = 'closed'
@@ -117,8 +117,8 @@ class RequestSession extends SessionState implements OpenSession<Promise<TokenSe
 
   /**
    * Reads the session of a request without one valid token. Of several cookies of one name, which a change of the cookie's
-   * domain leaves behind, at most one is a live session: that one is taken. Two live ones are nobody's, since which of them
-   * another site has planted cannot be told.
+   * domain leaves behind, at most one is a live session: that one is taken. Of two live ones neither is taken, since one of them may
+   * have been planted by another site.
    */
   private readOneOf (request: FastifyRequest | undefined): Promise<TokenSession> {
     const { transport, tokens } = this.settings
@@ -140,7 +140,7 @@ class RequestSession extends SessionState implements OpenSession<Promise<TokenSe
     return this.take(identity, record)
   }
 
-  /** Takes the answer of the store: without a record the session is new. */
+  /** Handles the answer of the store: without a record the session is new. */
   private take (identity: Identity | undefined, record: SessionRecord | Successor | undefined): TokenSession {
     const isOutdated = record !== undefined && 'dataSince' in record && isPastMaxAge(record, this.settings.lifetime)
     if (record !== undefined && 'successor' in record) {
@@ -153,7 +153,7 @@ class RequestSession extends SessionState implements OpenSession<Promise<TokenSe
         this.openFresh(error)
       }
       this.unknown = undefined
-      // A use that may not be committed slides nothing by itself.
+      // A use that may not be committed does not slide the expiry by itself.
       if (record.expiresAt !== null && record.expiresAt - Date.now() < keptAliveWithin && !this.context.isConditional) this.keepAlive()
     } else {
       if (identity !== undefined) this.publish(channels.expire)
@@ -181,7 +181,7 @@ class RequestSession extends SessionState implements OpenSession<Promise<TokenSe
     const change = newChange({ expiresAt, usedAt: now, generation: record.generation, from: record })
     this.mustSlide = true
     this.isReadOnly = false
-    // Where this fails or comes too late, the commit says so.
+    // If this fails or comes too late, the commit reports it.
     attempt(() => this.settings.store.commit(identity.id, change), ({ status }) => { if (status === 'committed') Object.assign(record, { expiresAt, usedAt: now }) }, nothing)
   }
 
@@ -200,7 +200,7 @@ class RequestSession extends SessionState implements OpenSession<Promise<TokenSe
     if (channel.hasSubscribers) channel.publish({ name, kind: 'token', route, ...error !== undefined && { error } } satisfies SessionEvent)
   }
 
-  /** The stored data do not fit: goes on with a new session, if that is wanted. The stored one stays as it is. */
+  /** The stored data do not fit: continues with a new session, if `onInvalid` is 'fresh'. The stored one stays unchanged. */
   private openFresh (error: unknown): void {
     const { settings: { data }, context: { log, route } } = this
     if (data === undefined || !(error instanceof SessionDataError)) throw error
@@ -230,7 +230,7 @@ class RequestSession extends SessionState implements OpenSession<Promise<TokenSe
     return this.take(undefined, undefined)
   }
 
-  /** Where visitors may be anonymous, a failed write of the expiry alone is only logged. */
+  /** If visitors may be anonymous, a failed write of the expiry alone is only logged. */
   private saveFailed (err: unknown): void {
     if (this.settings.onStoreError === 'fail' || this.isDirty || this.isWorkLost) {
       this.unsaved = this.pendingWork()
@@ -244,7 +244,7 @@ class RequestSession extends SessionState implements OpenSession<Promise<TokenSe
 /** The stores that cannot be read, since when, and for how many visitors so far. */
 const outages = new Map<SessionStore, { readonly since: number, visitors: number }>()
 
-/** Logs the begin of an outage once: every request of it would say the same. A damaged record is none, and is always told. */
+/** Logs the start of an outage once: every request would log the same. A damaged record is no outage, and is always logged. */
 function noteFailure ({ store }: SessionSettings, { log, route }: SessionContext, error: Error): void {
   const outage = outages.get(store)
   if (outage !== undefined && !(error instanceof RecordError)) {
@@ -262,13 +262,13 @@ function noteRecovery ({ store }: SessionSettings, { log, route }: SessionContex
   log?.warn({ route, visitors: outage.visitors, milliseconds: Date.now() - outage.since }, 'sessions can be read again: visitors were anonymous meanwhile')
 }
 
-/** Milliseconds of life left from which on a session is kept alive: enough for the next pulse to come late. */
+/** Remaining milliseconds below which a session is kept alive: enough for the next pulse to come late. */
 const keptAliveWithin = 2.5 * pulseInterval
-/** The most cookies of one name that are looked up. */
+/** Maximum number of cookies of one name that are looked up. */
 const maxCandidates = 4
 const warned = new WeakSet<TokenTransport>()
 
-/** Tells the operator once, since every request of such a visitor comes so. */
+/** Logged once, since every request of such a visitor has the same cookies. */
 function warnOfCandidates ({ transport }: SessionSettings, { log, route }: SessionContext, count: number): void {
   if (warned.has(transport)) return
   warned.add(transport)

@@ -6,7 +6,7 @@ import { refuseProperties } from './values.js'
 export const kState = Symbol('fastify-request-session.state')
 
 /**
- * The part of a session that is not its data: whose it is, its token, its times, its end. It has no constructor: V8 would run it for
+ * The part of a session besides its data: its owner, its token, its times, its end. It has no constructor: V8 would run it for
  * each session.
  */
 export abstract class SessionDescription {
@@ -27,7 +27,7 @@ export abstract class SessionDescription {
   }
 
   /**
-   * The key of the session in the store, by which `list()` tells of it and `end({ id })` ends it: a hash of the token, which opens nothing. A
+   * The key of the session in the store, for `end({ id })` and as returned by `list()`: a hash of the token, which opens nothing. A
    * new session has one from the start. `renew()` and `regenerate()` change it at commit.
    */
   get id (): string {
@@ -59,7 +59,7 @@ export abstract class SessionDescription {
     this[kState].subject = subject
   }
 
-  /** A text by which its user tells the session from his others: `'Firefox on Linux'`. `list` and `info` tell it, and `renew()` keeps it. */
+  /** A text that describes the session to its user: `'Firefox on Linux'`. `list` and `info` return it, and `renew()` keeps it. */
   get label (): string | undefined {
     return this[kState].label
   }
@@ -83,60 +83,60 @@ export abstract class SessionDescription {
     this[kState].label = label
   }
 
-  /** True while the session was never saved. */
+  /** True until the session is saved. */
   get isNew (): boolean {
     return this[kState].identity === undefined
   }
 
-  /** True where the visitor is anonymous since the store has failed (`onStoreError: 'anonymous'`): work is refused at commit. */
+  /** True if the visitor is anonymous because the store has failed (`onStoreError: 'anonymous'`): changes are refused at commit. */
   get degraded (): boolean {
     return this[kState].degradedBy !== undefined
   }
 
-  /** When the session was saved first; now, for a new one. */
+  /** The time of the first save; of a new session, now. */
   get createdAt (): Date {
     return new Date(this[kState].record?.createdAt ?? Date.now())
   }
 
-  /** The login: when a session with a `subject` was made, by `regenerate()` for example. `renew()` does not move it. `undefined` without a subject. */
+  /** The time of the login: the creation of the session with a `subject`, by `regenerate()` for example. `renew()` does not move it. `undefined` without a subject. */
   get freshAt (): Date | undefined {
     return this.subject === undefined ? undefined : this.createdAt
   }
 
   /**
-   * The last use that was written, before this request's: as exact as the expiry slides, within a tenth of the idle time. Of a session that
-   * does not expire of idleness, within a day. Now, for a new one.
+   * The last use before this request, accurate to a tenth of the idle time, or to a day for a session without an idle time. Of a new
+   * session, now.
    */
   get lastUsedAt (): Date {
     return new Date(this[kState].record?.usedAt ?? Date.now())
   }
 
-  /** When the session expires unless it is used before; `null`: never. For a new one, when it would. */
+  /** The time at which the session expires unless it is used before; `null`: never. */
   get expiresAt (): Date | null {
     const { expiresAt } = this[kState]
     return expiresAt === null ? null : new Date(expiresAt)
   }
 
-  /** The idle time that counts, in seconds: the session's own, else the route's, else the plugin's; `null`: never. */
+  /** The effective idle time in seconds: the session's own, else the route's, else the plugin's; `null`: no limit. */
   get ttl (): number | null {
     return this[kState].lifetime.ttl
   }
 
-  /** True after `end()`, and once `signal` has told that the session was ended or has expired. */
+  /** True after `end()`, and once `signal` has reported that the session was ended or has expired. */
   get ended (): boolean {
     return this[kState].isEnded || this[kState].phase === 'gone'
   }
 
   /**
-   * Aborted once the session is over, whichever process ends it: for sockets and event streams, which outlive their request. Its
-   * `reason` is a `SessionOverError` (`FST_SESSION_OVER`) whose `why` says `'ended'`, `'expired'`, `'renewed'` (by another request) or `'limit'`. From then
-   * on the session reads as empty; work on it is refused with `FST_SESSION_GONE` or `FST_SESSION_RENEWED`, that which waited for a commit too.
+   * Aborts once the session is over, in any process: for sockets and event streams, which outlive their request. Its
+   * `reason` is a `SessionOverError` (`FST_SESSION_OVER`) with a `why`: `'ended'`, `'expired'`, `'renewed'` (by another request) or `'limit'`. From then
+   * on the session reads as empty; changes are refused with `FST_SESSION_GONE` or `FST_SESSION_RENEWED`, including unsaved ones.
    *
-   * The session is followed from the first look at `signal` on, a new one from its first commit on, and goes on to be if this request
-   * renews it; in a request until its reply or its socket is over, elsewhere until `releaseSignal()`. While the store is away nothing is
-   * told: an end that was missed is noticed when it is back.
-   * @throws StoreLacksError (`FST_SESSION_STORE_LACKS`) if the store cannot watch sessions; SessionClosedError (`FST_SESSION_CLOSED`) where it
-   *   is asked for first after the request's end
+   * The session is followed from the first access to `signal`, a new one from its first commit, and stays followed if this request
+   * renews it: in a request until its reply or its socket is over, elsewhere until `releaseSignal()`. While the store is away the signal
+   * does not abort; an end that was missed is detected when the store is back.
+   * @throws StoreLacksError (`FST_SESSION_STORE_LACKS`) if the store cannot watch sessions; SessionClosedError (`FST_SESSION_CLOSED`) at a
+   *   first access after the request's end
    * @example
    * ```ts
    * import { addAbortListener } from 'node:events'
@@ -152,7 +152,7 @@ export abstract class SessionDescription {
     return signalOf(this[kState])
   }
 
-  /** Stops following the session for `signal`, which is aborted no more. Call it for a session of `load()`, `open()` or `create()` that is no longer used. */
+  /** Stops following the session: `signal` does not abort any more. Call it for a session of `load()`, `open()` or `create()` that is no longer used. */
   releaseSignal (): void {
     releaseSignal(this[kState])
   }

@@ -17,11 +17,11 @@ export interface Following {
   readonly signal: AbortSignal
   /** The session was new, and the store has it now. */
   stored (): void
-  /** Stops the following: the signal is aborted no more. */
+  /** Stops following: the signal does not abort any more. */
   release (): void
 }
 
-/** The signals of the sessions whose user has asked for one. A map and no field: the others pay nothing for it. */
+/** The signals of the sessions that have one. A map instead of a field: other sessions pay nothing. */
 export const signals = new WeakMap<SessionState, Following>()
 
 /**
@@ -42,24 +42,24 @@ export class SessionState {
   /** The session's own idle time, in seconds; `null`: never; `undefined`: the route's counts. */
   ttl: number | null | undefined
   isTtlChanged = false
-  /** The lifetime that counts: the session's own, else the route's, else the plugin's. */
+  /** The effective lifetime: the session's own, else the route's, else the plugin's. */
   lifetime!: Lifetime
   /** The subject that the session gets at commit; `null`: none; `undefined`: as it is. */
   nextSubject: string | null | undefined = undefined
   /** The label, likewise. */
   nextLabel: string | null | undefined = undefined
   mustSlide = false
-  /** True if the client keeps its token when the browser ends; `undefined`: not said in this request. */
+  /** True if the client keeps its token when the browser ends; `undefined`: not set in this request. */
   persistent: boolean | undefined = undefined
-  /** True for a session that the client has come with: its token is kept as long as the one that it came with. */
+  /** True for a session that the client has presented: its token is kept as long as the presented one. */
   isPresented = false
   /** True once the token was sent before a commit that comes after the headers. */
   isAnnounced = false
   /** True once a token was written into the reply's headers. */
   isTokenSent = false
-  /** True where another request has renewed the session: its client gets the new token from that one's reply, and none from this. */
+  /** True if another request has renewed the session: the client gets the new token from that reply, not from this one. */
   isSuperseded = false
-  /** True once a save was left out, with a warning, since the client could not learn of the new token. */
+  /** True once a save was skipped, with a warning, since the client could not receive the new token. */
   isUnheard = false
   /** The error for which the visitor is anonymous, where the store has failed: nothing is saved, and the client keeps its token. */
   degradedBy: unknown = undefined
@@ -72,7 +72,7 @@ export class SessionState {
   saving: Promise<void> | undefined = undefined
   /** The error of each save until the session is read anew: the last one's answer was lost, or the session was over before its work was saved. */
   lost: unknown = undefined
-  /** True until the store was asked to write something. */
+  /** True until a write was sent to the store. */
   isReadOnly = true
   /** True if the last save has succeeded. */
   isSaved = false
@@ -185,7 +185,7 @@ export class SessionState {
   }
 
   /**
-   * Goes on as a new session with these values.
+   * Continues as a new session with these values.
    * @throws ValueError (`FST_SESSION_VALUE`), SessionDataError (`FST_SESSION_DATA`); nothing is changed then
    */
   regenerate (kept: Iterable<readonly [key: string, value: unknown]>): void {
@@ -206,7 +206,7 @@ export class SessionState {
     if (!this.canSendToken) throw new SessionClosedError(call, this.context.route)
   }
 
-  /** Another request has renewed the session: goes on with it under its new id. */
+  /** Another request has renewed the session: continues under its new id. */
   supersede (id: string): void {
     this.identity = { token: (this.stored as Identity).token, id }
     this.isSuperseded = true

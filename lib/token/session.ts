@@ -9,7 +9,7 @@ import type { SessionState } from './session-state.js'
 
 /**
  * A user's session: a map of keys to JSON values, with a token. It is read and changed in memory; the changes are saved
- * at commit, in one atomic step. A value that is changed in place is noticed.
+ * at commit, in one atomic step. A value that is changed in place is detected.
  *
  * Two requests that change different keys both win. `set` and `delete` of one key: the last one wins. `increment`
  * adds up, `update` is applied to the newest value.
@@ -86,7 +86,7 @@ export class TokenSession<Data extends object = SessionData> extends SessionDesc
     return this[kState].draft.delete(key)
   }
 
-  /** Deletes all keys, also those that other requests add before the commit. */
+  /** Deletes all keys, including those that other requests add before the commit. */
   clear (): void {
     this[kState].refuseWrites()
     this[kState].draft.clear()
@@ -116,8 +116,8 @@ export class TokenSession<Data extends object = SessionData> extends SessionDesc
   }
 
   /**
-   * Changes a value by a function of the present one; `undefined` deletes it. Applied at once, and again at commit to whatever
-   * others have written: the function may run more than once and must depend on its argument alone.
+   * Changes a value by a function of the present one; `undefined` deletes it. The function runs at once, and again at commit if
+   * another request has changed the value: it must depend on its argument alone.
    * @returns the new value, as far as this request knows
    */
   update<K extends Key<Data>> (key: K, fn: (value: Value<Data, K> | undefined) => Value<Data, K> | undefined): Value<Data, K> | undefined {
@@ -126,7 +126,7 @@ export class TokenSession<Data extends object = SessionData> extends SessionDesc
   }
 
   /**
-   * Adds values to the end of a list, an absent one being empty. The values that parallel requests append are all kept.
+   * Adds values to the end of a list, an absent one being empty. Parallel requests lose no values.
    * @throws KeyError (`FST_SESSION_KEY`), ValueError (`FST_SESSION_VALUE`)
    */
   append<K extends ListKey<Data>> (key: K, ...values: Array<Element<Data, K>>): void {
@@ -134,14 +134,14 @@ export class TokenSession<Data extends object = SessionData> extends SessionDesc
     this[kState].attempt((draft) => draft.append(key, values))
   }
 
-  /** The entries that fulfil a condition. */
+  /** The entries that satisfy a condition. */
   * find (condition: (value: Value<Data, Key<Data>>, key: Key<Data>) => boolean): ReturnType<TokenSession<Data>['entries']> {
     for (const entry of this.entries()) if (condition(entry[1], entry[0])) yield entry
   }
 
   /**
-   * Reads a key and deletes it at commit: for a message that is shown once. A newer value that another request sets
-   * meanwhile stays. Parallel requests may all read the value: `claim()` gives it to one.
+   * Reads a key and deletes it at commit: for a flash message. A newer value that another request sets meanwhile stays.
+   * Parallel requests may all read the value; `claim()` returns it to one of them.
    */
   take<K extends Key<Data>> (key: K): Data[K] | undefined {
     const value = this.get(key)
@@ -152,9 +152,9 @@ export class TokenSession<Data extends object = SessionData> extends SessionDesc
   }
 
   /**
-   * Reads a key and deletes it in the store at once, in one atomic step: for a code that counts once. Of several callers
-   * exactly one gets the value, the others `undefined`. A default of the schema, which the store does not have, is nobody's: `undefined`, and
-   * `get()` goes on giving it. Initial and migrated data are stored first, and claimed then.
+   * Reads a key and deletes it in the store at once, in one atomic step: for a code that may be used once. Exactly one of
+   * several callers gets the value, the others `undefined`. A default of the schema is not in the store, so that all get `undefined`, and
+   * `get()` still returns it. Initial and migrated data are stored first, and claimed then.
    * @throws SessionGoneError (`FST_SESSION_GONE`) if the session was ended or has expired meanwhile; as `commit()` does
    * @example
    * ```ts
@@ -171,7 +171,7 @@ export class TokenSession<Data extends object = SessionData> extends SessionDesc
   }
 
   /**
-   * Gives this session an idle time of its own, from now on, in seconds; `null`: never.
+   * Sets an idle time for this session, from now on, in seconds; `null`: it never expires.
    * @throws OptionError (`FST_SESSION_OPTION`) unless it is a whole number from 1 to 2147483647, or null
    */
   expire (ttl: number | null): void {
@@ -180,8 +180,8 @@ export class TokenSession<Data extends object = SessionData> extends SessionDesc
   }
 
   /**
-   * Says whether the client keeps its token when the browser ends ("remember me"), at this login and until the next `regenerate()`. It
-   * changes the cookie alone: the session ends by its `ttl` as ever. Without it `cookieTransport({ persistent })` counts.
+   * Sets whether the client keeps its token when the browser ends ("remember me"), for this login until the next `regenerate()`. It
+   * changes the cookie only: the session still expires by its `ttl`. The default is that of `cookieTransport({ persistent })`.
    * @throws OptionError (`FST_SESSION_OPTION`) unless it is true or false
    * @example
    * ```ts
@@ -205,10 +205,10 @@ export class TokenSession<Data extends object = SessionData> extends SessionDesc
   }
 
   /**
-   * Gives the session a new token at commit, with the same data. Requests that have loaded it under the old token go on with
-   * it; a client with the old token is not let in afterwards, and work is refused with `FST_SESSION_RENEWED`.
+   * Gives the session a new token at commit, with the same data. Requests that have loaded it under the old token continue with
+   * it. A later request with the old token gets an empty session, and its changes are refused with `FST_SESSION_RENEWED`.
    * @throws SharedTokenError (`FST_SESSION_SHARED_TOKEN`) for a shared session; SessionClosedError (`FST_SESSION_CLOSED`)
-   *   where no client can learn the token: over a WebSocket, after `hijack()`, once the headers are out
+   *   if the client cannot receive the token: over a WebSocket, after `hijack()`, after the headers
    */
   renew (): void {
     this[kState].refuseWrites()
@@ -216,9 +216,9 @@ export class TokenSession<Data extends object = SessionData> extends SessionDesc
   }
 
   /**
-   * Goes on as a new session, under a new token, with only the named keys: it has no subject and no ttl of its own, and its
-   * `maxAge` begins anew. The old session is ended at commit. Do this at login, and to log out with a message.
-   * @param keep the keys that the new session takes over
+   * Continues as a new session, under a new token, with only the named keys: it has no subject and no ttl of its own, and its
+   * `maxAge` starts again. The old session is ended at commit. Call it at each login, and to log out with a message.
+   * @param keep the keys that the new session keeps
    * @throws as `renew()` does
    * @example
    * ```ts
@@ -238,8 +238,8 @@ export class TokenSession<Data extends object = SessionData> extends SessionDesc
   }
 
   /**
-   * Ends the session at commit: it and its data are deleted, and the client's token is cleared, also if another request has
-   * renewed it meanwhile. It reads as empty for the rest of the request; a second call does nothing.
+   * Ends the session at commit: it and its data are deleted, and the client's token is cleared, even if another request has
+   * renewed the session meanwhile. It reads as empty for the rest of the request; a second call does nothing.
    * @throws SessionClosedError (`FST_SESSION_CLOSED`) after the request's end
    */
   end (): void {
@@ -247,18 +247,18 @@ export class TokenSession<Data extends object = SessionData> extends SessionDesc
     this[kState].end()
   }
 
-  /** The name of `end()` in @fastify/session, for plugins that call it. Other than there the store hears of it at commit. */
+  /** The name of `end()` in @fastify/session, for plugins that call it. Here the store is called at commit. */
   async destroy (): Promise<void> {
     this.end()
   }
 
-  /** The name of `commit()` in @fastify/session, for plugins that call it. A handler needs neither. */
+  /** The name of `commit()` in @fastify/session, for plugins that call it. Handlers need neither. */
   async save (): Promise<void> {
     await this.commit()
   }
 
   /**
-   * Saves now, and tells the client of its token if the headers are not out yet: before a reply is hijacked.
+   * Saves now, and sends the client its token unless the headers are sent already: before a reply is hijacked.
    * @throws SessionGoneError (`FST_SESSION_GONE`) if the session was ended or has expired meanwhile; SessionRenewedError
    * (`FST_SESSION_RENEWED`) if it was regenerated; OutcomeUnknownError (`FST_SESSION_OUTCOME_UNKNOWN`) if the answer was lost, and again each time until `reload()`
    */
@@ -268,7 +268,7 @@ export class TokenSession<Data extends object = SessionData> extends SessionDesc
   }
 
   /**
-   * Drops what was changed and reads the session anew.
+   * Drops unsaved changes and reads the session again.
    * @throws SessionGoneError (`FST_SESSION_GONE`) if it was ended or has expired meanwhile; SessionRenewedError
    * (`FST_SESSION_RENEWED`) if it was regenerated
    */
@@ -277,12 +277,12 @@ export class TokenSession<Data extends object = SessionData> extends SessionDesc
     await reload(this[kState])
   }
 
-  /** All data: `JSON.stringify(session)`, and a handler that returns the session. */
+  /** All data: for `JSON.stringify(session)`, and for a handler that returns the session. */
   toJSON (): Partial<Data> {
     return this.data()
   }
 
-  /** Shows no value and no token: they must not reach logs. */
+  /** Omits values and the token: they must not reach logs. */
   [inspect.custom] (_depth: number, options: object): string {
     const { isNew, ended, subject, ttl } = this
     return `TokenSession ${inspect({ isNew, ended, subject, ttl, keys: [...this.keys()] }, options)}`

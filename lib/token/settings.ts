@@ -11,9 +11,9 @@ export interface SessionSettings {
   readonly store: SessionStore
   readonly tokens: TokenKind
   readonly lifetime: Lifetime
-  /** False where a session outlives its data. */
+  /** False if sessions outlive their data. */
   readonly deleteSession: boolean
-  /** The most bytes of a session's keys and values; `Infinity`: no limit. */
+  /** Maximum bytes of a session's keys and values; `Infinity`: no limit. */
   readonly maxSize: number
   readonly transport: TokenTransport
   readonly onStoreError: 'fail' | 'anonymous'
@@ -21,7 +21,7 @@ export interface SessionSettings {
   readonly onLimit: TokenSessionOptions['onLimit']
   /** `undefined`: any data fit. */
   readonly data: DataRules | undefined
-  /** All that follows a session for the app: closed when the app closes. */
+  /** All followers of the app: closed when the app closes. */
   readonly followers: Set<Closing>
 }
 

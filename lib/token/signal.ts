@@ -8,12 +8,12 @@ import { Subscription, type SessionUpdate } from './manage/subscribe.js'
 import { look } from './look.js'
 import { signals, type Following, type SessionState } from './session-state.js'
 
-/** Milliseconds until a store that failed is asked again, at first and at the most. */
+/** Milliseconds until a store that failed is called again, at first and at most. */
 const firstPause = 250
 const longestPause = 8000
 
 /**
- * The signal of a session, which is followed from the first call on. It is the same one at each call.
+ * The signal of a session, which is followed from the first call. Each call returns the same one.
  * @throws StoreLacksError (`FST_SESSION_STORE_LACKS`); SessionClosedError (`FST_SESSION_CLOSED`) at a first call after the request's end
  */
 export function signalOf (state: SessionState): AbortSignal {
@@ -23,13 +23,13 @@ export function signalOf (state: SessionState): AbortSignal {
   return known.signal
 }
 
-/** Stops the following of a session. The next call of `signalOf` begins anew. */
+/** Stops following a session. The next call of `signalOf` starts again. */
 export function releaseSignal (state: SessionState): void {
   signals.get(state)?.release()
   if (state.phase !== 'closed') signals.delete(state)
 }
 
-/** Closes the socket of an upgraded request once its session is over, unless its user has asked for the signal by then: the user decides. */
+/** Closes the socket of an upgraded request once its session is over, unless the handler has read the signal by then: then the handler decides. */
 export function closeAtEnd (state: SessionState, socket: Socket): void {
   if ('watch' in state.settings.store) follow(state, socket)
 }
@@ -40,14 +40,14 @@ function follow (state: SessionState, socket?: Socket): SessionSignal {
   return signal
 }
 
-/** The stores that could not be asked to follow a session: the log is told once. */
+/** The stores that failed to follow a session: logged once. */
 const failing = new WeakSet<SessionStore>()
 
-/** Aborts a signal once the store says that a session is over. A session that this request renews itself is followed on. */
+/** Aborts a signal once the store confirms that the session is over. A session that this request renews itself stays followed. */
 class SessionSignal implements Following {
   readonly #state: SessionState
   readonly #controller = new AbortController()
-  /** The socket to close; `undefined` where the user is told. */
+  /** The socket to close; `undefined`: the signal aborts instead. */
   #socket: Socket | undefined
   #subscription: Subscription | undefined
   #retry: NodeJS.Timeout | undefined

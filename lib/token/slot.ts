@@ -3,7 +3,7 @@ import { isKept } from './values.js'
 
 /** One key that was changed, or whose value may be changed in place. */
 export class Slot {
-  /** The JSON text in the store, as far as is known; `undefined`: none. */
+  /** The known JSON text in the store; `undefined`: none. */
   text: string | undefined
   /** `undefined`: the key is absent. */
   value: unknown
@@ -52,7 +52,7 @@ export class Slot {
       // Another writer's text may have other spaces.
       return !isKept(value) || (now !== text && (text === undefined || now !== JSON.stringify(JSON.parse(text))))
     } catch {
-      return true // JSON cannot hold it any more: the commit says so
+      return true // JSON cannot hold it any more: the commit reports it
     }
   }
 }

@@ -32,7 +32,7 @@ import { cookieTransport } from './transport/cookie-transport.js'
 import type { PlacedTransport } from './transport/transport.js'
 import { checkName } from './values.js'
 
-/** The provider and manager of token sessions. A call that the store cannot serve is refused by name, with `FST_SESSION_STORE_LACKS`. */
+/** The provider and manager of token sessions. A call that the store does not support throws `FST_SESSION_STORE_LACKS`. */
 export class TokenSessions<Data extends object = SessionData> implements SessionProvider<Promise<TokenSession> | TokenSession, TokenRouteOptions, TokenCallOptions>, BootCheck, Claiming, Counting, Pinging {
   readonly kind = 'token'
   readonly commits = 'always'
@@ -63,9 +63,9 @@ export class TokenSessions<Data extends object = SessionData> implements Session
   }
 
   /**
-   * Makes a session, which the store has from then on. Later changes count with `await session.commit()`.
+   * Creates a session in the store. Save later changes with `await session.commit()`.
    *
-   * @throws SessionExistsError (`FST_SESSION_EXISTS`) if there is a shared session of this name; NameError
+   * @throws SessionExistsError (`FST_SESSION_EXISTS`) if a shared session of this name exists; NameError
    *   (`FST_SESSION_NAME`), NoSecretError (`FST_SESSION_NO_SECRET`), SubjectLimitError (`FST_SESSION_SUBJECT_LIMIT`), OptionError, KeyError, ValueError
    */
   async create (options: NewSession<Data> = {}): Promise<TokenSession<Data>> {
@@ -85,12 +85,12 @@ export class TokenSessions<Data extends object = SessionData> implements Session
     return undefined
   }
 
-  /** The session of a token; `undefined` if there is none. Reading alone does not prolong its life: `touch()` and `commit()` do. */
+  /** The session of a token; `undefined` if there is none. Reading does not slide its expiry: `touch()` and `commit()` do. */
   async load (token: string): Promise<TokenSession<Data> | undefined> {
     return this.#settings.tokens.valid(token) ? this.#load(token, 'load()') : undefined
   }
 
-  /** Deletes a session and its data, also if it was renewed less than a minute ago; with `{ id, subject }` only one of the subject. `false` if there was none. */
+  /** Deletes a session and its data, even if it was renewed less than a minute ago; with `{ id, subject }` only a session of the subject. `false` if there was none. */
   async end (address: SessionAddress): Promise<boolean> {
     const { store } = this.#settings
     const subject = subjectOf(address, 'end()')
@@ -99,11 +99,11 @@ export class TokenSessions<Data extends object = SessionData> implements Session
   }
 
   /**
-   * Changes a session, or all of a subject, outside of their requests: `fn` is given each, and its changes are committed in one atomic
-   * step, as those of a request are. It may be async. No session is prolonged by it, and none counts as used, unless `fn` calls
-   * `touch()`. One that is renewed meanwhile is changed under its new id; one that has ended is left out. Where one fails the others are
-   * changed, and then the error is thrown. A session that begins meanwhile may be missed: change the user's own record first.
-   * @returns how many were changed
+   * Changes a session, or all of a subject, outside of their requests: `fn` gets each session, and its changes are committed in one
+   * atomic step. It may be async. The change neither extends the session nor counts as use, unless `fn` calls `touch()`. A session that
+   * is renewed meanwhile is changed under its new id; a session that has ended is skipped. If one fails, the others are changed, and then
+   * the error is thrown. A session that begins meanwhile may be missed: change the user's own record first.
+   * @returns the number of changed sessions
    * @throws StoreLacksError (`FST_SESSION_STORE_LACKS`), NoTokenError (`FST_SESSION_NO_TOKEN`), NameError, OptionError; as `commit()` of
    *   a session does; the error of `fn`
    */
@@ -111,13 +111,13 @@ export class TokenSessions<Data extends object = SessionData> implements Session
     return updateSessions(this.#settings, this.#addresses, target, fn)
   }
 
-  /** Those of some tokens that belong to a session. */
+  /** The tokens, of the given ones, that have a session. */
   async exists (tokens: string | Iterable<string>): Promise<ExistingSessions> {
     const existing = await existingTokens(this.#settings, typeof tokens === 'string' ? [tokens] : [...new Set(tokens)])
     return { count: existing.length, tokens: existing }
   }
 
-  /** Describes a session, but for its data and its token. `undefined` if there is none. */
+  /** Describes a session, without its data and its token. `undefined` if there is none. */
   async info (address: SessionAddress): Promise<SessionInfo | undefined> {
     const subject = subjectOf(address, 'info()')
     for (const id of this.#addresses.idsAt(address, 'info()')) {
@@ -128,8 +128,8 @@ export class TokenSessions<Data extends object = SessionData> implements Session
   }
 
   /**
-   * Describes the sessions, one after the other, in no order. One that begins or ends meanwhile may be listed or not;
-   * a listed one was there when the store was asked. One that cannot be read is left out, see `onDamaged`.
+   * Describes the sessions, one after the other, in no order. A session that begins or ends meanwhile may be listed or not;
+   * a listed session existed when it was read. An unreadable session is skipped, see `onDamaged`.
    * @throws StoreLacksError (`FST_SESSION_STORE_LACKS`), NameError (`FST_SESSION_NAME`), OptionError
    */
   list (options: ListingOptions = {}): AsyncGenerator<SessionInfo, undefined> {
@@ -137,23 +137,23 @@ export class TokenSessions<Data extends object = SessionData> implements Session
   }
 
   /**
-   * Ends all sessions, or all of a subject ("log out everywhere"). One that begins meanwhile may stay.
-   * @returns how many were ended
+   * Ends all sessions, or all of a subject ("log out everywhere"). A session that begins meanwhile may stay.
+   * @returns the number of ended sessions
    * @throws as `list` does
    */
   async endAll (filter: EndFilter = {}): Promise<number> {
     return endSessions(this.#settings, filter)
   }
 
-  /** Totals over all sessions, each of which is looked at. */
+  /** Totals over all sessions. It reads each of them. */
   async infoAll (options: TotalsOptions = {}): Promise<SessionTotals> {
     return totalsOf(this.#settings, options)
   }
 
   /**
-   * Saves all sessions, or those of some tokens, as lines of JSON, in memory that does not grow with their number. A session
-   * that changes meanwhile is saved as it was or as it is. A file is replaced once the new one is whole, and only its owner
-   * may read it; a link is followed, a FIFO or a device is written to, and a stream is not ended.
+   * Saves all sessions, or those of some tokens, as lines of JSON, in constant memory. A session that changes meanwhile is saved
+   * before or after the change. A file is replaced once the new one is complete, and only its owner may read it. Links are
+   * followed, FIFOs and devices are written to, and a stream is not ended.
    * @throws StoreLacksError (`FST_SESSION_STORE_LACKS`), RecordError (`FST_SESSION_RECORD`), OptionError; the error of the
    *   file or stream, or an AbortError
    */
@@ -162,7 +162,7 @@ export class TokenSessions<Data extends object = SessionData> implements Session
   }
 
   /**
-   * Puts saved sessions back, each wholly or not at all; their tokens, times and subjects are what they were.
+   * Restores saved sessions, each completely or not at all, with their tokens, times and subjects.
    * @throws RestoreVersionError (`FST_SESSION_RESTORE_VERSION`), RestoreLineError (`FST_SESSION_RESTORE_LINE`),
    *   RestoreTruncatedError (`FST_SESSION_RESTORE_TRUNCATED`), RestoreConflictError (`FST_SESSION_RESTORE_CONFLICT`),
    *   RestoreFullError (`FST_SESSION_RESTORE_FULL`), each with the counts as its `result`; StoreLacksError, OptionError; the
@@ -173,24 +173,24 @@ export class TokenSessions<Data extends object = SessionData> implements Session
   }
 
   /**
-   * Follows a session, in any process: the listener is told of changed keys, of its expiry and of its end, one after the
-   * other; while it is at work, changes add up to one. A text that cannot be a token is the name of a shared session: pass
-   * a client's token on as `{ token }`. Ends by `close()` of the subscription, with the session, and when the app closes.
+   * Follows a session, in any process: the listener gets changed keys, the expiry and the end, one update at a time; while it
+   * runs, changes are merged. A text that cannot be a token is the name of a shared session: pass a client's token on as
+   * `{ token }`. It stops with `close()` of the subscription, with the session, and when the app closes.
    * @returns `undefined` if there is no such session
    * @throws StoreLacksError (`FST_SESSION_STORE_LACKS`), NoSecretError, NameError, OptionError
    */
   subscribe (address: SessionAddress, listener: UpdateListener): Promise<Subscription | undefined>
   /**
-   * Follows all sessions of a subject, in any process: the listener is told of those that are new, changed, ended and expired, one
-   * after the other. It resolves once later changes are told. Ends by `close()` of the feed, and when the app closes.
+   * Follows all sessions of a subject, in any process: the listener gets new, changed, ended and expired sessions, one update at a
+   * time. It resolves once later changes are delivered. It stops with `close()` of the feed, and when the app closes.
    * @throws StoreLacksError (`FST_SESSION_STORE_LACKS`), StoreUnsupportedError (`FST_SESSION_STORE_UNSUPPORTED`),
    *   StoreUnavailableError (`FST_SESSION_STORE_UNAVAILABLE`), NameError, OptionError
    */
   subscribe (filter: FeedFilter, listener: FeedListener): Promise<Feed>
   /**
-   * Follows all sessions of the store, as those of a subject. Each process with such a feed is told all but expiries: an expiry is
-   * told by one of them, at least once. It is told again, by any of them, where the listener fails, or its process dies before the
-   * listener has resolved.
+   * Follows all sessions of the store, like those of a subject. Each process with such a feed gets all updates except expiries: one
+   * process delivers each expiry, at least once. It is delivered again, in any of them, if the listener fails or its process dies before
+   * the listener has resolved.
    * @throws as for a subject
    */
   subscribe (listener: FeedListener): Promise<Feed>
@@ -216,8 +216,8 @@ export class TokenSessions<Data extends object = SessionData> implements Session
   }
 
   /**
-   * For tests of an app's routes: the headers of a request that comes with this session, or with a new one that is made for it. They fit
-   * the provider's transport, whatever it is.
+   * For tests of an app's routes: the headers of a request that presents this session, or a new one. They fit the provider's
+   * transport.
    * @throws OptionError (`FST_SESSION_OPTION`) for a transport without `present()`; as `create` does
    */
   async inject (session: TokenSession<Data> | NewSession<Data> = {}): Promise<InjectHeaders> {
@@ -226,8 +226,8 @@ export class TokenSessions<Data extends object = SessionData> implements Session
   }
 
   /**
-   * For tests of an app's routes: the session whose token a reply, of `app.inject()` or of `fetch()`, gives its client. `undefined` if it gives
-   * none or takes it away, or if the session is over.
+   * For tests of an app's routes: the session of the token that a reply of `app.inject()` or `fetch()` sets. `undefined` if it sets
+   * none or clears it, or if the session is over.
    * @throws OptionError (`FST_SESSION_OPTION`) for a transport without `receive()`
    */
   async sessionOf (reply: ReplyHeaders): Promise<TokenSession<Data> | undefined> {
@@ -235,16 +235,16 @@ export class TokenSessions<Data extends object = SessionData> implements Session
     return token === undefined ? undefined : this.load(token)
   }
 
-  /** @throws StoreUnsupportedError (`FST_SESSION_STORE_UNSUPPORTED`) if the store's server answers, and cannot be used */
+  /** @throws StoreUnsupportedError (`FST_SESSION_STORE_UNSUPPORTED`) if the store's server answers but cannot be used */
   readonly checkAtBoot: BootCheck['checkAtBoot'] = (log) => checkSettings(this.#settings, log)
 
   /**
-   * Writes a session of no visitor, reads it and ends it, for readiness probes. A full store is only read.
+   * Writes, reads and ends a session of its own, for readiness probes. A full store is only read.
    * @throws OptionError (`FST_SESSION_OPTION`), and nothing else
    */
   readonly ping: Pinging['ping'] = pingOf(() => pingStore(this.#settings))
 
-  /** Frees the provider's own timers, subscriptions and signals. What it was given, a Redis client say, stays open. */
+  /** Frees the provider's own timers, subscriptions and signals. Given objects, such as a Redis client, stay open. */
   async close (): Promise<void> {
     await Promise.all([...this.#settings.followers].map((follower) => follower.close()))
     await this.#settings.store.close()
@@ -255,7 +255,7 @@ export class TokenSessions<Data extends object = SessionData> implements Session
     return requestSessions({ ...this.#settings, lifetime: { ttl, maxAge }, onStoreError }, load === 'onRequest', own)
   }
 
-  /** A session outside of a request: its user commits it. */
+  /** A session outside of a request: the caller commits it. */
   #session (call: string, identity: Identity, record: SessionRecord): TokenSession<Data> {
     const context = { route: call, request: undefined, reply: undefined, log: undefined, canSendHeaders: true, isConditional: true }
     return new TokenSession<Data>(new SessionState({ ...this.#settings, onStoreError: 'fail' }, context).opened(identity, record))

@@ -40,7 +40,7 @@ export type CompleteTokenManager<Data extends object> =
   TokenManager<Data> & Pick<TokenSessions<Data>, 'list' | 'endAll' | 'infoAll' | 'save' | 'restore' | 'subscribe'>
 
 /**
- * Gives each client a session of its own, known by a token, and manages sessions outside of requests.
+ * Gives each client a session of its own, identified by a token, and manages sessions outside of requests.
  *
  * @example
  * ```ts
@@ -75,7 +75,7 @@ export interface CompleteTokenProvider<Data extends object, Exposed = Promise<To
 }
 
 /**
- * Token sessions: each client has its own, known by a token that travels in a cookie or a header. The provider is
+ * Token sessions: each client has its own, identified by a token in a cookie or a header. The provider is
  * also the manager, for services and operators: `create open load update end exists info`, and on a complete store
  * `list endAll infoAll save restore subscribe`.
  *
@@ -104,6 +104,6 @@ export function tokenSessions (options?: AllOptions): TokenProvider<SessionData,
 }
 
 interface WithData<Data extends object> {
-  /** Rules for the data: those of a new session, a schema, and versions. @default none: any data fit */
+  /** Initial data, a schema and versions. @default none: any data fit */
   data?: DataOptions<Data> | undefined
 }

@@ -1,12 +1,12 @@
 import { createHmac, hash, randomBytes } from 'node:crypto'
 import { slotOf } from '../stores/contract-helpers.js'
 
-/** A form of tokens. A token is what the client holds. */
+/** A form of tokens. The client holds the token. */
 export interface TokenKind {
   /** The bytes that a token is made of. */
   readonly size: number
   create (): string
-  /** The token that follows from these bytes; further ones do not count. */
+  /** The token that encodes these bytes; further ones do not count. */
   derive (bytes: Buffer): string
   /** True for a text that can be a token: others never reach the store. */
   valid (text: string): boolean
@@ -37,7 +37,7 @@ export function idOf (token: string): string {
   return hash('sha256', token, 'base64url')
 }
 
-/** A new token for an old one, whose id is in the same slot: found among random ones, after 256 of them on average, whose bytes are drawn at once. */
+/** A new token with an id in the slot of the old one: random tokens are tried, 256 on average, and their bytes are drawn at once. */
 export function renewedToken (kind: TokenKind, token: string): string {
   const slot = slotOf(idOf(token))
   for (;;) {
@@ -52,7 +52,7 @@ export function renewedToken (kind: TokenKind, token: string): string {
 /** The secret of shared sessions, or several of them, the newest first. */
 export type Secret = string | Uint8Array | ReadonlyArray<string | Uint8Array>
 
-/** Gives the tokens that shared sessions have under a secret, or under each of several. */
+/** The tokens of shared sessions under a secret, or under each of several. */
 export class SharedTokens {
   readonly #kind: TokenKind
   readonly #keys: readonly Buffer[]
@@ -70,7 +70,7 @@ export class SharedTokens {
   }
 }
 
-/** A random text that tells a shared session from those that had its name before. */
+/** A random text that distinguishes a shared session from earlier ones of its name. */
 export function newGeneration (): string {
   return randomBytes(6).toString('base64url')
 }

@@ -6,7 +6,7 @@ const maxDepth = 200
 
 const notKept = ', which JSON does not keep: store plain objects and arrays.'
 
-/** A part of a value that JSON does not keep: its path, and the reason. */
+/** A part of a value that JSON does not preserve: its path, and the reason. */
 interface Problem {
   path: string
   readonly text: string
@@ -27,7 +27,7 @@ function isWellFormed (text: string): boolean {
 }
 
 /**
- * Returns the value, if a later request reads from its JSON text what it holds now. Two exceptions:
+ * Returns the value, if its JSON text yields an equal value for later requests. Two exceptions:
  * a property that is `undefined` is left out, and -0 becomes 0.
  * @throws ValueError (`FST_SESSION_VALUE`) that says where in the value the problem is
  */
@@ -38,7 +38,7 @@ export function checkValue<T> (key: string, value: T): T {
   throw new ValueError(show(key), `${problem.path === '' ? 'it' : problem.path} ${problem.text}`)
 }
 
-/** True if JSON keeps the whole value. Depth does not count here: a text of any depth may have been stored by others. */
+/** True if JSON preserves the whole value. Depth does not count here: a text of any depth may have been stored by others. */
 export function isKept (value: unknown): boolean {
   return findProblem(value, [], Infinity) === undefined
 }
@@ -127,7 +127,7 @@ function within (step: string, found: Problem): Problem {
  * @throws ValueError (`FST_SESSION_VALUE`) for an object that JSON does not keep
  */
 export function textOf (key: string, value: unknown): string | undefined {
-  // Only a value that can be changed in place may hold now what JSON does not keep.
+  // Only a value that can be changed in place may have become one that JSON does not preserve.
   return JSON.stringify(typeof value === 'object' ? checkValue(key, value) : value)
 }
 
@@ -169,7 +169,7 @@ export function refuseLarge ({ maxSize }: { readonly maxSize: number }, route: s
   if (size > maxSize) throw new SessionTooLargeError(route, size, maxSize)
 }
 
-/** Refuses an assigned property, with an error that names `set()`. As the last prototype it only sees members that a session lacks. */
+/** Refuses an assigned property, with an error that names `set()`. As the last prototype it only handles members that a session lacks. */
 export const refuseProperties = new Proxy(Object.prototype, {
   set (_target, name): never { throw new PropertyError(show(String(name))) },
 })

@@ -3,7 +3,7 @@ import { LinkedList, type Link } from './linked-list.js'
 /** The most ticks of the timer within one timeout; a tick is a millisecond at the least. */
 const maxTicks = 16
 
-/** A call, or several, that wait for their answer. */
+/** One or more calls that wait for their answer. */
 export interface TimedCall extends Link<TimedCall> {
   /** The tick in which it began; -1 while it does not wait. */
   began: number
@@ -18,7 +18,7 @@ export interface TimedCall extends Link<TimedCall> {
 export class Deadlines {
   /** Milliseconds. */
   readonly timeout: number
-  /** Milliseconds after which a call has expired for certain. */
+  /** Milliseconds after which a call has certainly expired. */
   readonly latest: number
   readonly #ticks: number
   readonly #interval: number
@@ -65,7 +65,7 @@ export class Deadlines {
     if (call.began < 0) return
     call.began = -1
     this.#calls.remove(call)
-    // The timer goes on until its next tick, but a process that has nothing else to do need not wait for it.
+    // The timer runs until its next tick, but does not keep the process alive.
     if (this.#calls.size === 0) this.#timer?.unref()
   }
 

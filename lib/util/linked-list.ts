@@ -1,4 +1,4 @@
-/** An entry of a `LinkedList`, which alone writes these two. */
+/** An entry of a `LinkedList`. Only the list writes these two. */
 export interface Link<T> {
   older: T | undefined
   newer: T | undefined
@@ -34,7 +34,7 @@ export class LinkedList<T extends Link<T>> {
     this.size--
   }
 
-  /** The oldest first. The entry that was just given may be removed. */
+  /** The oldest first. The entry that was just returned may be removed. */
   * [Symbol.iterator] (): Generator<T, undefined> {
     let entry = this.oldest
     while (entry !== undefined) {

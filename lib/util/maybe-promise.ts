@@ -1,4 +1,4 @@
-/** An answer that a synchronous store or provider gives at once, and another one as a promise. */
+/** The result of a synchronous or an asynchronous store or provider. */
 export type MaybePromise<T> = T | Promise<T>
 
 export function isPromise (value: unknown): value is Promise<unknown> {
@@ -18,7 +18,7 @@ export function atOnce<T> (answer: T): T {
 export function nothing (): void {}
 
 /**
- * Runs `work` and goes on with its answer: at once if the answer is there at once. An error of `work`, thrown or
+ * Runs `work` and continues with its result: synchronously if the result is no promise. An error of `work`, thrown or
  * rejected, goes to `failed`; an error of `next` does not.
  */
 export function attempt<T, R> (

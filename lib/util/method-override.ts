@@ -20,7 +20,7 @@ export function insertPrototype (target: object, prototypes: WeakMap<object, obj
   Object.setPrototypeOf(target, inserted)
 }
 
-/** Replaces a method by one that is made from it. A method that this version of the driver lacks is left out. */
+/** Replaces a method by one that is made from it. A method that this version of the driver lacks is skipped. */
 export function overrideMethod<This> (target: object, name: string | symbol, wrap: (method: Method) => (this: This, ...args: never[]) => unknown): void {
   const method: unknown = findProperty(target, name)?.value
   if (typeof method === 'function') defineProperty(target, name, { value: wrap(method as Method), writable: true })

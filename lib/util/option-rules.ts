@@ -5,7 +5,7 @@ import { OptionError } from '../errors.js'
 export interface Rule {
   readonly allowed: string
   readonly test: (value: unknown) => boolean
-  /** True if errors may show a refused value. Otherwise they name its type alone: it may be a secret. */
+  /** True if errors may show a refused value. Otherwise they only name its type: it may be a secret. */
   readonly harmless?: boolean
 }
 
@@ -15,7 +15,7 @@ export const maxSeconds = 2_147_483_647
 const isWhole = (value: unknown, min: number, max: number): boolean =>
   Number.isSafeInteger(value) && (value as number) >= min && (value as number) <= max
 
-/** An object whose fields can be read by name. Arrays are none. */
+/** An object with fields that can be read by name, and no array. */
 export function isObject (value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
@@ -40,7 +40,7 @@ export function wholeNumber (unit: string, min: number, max = Number.MAX_SAFE_IN
   return { allowed: `a whole number of ${unit} from ${min} to ${max}`, test: (value) => isWhole(value, min, max), harmless: true }
 }
 
-/** An object that has these methods: all that a provider needs of a driver. */
+/** An object with these methods: a provider needs no more of a driver. */
 export function withMethods (what: string, ...methods: string[]): Rule {
   return {
     allowed: `${what} (an object with ${methods.join(', ')})`,
@@ -82,7 +82,7 @@ function classOf (value: object): string | undefined {
   return typeof constructor === 'function' && constructor.name !== '' ? constructor.name.slice(0, maxShown) : undefined
 }
 
-/** True for `{}`, for an object without a prototype, for those of other realms (`node:vm`), and for what parsers of queries and cookies make. */
+/** True for `{}`, for an object without a prototype, for objects of other realms (`node:vm`), and for those of parsers of queries and cookies. */
 export function isPlainObject (value: unknown): value is Record<string, unknown> {
   if (typeof value !== 'object' || value === null) return false
   const prototype = Object.getPrototypeOf(value) as object | null
@@ -98,7 +98,7 @@ export type Checked<O> = { [K in keyof O]?: Exclude<O[K], undefined> }
  * The user's object is never written to.
  *
  * @param where the owner of the options, for the error: `tokenSessions()`, `GET /people`
- * @param hintFor a sentence for the error about an unknown option that somebody else takes
+ * @param hintFor a sentence for the error about an unknown option that belongs elsewhere
  * @throws OptionError (`FST_SESSION_OPTION`) that names the option and the values that it takes
  */
 export function checkOptions<O extends object> (
@@ -117,7 +117,7 @@ export function checkOptions<O extends object> (
   return checked as Checked<O>
 }
 
-/** False for a Map, a promise and the like: their contents are no options. */
+/** False for a Map, a promise and the like: their contents are not options. */
 function isOptions (value: unknown): value is object {
   return isPlainObject(value) || (typeof value === 'object' && value !== null && !Array.isArray(value) && Object.keys(value).length > 0)
 }

@@ -1,7 +1,7 @@
 /**
- * Settles as the work does, or as `late` once the time is over: what becomes of the work then is its own affair.
+ * Settles as the work does, or as `late` once the time is over. The work is not stopped.
  * @param milliseconds the time that the work may take
- * @param late gives the result, or throws the error, of work that is late
+ * @param late returns the result, or throws the error, for late work
  */
 export async function within<T> (milliseconds: number, work: Promise<T>, late: () => T): Promise<T> {
   let timer: NodeJS.Timeout | undefined

@@ -124,7 +124,7 @@ if (redis) {
       const ids = await Promise.all(Array.from({ length: 7 }, async () => (await users.info(await create()))!.id))
       const damage = async (id: string) => client.hset((await client.keys(`${prefix}*${id}`))[0]!, '', 'gibberish')
       await damage(ids[0]!)
-      const problem = { code: 1, stderr: `error: FST_SESSION_RECORD: 1 session(s) cannot be read, and were left out: ${ids[0]}\n` }
+      const problem = { code: 1, stderr: `error: FST_SESSION_RECORD: 1 session(s) cannot be read, and were skipped: ${ids[0]}\n` }
       const [list, table] = [await run(['list', '--json']), await run(['list'])]
       t.match(list, problem)
       t.equal(lines(list.stdout).length, 6)
@@ -239,7 +239,7 @@ if (redis) {
       t.match(refused, { code: 2, stdout: '', stderr: /^error: .*--yes\n$/ })
       t.match(piped, { code: 1, stderr: /^error: FST_SESSION_RESTORE_VERSION: .*\n$/ })
       t.match(missing, { code: 1, stderr: /^error: ENOENT: .*\n$/ })
-      t.match(torn, { code: 1, stderr: /^error: FST_SESSION_RESTORE_LINE: Line 2 .* Restore with --skip-damaged to leave such lines out\.\n$/ })
+      t.match(torn, { code: 1, stderr: /^error: FST_SESSION_RESTORE_LINE: Line 2 .* Restore with --skip-damaged to omit such lines\.\n$/ })
       t.match(half, { code: 0, stdout: '{"restored":0,"replaced":0,"skipped":1,"expired":0,"damaged":1}\n' })
       isDiscreet(t)
       const stream = await run(['save', '-', '--json'])

@@ -6,7 +6,7 @@ import { pageApp } from '../support/page-app.js'
 import { redisForTest } from '../support/servers/require.js'
 
 function application (t: Test): string {
-  const { folder, files } = pageApp(t, 'docs/getting-started.md', 'js')
+  const { folder, files } = pageApp(t, ['docs/getting-started.md', 'docs/first-tests.md'], 'js')
   t.strictSame(files, ['plugins/sessions.js', 'routes/users.js', 'app.js', 'server.js', 'test/login.test.js'])
   return folder
 }
@@ -19,7 +19,7 @@ async function run (folder: string, args: string[], env: Record<string, string>)
   return { code, output }
 }
 
-t.test('the application of the page passes its tests, in memory and on Redis', async (t) => {
+t.test('the application of the pages passes its tests, in memory and on Redis', async (t) => {
   const redis = await redisForTest(t)
   const folder = application(t)
   for (const env of [{}, ...redis ? [{ REDIS_URL: redis.url }] : []]) {

@@ -32,14 +32,14 @@ async function run (folder: string, command: string, args: string[]): Promise<{ 
   return { code, output }
 }
 
-t.test('the application of the page compiles, and passes its tests', async (t) => {
+t.test('the application of the pages compiles, and passes its tests', async (t) => {
   if (!existsSync(join(root, nest))) {
     lacks(t, new MissingServer(nest, 'npm ci --prefix test/versions'))
     return
   }
   const own = Object.fromEntries(['common', 'core', 'platform-fastify', 'platform-ws', 'websockets'].map((name) => [`@nestjs/${name}`, `${nest}/${name}`]))
   const others = Object.fromEntries(['fastify', 'ws', '@types/node', '@types/ws'].map((name) => [name, `node_modules/${name}`]))
-  const { folder, files } = pageApp(t, 'docs/nestjs.md', 'ts', { ...own, ...others })
+  const { folder, files } = pageApp(t, ['docs/nestjs.md', 'docs/nestjs-guards.md', 'docs/nestjs-gateway.md'], 'ts', { ...own, ...others })
   t.equal(files.length, 8)
   writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify({ compilerOptions, include: ['src', 'test'] }))
   const compiled = await run(folder, process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '-p', '.'])

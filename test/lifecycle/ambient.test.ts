@@ -149,7 +149,7 @@ t.test('the callback of getSession() is such a place too, and calls nest', async
     })
     t.equal(currentSession(users), session)
   }, { token })
-  t.throws(() => currentSession(users), { code: 'FST_SESSION_NO_AMBIENT', message: 'There is no current token session: the code runs in no request.' })
+  t.throws(() => currentSession(users), { code: 'FST_SESSION_NO_AMBIENT', message: 'There is no current token session: the code does not run in a request.' })
 })
 
 t.test('a listener of a socket has it by AsyncResource.bind()', async (t) => {

@@ -3,7 +3,7 @@ import { fakeApp } from '../support/fake-app.js'
 
 t.test('an async commitWhen is refused at boot, of the plugin and of a route: its promise would always count as true', async (t) => {
   const commitWhen = (async () => false) as unknown as () => boolean
-  const message = /commitWhen must be a function that answers at once, not an async one/
+  const message = /commitWhen must be a synchronous function/
   await t.rejects(fakeApp(t, { first: { commitWhen } }, () => {}), { code: 'FST_SESSION_OPTION', message })
   await t.rejects(fakeApp(t, {}, (app) => {
     app.get('/wrong', { config: { first: { commitWhen } } }, async () => 'ok')
@@ -23,7 +23,7 @@ for (const commit of ['onSend', 'onResponse'] as const) {
       t.equal((await app.inject('/')).statusCode, commit === 'onSend' ? 500 : 200)
       await first.provider.allClosed()
       t.strictSame([[...first.kept], first.provider.steps], [[], ['open', 'rollback', 'close']])
-      t.match(log, [{ level: 50, err: { code: 'FST_SESSION_OPTION', message: /^commitWhen of GET \/: must answer at once/ } }])
+      t.match(log, [{ level: 50, err: { code: 'FST_SESSION_OPTION', message: /^commitWhen of GET \/: must return a boolean/ } }])
     })
   }
 

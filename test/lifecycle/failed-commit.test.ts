@@ -141,7 +141,7 @@ t.test('what an error handler does to a token session whose commit has failed', 
         await visitor.get('/set')
         t.equal((await visitor.get('/')).body, 'handled')
         await assertNoOpenSessions(app)
-        const warning = { level: 40, route: 'GET /', msg: /^GET \/: the session was changed after its commit had failed: that was not kept/ }
+        const warning = { level: 40, route: 'GET /', msg: /^GET \/: the session was changed after its commit had failed, and the change was lost/ }
         t.match(log, warns ? [warning] : [])
         t.equal(log.length, Number(warns))
       })

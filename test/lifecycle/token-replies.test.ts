@@ -45,7 +45,7 @@ t.test('a hijacked reply', async (t) => {
     await assertNoOpenSessions(app)
     t.strictSame([reply.body, setCookies(reply)], ['raw', []])
     t.strictSame(store.take(), [])
-    t.match(log, [{ level: 40, route: 'GET /raw', msg: /^GET \/raw: the client cannot learn of the session's new token, .* nothing was saved\. Call commit\(\)/ }])
+    t.match(log, [{ level: 40, route: 'GET /raw', msg: /^GET \/raw: the client cannot receive the session's new token, .* nothing was saved\. Call commit\(\)/ }])
   })
 
   t.test('an existing session that was changed is kept when the reply closes', async (t) => {
@@ -104,7 +104,7 @@ t.test('a hijacked reply', async (t) => {
     await visitor.get('/raw')
     await assertNoOpenSessions(app)
     t.strictSame((await visitor.get('/')).json(), { a: 1 })
-    t.match(log, [{ level: 40, route: 'GET /raw', msg: /^GET \/raw: the session was changed after it was saved: that was not kept/ }])
+    t.match(log, [{ level: 40, route: 'GET /raw', msg: /^GET \/raw: the session was changed after it was saved, and the change was lost/ }])
   })
 })
 

@@ -54,7 +54,7 @@ await inEachPlace(t, async (t, place) => {
     let count = 0
     for await (const { name } of users.list()) count += Number(name === 'whole')
     t.equal(count, 3)
-    t.match((await warned)[0], { name: 'FastifyRequestSessionWarning', message: `list(): ${damages.length} session(s) cannot be read, and were left out` })
+    t.match((await warned)[0], { name: 'FastifyRequestSessionWarning', message: `list(): ${damages.length} session(s) cannot be read, and were skipped` })
   })
 
   await t.test('they can be ended, by id, by subject, and with all others', async (t) => {

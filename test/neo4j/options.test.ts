@@ -34,7 +34,7 @@ const wrongForBoth: Array<[config: unknown, says: RegExp]> = [
   [{ bookmarks: [''] }, /option bookmarks/],
   [{ bookmarks: 3 }, /option bookmarks/],
   [{ bookmarkManager: {} }, /option bookmarkManager/],
-  [{ bookmarks: 'session', bookmarkManager: neo4j.bookmarkManager() }, /give no other/],
+  [{ bookmarks: 'session', bookmarkManager: neo4j.bookmarkManager() }, /remove bookmarkManager/],
   [{ notificationFilter: { minimumSeverity: 'OFF' } }, /option notificationFilter/],
   [{ notificationFilter: { disabledCategories: [], disabledClassifications: [] } }, /option notificationFilter/],
   [{ auth: 'neo4j:secret' }, /option auth/],
@@ -115,11 +115,11 @@ for (const [name, make, wrong, right] of [
       return 'ok'
     })
     for (const [wrong, says] of [
-      [{ database: undefined }, /option database is undefined: leave it out/],
+      [{ database: undefined }, /option database is undefined: omit it/],
       [{ tenant: 'a' }, /unknown option 'tenant'/],
       [undefined, /must be an object; got undefined/],
       [Promise.resolve(undefined), /must be an object; got undefined/],
-      [Promise.resolve({ database: undefined }), /option database is undefined: leave it out/],
+      [Promise.resolve({ database: undefined }), /option database is undefined: omit it/],
       ...['', 'ab', 'a'.repeat(64), 'people!', '-people', 'people.', 'people-', '_people', 'system', 'System2', 'gru\u0308n', 'a b', 'a/b', 'a`b', 7, null]
         .map((database) => [{ database }, /option database must be a database name of 3 to 63 ASCII letters, digits, dots and dashes/] as const),
     ] as const) {
@@ -157,7 +157,7 @@ for (const [name, make, wrong, right] of [
     const provider = make(driverToNowhere(t), () => ({ database: 'people' }))
     const never = async (): Promise<never> => t.fail('the callback was called') as never
     for (const call of [() => getSession(provider, null, never), () => getTransaction(provider, null, never)]) {
-      await t.rejects(call(), { code: 'FST_SESSION_OPTION', message: /is made of a request, and there is none here/ })
+      await t.rejects(call(), { code: 'FST_SESSION_OPTION', message: /depends on a request, and there is none here/ })
     }
   })
 

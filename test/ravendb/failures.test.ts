@@ -66,10 +66,10 @@ t.test('failures', async (t) => {
 
   await t.test('the limit of requests in one session names the route', async (t) => {
     t.match((await app.inject('/loop')).json(), {
-      statusCode: 500, code: 'FST_SESSION_REQUEST_LIMIT', message: /^GET \/loop makes more than 30 requests to the database in one session/,
+      statusCode: 500, code: 'FST_SESSION_REQUEST_LIMIT', message: /^GET \/loop sent more than 30 requests to the database in one session/,
     })
     t.match((await put('/loop/31st')).json(), {
-      statusCode: 500, code: 'FST_SESSION_REQUEST_LIMIT', message: /^PUT \/loop\/:id makes more than 30 /,
+      statusCode: 500, code: 'FST_SESSION_REQUEST_LIMIT', message: /^PUT \/loop\/:id sent more than 30 /,
     }, 'the commit is the 31st')
     t.notOk(await exists('31st'))
   })
@@ -91,7 +91,7 @@ t.test('failures', async (t) => {
       t.match((await app.inject({ method, url })).json(), {
         statusCode: 500,
         code: 'FST_SESSION_DATABASE_MISSING',
-        message: `There is no database 'nowhere' on the server, which ${method} ${url} uses. Create it, or correct its name in the options.`,
+        message: `The database 'nowhere', which ${method} ${url} uses, does not exist on the server. Create it, or correct its name in the options.`,
       })
     }
     t.match(statsOf(app), { unknown: 0, open: 0 })
@@ -122,7 +122,7 @@ t.test('failures', async (t) => {
       t.match((await put(url, hasty)).json(), {
         statusCode: 503,
         code: 'FST_SESSION_OUTCOME_UNKNOWN',
-        message: 'It is unknown whether the changes were saved. Look before you try again.',
+        message: 'It is unknown whether the changes were saved. Read the data before you try again.',
       }, url)
     }
     for (const error of errors) t.match(inspect(error), `the database '${databaseName}' did not answer`, 'the log says more')
@@ -142,7 +142,7 @@ t.test('failures', async (t) => {
     await sending
     await new Promise((resolve) => { setImmediate(resolve) })
     await server.kill()
-    t.match((await reply).json(), { statusCode: 503, code: 'FST_SESSION_OUTCOME_UNKNOWN', message: 'It is unknown whether the changes were saved. Look before you try again.' })
+    t.match((await reply).json(), { statusCode: 503, code: 'FST_SESSION_OUTCOME_UNKNOWN', message: 'It is unknown whether the changes were saved. Read the data before you try again.' })
     t.match(statsOf(app), { unknown: 1, open: 0 })
   })
 

@@ -5,20 +5,20 @@ import type { Test } from 'tap'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
 
-/** An application that a page shows file by file, in a folder of its own. */
+/** An application that pages show file by file, in a folder of its own. */
 export interface PageApp {
   readonly folder: string
   readonly files: readonly string[]
 }
 
 /**
- * Makes the application of a page: each code goes into the file that its paragraph names last.
+ * Makes the application of some pages: each code goes into the file that its paragraph names.
  * @param ending of the files, and the language of the codes
- * @param packages what it imports: folders in the checkout, by name. The package itself is always there, as it was built
+ * @param packages imported by the application: folders in the checkout, by name. The package itself is always there, as it was built
  */
-export function pageApp (t: Test, page: string, ending: 'js' | 'ts', packages: Readonly<Record<string, string>> = {}): PageApp {
+export function pageApp (t: Test, pages: readonly string[], ending: 'js' | 'ts', packages: Readonly<Record<string, string>> = {}): PageApp {
   const folder = t.testdir({ 'package.json': '{ "type": "module" }' })
-  const text = readFileSync(join(root, page), 'utf8')
+  const text = pages.map((page) => readFileSync(join(root, page), 'utf8')).join('\n')
   const blocks = [...text.matchAll(new RegExp(`\`([^\`\\s]+\\.${ending})\`(?:(?!^\`\`\`)[^])*?^\`\`\`${ending}\\n([^]*?)^\`\`\`$`, 'gm'))]
   for (const [, path = '', code = ''] of blocks) {
     mkdirSync(dirname(join(folder, path)), { recursive: true })

@@ -6,7 +6,7 @@ import type { Example } from './doc-examples.js'
 const root = fileURLToPath(new URL('../../', import.meta.url))
 
 /** Pages whose examples are the files of one application, which has a test of its own. */
-const applications = ['docs/getting-started.md', 'docs/nestjs.md']
+const applications = ['docs/getting-started.md', 'docs/first-tests.md', 'docs/nestjs.md', 'docs/nestjs-guards.md', 'docs/nestjs-gateway.md']
 
 /** The pages whose examples stand for themselves, by their paths in the checkout. */
 const pages: readonly string[] = ['README.md', 'CONTRIBUTING.md', 'AGENTS.md', ...readdirSync(join(root, 'docs')).map((name) => `docs/${name}`)].filter((page) => !applications.includes(page))

@@ -60,7 +60,7 @@ t.test('options that are wrong, initial data that do not fit, and a schema that 
     [{ initial: () => 5 }, /initial\(\) has to return a plain object, and has returned a number/],
     [{ initial: async () => ({}) }, /initial\(\) has to return a plain object, and has returned an instance of Promise/],
     [{ initial: () => Promise.reject(new Error('mine')) }, /initial\(\) has to return a plain object, and has returned an instance of Promise/],
-    [{ initial: () => ({ at: new Date() }) }, /initial\(\) has returned for the key 'at' what JSON does not keep/],
+    [{ initial: () => ({ at: new Date() }) }, /initial\(\) has returned a value for the key 'at' that JSON does not preserve/],
     [{ schema: shop, initial: () => ({ items: 'secret' }) }, /the data of a new session do not fit: items: a list\.$/],
     [{ schema: { '~standard': { version: 1, vendor: 'test', validate: async () => ({ issues: [] }) } } }, /answers with a promise/],
   ]

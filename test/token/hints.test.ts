@@ -124,5 +124,5 @@ t.test('a new session of a hint alone, whose token the client cannot learn, is n
   await app.inject('/hint')
   t.strictSame(log, [])
   await app.inject('/set')
-  t.match(log, [{ msg: /cannot learn of the session's new token/ }])
+  t.match(log, [{ msg: /cannot receive the session's new token/ }])
 })

@@ -263,7 +263,7 @@ t.test('a new session that is changed only after the headers is not saved, and a
     t.equal(reply.headers.get('set-cookie'), null)
     await closed
     t.strictSame(store.take(), [])
-    t.match(log, [{ level: 40, route: 'GET /stream', msg: /cannot learn of the session's new token/ }])
+    t.match(log, [{ level: 40, route: 'GET /stream', msg: /cannot receive the session's new token/ }])
   }
 })
 

@@ -56,7 +56,7 @@ t.test('changes that go into another session than the one that was asked for are
   const [warning, ...others] = await warningsOf(async () => {
     for (const gone of [token, 'no token']) await getSession(users, null, (session) => session.set('n', 1), { token: gone })
   })
-  t.match(warning, /no session of the given token.*isNew/)
+  t.match(warning, /the given token has no session.*isNew/)
   t.strictSame(others, [])
 })
 

@@ -420,7 +420,7 @@ t.test('a client that cannot learn of a new token: nothing of that commit is kep
       await assertNoOpenSessions(app)
       t.strictSame((await users.load(token))?.data(), { user: 'ada' }, `${name}, ${isNew ? 'a new session' : 'a stored one'}`)
       t.equal((await users.infoAll()).sessions, 1)
-      t.match(log, [{ level: 40, msg: /cannot learn of the session's new token/ }])
+      t.match(log, [{ level: 40, msg: /cannot receive the session's new token/ }])
     }
   }
 })
@@ -443,5 +443,5 @@ t.test('after hijack() a new token is refused at the call, and no session is mad
   await assertNoOpenSessions(app)
   t.strictSame(refused, ['FST_SESSION_CLOSED', 'FST_SESSION_CLOSED'])
   t.strictSame(store.take(), [])
-  t.match(log, [{ level: 40, msg: /cannot learn of the session's new token/ }])
+  t.match(log, [{ level: 40, msg: /cannot receive the session's new token/ }])
 })

@@ -55,7 +55,7 @@ t.test('Redis 6.2, which cannot run the scripts', async (t) => {
           return 'kept'
         })
       })
-      t.match(messages, [/^the server of the session store does not tell about itself: /])
+      t.match(messages, [/^the server of the session store does not describe itself: /])
       const told = next(/^the session store cannot be used$/)
       await server.restart()
       t.match(await told, { level: 50, err: { ...unsupported, stack: /the server is Redis 6\.2/ } })

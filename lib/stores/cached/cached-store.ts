@@ -9,13 +9,13 @@ import type { LeasingStore, Tracking, TrackListener, TrackableStore } from '../t
 import { KeptSession } from './kept-session.js'
 import { cachedOptions, type CachedOptions } from './options.js'
 
-/** The layer has the methods that the inner store has, as far as stores are known to have them. */
+/** The layer has the known methods of the inner store. */
 type Layer<S> = SessionStore & Pick<S, Extract<keyof S, keyof CompleteStore | keyof TrackableStore | keyof LeasingStore>>
 
 /**
- * Keeps sessions that this process has read in its memory, in front of a store that tells which of them change. A read of a kept
- * session sends nothing. Writes go to the store as ever, which alone decides about them; this process sees its own at once.
- * A read is never older than `maxAge`: while it is not sure that all changes are heard, sessions are read from the store.
+ * Keeps the sessions that this process has read in memory, in front of a store that reports changes. A read of a cached session
+ * sends nothing. Writes go to the store, which alone decides about them; this process sees its own writes at once.
+ * A read is never older than `maxAge`: while changes may have been missed, sessions are read from the store.
  *
  * `sessionStats()` has its counts: `hits`, `misses`, `bypasses` (reads past the cache), `invalidations` and `stale` (reads while the
  * store was away).
@@ -40,14 +40,14 @@ export function cached<S extends TrackableStore> (store: S, options?: CachedOpti
   return addOptionalMethods(layer, store, { replace: (id, record) => layer.write(() => replace?.call(store, id, record), id) }) as SessionStore as Layer<S>
 }
 
-/** Proofs that all changes are heard, in the time that a read may be old. */
+/** Proofs within `maxAge` that no change was missed. */
 const proofsPerAge = 4
-/** Milliseconds after a failure of the store in which sessions are read as they were without asking it. */
+/** Milliseconds after a failure of the store in which cached sessions are read without a call. */
 const pauseAfterFailure = 250
 
 type Loaded = SessionRecord | Successor | undefined
 
-/** The loads of one session that are on their way, and the changes of it since the first of them was sent. */
+/** The running loads of one session, and its changes since the first of them was sent. */
 interface Loads {
   count: number
   changes: number
@@ -64,7 +64,7 @@ class CachedStore implements SessionStore, TrackListener {
   readonly #loads = new Map<string, Loads>()
   #tracking: Tracking | undefined
   #isClosed = false
-  /** Moments from which on nothing is known of what was read before. */
+  /** Moments that made all earlier reads uncertain. */
   #losses = 0
   #failedAt = -Infinity
   readonly #counts = { hits: 0, misses: 0, bypasses: 0, invalidations: 0, stale: 0 }
@@ -79,7 +79,7 @@ class CachedStore implements SessionStore, TrackListener {
     this.keyspace = keyspaceOf(store)
   }
 
-  /** A look goes to the store: it decides about what is written next. */
+  /** A look goes to the store, since it decides about the next write. */
   load (id: string, look?: boolean): MaybePromise<Loaded> {
     const isSure = this.#lag() < this.#maxAge
     if (look === true) {
@@ -100,7 +100,7 @@ class CachedStore implements SessionStore, TrackListener {
     return this.write(() => this.#store.create(...args), args[0])
   }
 
-  /** The kept session takes the change on as well, once the store has, so that a session that is written now and then is not read again each time. */
+  /** Applies the change to the cached session as well, after the store, so that a session with occasional writes is not read again each time. */
   commit (id: string, change: SessionChange): MaybePromise<CommitResult> {
     const entry = this.#beginCommit(id)
     return attempt(() => this.#store.commit(id, change), (result) => {
@@ -126,7 +126,7 @@ class CachedStore implements SessionStore, TrackListener {
     return this.write(() => this.#store.end(...args), args[0])
   }
 
-  /** Writes. The sessions are read anew after it, also if its outcome is unknown. */
+  /** Writes. The sessions are read again afterwards, even if the outcome is unknown. */
   write<T> (call: () => MaybePromise<T>, ...ids: string[]): MaybePromise<T> {
     const forget = (): void => {
       for (const id of ids) {
@@ -216,7 +216,7 @@ class CachedStore implements SessionStore, TrackListener {
     }
   }
 
-  /** Reads a session; as it was, if the store is away and that is wanted. */
+  /** Reads a session; the cached one, if the store is away and `staleIfError` allows it. */
   #orStale (id: string, read: () => MaybePromise<Loaded>): MaybePromise<Loaded> {
     if (this.#staleIfError === 0) return read()
     const now = elapsed()
@@ -262,13 +262,13 @@ class CachedStore implements SessionStore, TrackListener {
     this.#order = new SegmentedLru(this.#maxSessions)
   }
 
-  /** Loads of the session that are on their way may answer with what it was before. */
+  /** Running loads of the session may return its state from before. */
   #noteChange (id: string): void {
     const loads = this.#loads.get(id)
     if (loads !== undefined) loads.changes++
   }
 
-  /** The kept session that takes the change on; `undefined` where it may not be the one that the store changes, or two commits overlap. */
+  /** The cached session to apply the change to; `undefined` if the store may have another one, or two commits overlap. */
   #beginCommit (id: string): KeptSession | undefined {
     const entry = this.#entries.get(id)
     if (entry === undefined) return undefined

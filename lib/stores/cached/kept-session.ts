@@ -5,19 +5,19 @@ import type { CommitResult, SessionChange, SessionRecord } from '../store.js'
 /**
  * A session in the cache.
  *
- * A commit of this process changes it too, once the store has answered. The store tells that change as it tells all others, and
- * may tell one of another process in the same breath. So one change is not heeded for each own commit, and from the first own commit
- * on the session is used only as long as a read may be old: it lacks at the most a change that was made since.
+ * A commit of this process changes it too, after the store has answered. The store reports that change like any other, and may merge
+ * it with one of another process. So one report is ignored per own commit, and from the first own commit on the session is used for
+ * `maxAge` at most: it can only lack changes since then.
  */
 export class KeptSession extends Entry {
-  /** By `elapsed()`: the moment from which on it is not used. */
+  /** By `elapsed()`: the moment at which its use ends. */
   #until: number
-  /** Changes that are yet to be told, of commits of this process. */
+  /** Outstanding reports of commits of this process. */
   #echoes: number
   #isCommitting: boolean
-  /** By `elapsed()`: the moment since which changes may have been missed; `Infinity`: none were. */
+  /** By `elapsed()`: the moment since which changes may have been missed; `Infinity`: none. */
   lostAt: number
-  /** The properties that the store has added to the record for itself. */
+  /** The properties that the store has added to the record. */
   #own: object | undefined
 
   constructor (id: string, record: SessionRecord) {
@@ -43,7 +43,7 @@ export class KeptSession extends Entry {
     this.lostAt = Math.min(this.lostAt, now)
   }
 
-  /** A change was told. True if it may be that of a commit of this process. */
+  /** A change was reported. True if it may be that of a commit of this process. */
   isOwnEcho (): boolean {
     if (this.#echoes === 0) return false
     this.#echoes--
@@ -62,7 +62,7 @@ export class KeptSession extends Entry {
     return true
   }
 
-  /** Takes the change on. False if the session is not what the store has then. */
+  /** Applies the change. False if the session then differs from the stored one. */
   endCommit (change: SessionChange, result: CommitResult): boolean {
     this.#isCommitting = false
     // The data of a session that outlives it may have expired.

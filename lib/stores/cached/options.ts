@@ -14,19 +14,19 @@ import { checkOptions, wholeNumber, withMethods, type Checked, type Rule } from 
  */
 export interface CachedOptions {
   /**
-   * The most sessions that are kept. Beyond it the one goes that was used the longest ago, of those that no second request has read.
+   * Maximum number of cached sessions. Beyond it the least recently used one that no second request has read is evicted.
    * @default 10000
    */
   maxSessions?: number | undefined
   /**
-   * Milliseconds that a read may be old at the most, also while the connection hangs. Nearly all are current: another process's
-   * change is heard within a millisecond or two.
+   * Maximum age of a read in milliseconds, even while the connection hangs. Nearly all reads are current: a change by another process
+   * is heard within a millisecond or two.
    * @default 1000
    */
   maxAge?: number | undefined
   /**
-   * Seconds for which kept sessions are read, as they were, while the store is away; what is written fails as ever. A session that has
-   * been ended elsewhere may be let in for so long.
+   * Seconds for which cached sessions are read while the store is away; writes still fail. A session that another process has ended
+   * may stay readable that long.
    * @default 0
    */
   staleIfError?: number | undefined

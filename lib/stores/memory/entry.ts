@@ -11,10 +11,10 @@ type Find = (key: string) => number
 
 const notFound: Find = () => -1
 
-/** The most keys of one commit that are searched for in the list. */
+/** Maximum keys of a commit that are searched in the list. */
 const searchedKeys = 8
 
-/** The properties that few sessions have, kept apart so that the others stay small. */
+/** The properties of few sessions, kept apart so that other sessions stay small. */
 type Extra = Pick<SessionRecord, 'ttl' | 'maxAge' | 'deleteSession' | 'dataVersion' | 'name' | 'label' | 'generation' | 'subject'> & { readonly dataSince: number | undefined }
 
 const noExtra: Extra = Object.freeze({
@@ -63,7 +63,7 @@ export class Entry implements Link<Entry> {
     return this.expiresAt <= now
   }
 
-  /** True for an expired session that only waits to be swept; one that outlives its data is none. */
+  /** True for an expired session that waits for the sweep; false for one that outlives its data. */
   isGone (now: number): boolean {
     return this.expired(now) && this.extra?.deleteSession !== false
   }
@@ -146,7 +146,7 @@ export class Entry implements Link<Entry> {
     return dataVersion === undefined || clear || this.fields.length / 2 === [...expect.values()].filter((text) => text !== undefined).length
   }
 
-  /** Replaces texts in place, and makes a new list only when keys come or go. */
+  /** Replaces texts in place, and creates a new list only when keys are added or removed. */
   #write (change: SessionChange, increments: readonly number[], find: Find): void {
     if (change.clear) this.fields = noFields
     let added: Array<readonly [string, string]> | undefined
@@ -234,7 +234,7 @@ interface Watch {
   stopped: boolean
 }
 
-/** The listeners of each watched session. They run after the write, so that they find the store whole, whatever they do. */
+/** The listeners of each watched session. They run after the write, so that they find the store consistent. */
 export class Watchers {
   readonly #watches = new Map<Entry, Set<Watch>>()
 

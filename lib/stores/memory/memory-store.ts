@@ -9,7 +9,7 @@ import { SegmentedLru } from './segmented-lru.js'
 import { checkMemoryOptions, type MemoryStoreOptions } from './options.js'
 
 /**
- * Keeps sessions in this process: they are gone when it ends, and not shared with other processes. The store keeps JSON texts,
+ * Keeps sessions in this process: they end with it, and other processes do not see them. The store keeps JSON texts,
  * never live objects, is bounded, and sweeps expired sessions in slices of about a millisecond.
  *
  * @throws OptionError (`FST_SESSION_OPTION`)
@@ -58,10 +58,10 @@ class MemoryStore implements CompleteStore, TrackableStore, LeasingStore {
   readonly #watchers = new Watchers()
   readonly #trackers = new Trackers()
   readonly #leases = new Leases()
-  /** The successors of ids that were given up, the longest ago first. */
+  /** The successors of replaced ids, the oldest first. */
   readonly #successors = new Map<string, Successor & { readonly until: number }>()
   #evicted = 0
-  /** Those of the evicted that the log was told of, and when. */
+  /** The number of evicted sessions that were logged, and the time. */
   #reported = 0
   #reportedAt = -Infinity
   #log: Log | undefined
@@ -208,7 +208,7 @@ class MemoryStore implements CompleteStore, TrackableStore, LeasingStore {
     return successor === undefined ? missing : { status: 'moved', ...successor }
   }
 
-  /** Forgets the successors whose minute is over, and those that are too many. */
+  /** Drops successors after their minute, and the oldest beyond the bound. */
   #giveUp (id: string, newId: string, how: Successor['how']): void {
     const now = Date.now()
     for (const [old, { until }] of this.#successors) {
@@ -219,7 +219,7 @@ class MemoryStore implements CompleteStore, TrackableStore, LeasingStore {
     this.#successors.set(id, { successor: ownCopy(newId), how, until: now + successorLife })
   }
 
-  /** True if the subject has so many sessions already. */
+  /** True if the subject already has this many sessions. */
   #isBeyond (atMost: number, subject: string | undefined): boolean {
     if (subject === undefined) return false
     const now = Date.now()
@@ -275,7 +275,7 @@ class MemoryStore implements CompleteStore, TrackableStore, LeasingStore {
     if (this.#entries.size === 0) this.close()
   }
 
-  /** Removes the session that goes next. One that has expired is no loss, and is not counted. */
+  /** Evicts the next session. An expired one is no loss, and is not counted. */
   #makeRoom (): void {
     const now = Date.now()
     const entry = this.#entries.next(now)
@@ -285,7 +285,7 @@ class MemoryStore implements CompleteStore, TrackableStore, LeasingStore {
     this.#reportEvicted(now)
   }
 
-  /** Tells the log of the evicted sessions, unless it was told less than a minute ago: the sweep tells it later then. */
+  /** Logs the evicted sessions, unless that was done less than a minute ago: then the sweep logs them later. */
   #reportEvicted (now: number): void {
     const count = this.#evicted - this.#reported
     if (count === 0 || now - this.#reportedAt < reportInterval) return
@@ -326,7 +326,7 @@ function isOneOfSeveral (): boolean {
   return cluster.isWorker || process.env['NODE_APP_INSTANCE'] !== undefined || process.env['pm_id'] !== undefined
 }
 
-/** True for a shared session that is not the expected one: it was created under the same name after that had ended. */
+/** True for another shared session than the expected one: it was created under the same name after that one had ended. */
 function isOtherGeneration (entry: Entry, expected: string | undefined): boolean {
   return expected !== undefined && entry.extra?.generation !== expected
 }

@@ -13,8 +13,8 @@ import { checkOptions, wholeNumber, type Checked, type Rule } from '../../util/o
  */
 export interface MemoryStoreOptions {
   /**
-   * The most sessions that are kept. Beyond it a new session displaces the least recently used one that no later request has come
-   * back with. The log is told of it once a minute, and `sessionStats()` counts it. `restore` stops there.
+   * Maximum number of sessions. Beyond it a new session evicts the least recently used one that no later request has loaded. The
+   * log has a warning at most once a minute, and `sessionStats()` counts evictions. `restore` stops there.
    * @default 100000
    */
   maxSessions?: number | undefined

@@ -1,20 +1,20 @@
 import { LinkedList } from '../../util/linked-list.js'
 import type { Entry } from './entry.js'
 
-/** The part of the bound that sessions which have come back may take. */
+/** The part of the bound for returning sessions. */
 const protectedShare = 0.8
 
 /**
- * All entries in the order in which they go: a segmented LRU. A session begins in probation, and is protected once a later request
- * has loaded it. A new session displaces one in probation: a flood of visitors who never come back displaces none of those who
- * do. Every method takes constant time.
+ * All entries in the order of their eviction: a segmented LRU. A session starts in probation, and is protected once a later request
+ * has loaded it. A new session evicts one in probation: a flood of one-time visitors evicts no returning visitors. Every method
+ * takes constant time.
  */
 export class SegmentedLru {
   readonly #probation = new LinkedList<Entry>()
   readonly #protected = new LinkedList<Entry>()
   readonly #maxProtected: number
 
-  /** @param bound the most entries, at least 1; the caller makes room before it adds one more */
+  /** @param bound maximum entries, at least 1; the caller makes room before it adds one more */
   constructor (bound: number) {
     this.#maxProtected = Math.floor(bound * protectedShare)
   }
@@ -42,7 +42,7 @@ export class SegmentedLru {
     segment.add(entry)
   }
 
-  /** Notes that a later request has come with the session. */
+  /** Notes a load by a later request. */
   comeBack (entry: Entry): void {
     if (entry.isProtected) return this.touch(entry)
     this.#probation.remove(entry)
@@ -50,13 +50,13 @@ export class SegmentedLru {
     this.add(entry)
   }
 
-  /** The entry that goes next; there is one while the bound is reached. Expired ones go first where they are the oldest of a segment. */
+  /** The next entry to evict; there is one while the bound is reached. Expired ones go first if they are the oldest of a segment. */
   next (now: number): Entry {
     const { oldest } = this.#protected
     return oldest?.isGone(now) ? oldest : this.#probation.oldest as Entry
   }
 
-  /** Moves an entry to the front of probation: new sessions displace it after all others that are there. */
+  /** Moves an entry to the front of probation: it is evicted after all others there. */
   #demote (entry: Entry): void {
     this.#protected.remove(entry)
     entry.isProtected = false

@@ -1,7 +1,7 @@
 import { nothing } from '../../util/maybe-promise.js'
 import type { Lease, Tracking, TrackListener } from '../track.js'
 
-/** Tells which sessions change, within the write: nothing is told late. */
+/** Reports changed sessions within the write: nothing is reported late. */
 export class Trackers {
   readonly #listeners = new Set<TrackListener>()
 
@@ -16,10 +16,10 @@ export class Trackers {
   }
 }
 
-/** Leases after which those that are over are looked for. */
+/** Leases after which expired ones are removed. */
 const sweptEvery = 1000
 
-/** The leases of this process, and the work that is done. */
+/** The leases of this process, and finished work. */
 export class Leases {
   /** `holder`: `undefined` once the work is done. */
   readonly #leases = new Map<string, { readonly holder: string | undefined, readonly until: number }>()

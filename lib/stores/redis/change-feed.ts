@@ -5,16 +5,16 @@ import { nothing } from '../../util/maybe-promise.js'
 
 type Listener = (event: StoreEvent) => void
 
-/** Channels that one command names: JavaScript's calls do not take a hundred thousand arguments. */
+/** Maximum channels of one command: a JavaScript call does not take a hundred thousand arguments. */
 const atOnce = 1000
-/** The longest message that is read, in characters. After a longer one the session is looked at. */
+/** The longest message that is parsed, in characters. After a longer one the session is read. */
 const maxMessage = 2 ** 20
-/** Milliseconds before another connection is tried, when the client has given up the one that listened. */
+/** Milliseconds before another connection is tried, if the client has given up the listening one. */
 const retryAfter = 250
 
 /**
- * Passes published changes on to the listeners of watched sessions. Its connection is its own, and exists while a session is
- * watched. In a cluster any server will do: each passes messages on to all.
+ * Passes published changes on to the listeners of watched sessions. It has a connection of its own while a session is
+ * watched. In a cluster any server works: each passes messages on to all.
  */
 export class ChangeFeed {
   readonly #commands: RedisCommands
@@ -28,7 +28,7 @@ export class ChangeFeed {
   }
 
   /**
-   * Listens to one session's channel. Resolves once the server has confirmed it: the listener misses nothing published later.
+   * Listens to one session's channel. Resolves once the server has confirmed it: the listener misses no later message.
    * @returns a function that stops it
    */
   async listen (name: string, listener: Listener): Promise<() => void> {
@@ -98,7 +98,7 @@ export class ChangeFeed {
     }, retryAfter).unref()
   }
 
-  /** Subscribes again, and has the sessions looked at, some at a time. It stops where the connection fails: the next one begins anew. */
+  /** Subscribes again, and reports the interruption, some sessions at a time. It stops if the connection fails: the next one starts again. */
   #resubscribe (subscriber: RedisSubscriber): void {
     const channels = [...this.#channels.keys()]
     const turn = ++this.#resubscriptions
@@ -117,7 +117,7 @@ export class ChangeFeed {
   }
 }
 
-/** Reads what the scripts publish. `undefined`: of a later version, or what another client published on the channel. */
+/** Parses a message of the scripts. `undefined`: a message of a later version, or of another client. */
 function readMessage (message: string): StoreEvent | undefined {
   if (message.length > maxMessage) return { type: 'interrupted' }
   const parts = parseTexts(message)

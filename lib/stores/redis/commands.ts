@@ -6,7 +6,7 @@ import type { CommandName, Pipeline, RedisConnection, RedisServer, Replies } fro
 import type { Effect, Script } from './script.js'
 import { hashSlotOf, parseInfo, type ServerInfo } from './servers.js'
 
-/** The error for a command whose reply is lost: a write may have been applied. */
+/** The error for a command with a lost reply: a write may have been applied. */
 const LostReply = { read: StoreUnavailableError, write: OutcomeUnknownError } satisfies Record<Effect, unknown>
 
 /** The error of a server that does not know the first line of the scripts. */
@@ -15,15 +15,15 @@ const tooOld = /Error compiling script/
 const passing = new Set(['LOADING', 'READONLY', 'MASTERDOWN', 'CLUSTERDOWN', 'TRYAGAIN', 'MOVED', 'ASK'])
 /** Milliseconds. */
 const pauseBeforeResend = 20
-/** Milliseconds after a reconnection in which a client gives the replies that it still can. */
+/** Milliseconds after a reconnection in which a client delivers the replies that it still has. */
 const replyAfterReady = 100
 
 /**
  * Sends commands and scripts, waits for replies no longer than the timeout, and translates Redis's errors into the store's.
  *
- * All commands of one turn of the event loop go out together: Redis needs a third of the time for each then, whatever the
- * client's options are. In a cluster there is a batch for each node. Commands that the client forgets with a lost connection are
- * sent again, as long as the call may take.
+ * All commands of one turn of the event loop are sent together, with any options of the client: Redis then needs a third of the
+ * time for each. A cluster has a batch per node. Commands that the client forgets with a lost connection are sent again, within
+ * the timeout.
  */
 export class RedisCommands {
   readonly connection: RedisConnection
@@ -82,7 +82,7 @@ export class RedisCommands {
     try {
       reply = await this.#inBatch(key, 'evalsha', [script.sha, ...sent])
     } catch (error) {
-      // A server that does not know the script yet, or no more, is sent its text.
+      // A server that does not know the script, or has forgotten it, gets its text.
       reply = await this.#again(error, script.effect, end, (isUnknown) =>
         isUnknown ? this.#inBatch(key, 'eval', [script.text, ...sent]) : this.#inBatch(key, 'evalsha', [script.sha, ...sent]))
     }
@@ -98,7 +98,7 @@ export class RedisCommands {
     return this.connection.servers
   }
 
-  /** Reads what a server tells about itself. It throws as `waitFor` does. */
+  /** Reads the `INFO` of a server. It throws as `waitFor` does. */
   async info (server: RedisServer): Promise<ServerInfo> {
     return parseInfo(String(await this.waitFor(server.send('info', []), 'read')))
   }
@@ -109,12 +109,12 @@ export class RedisCommands {
   }
 
   /**
-   * Goes on after an error: sends again what had no answer since the connection was lost, as long as the call may take. Every
-   * write comes out as if it was applied once.
+   * Continues after an error: sends a command again that got no answer because the connection was lost, within the timeout. The
+   * result of each write is that of one application.
    *
    * @param end by `performance.now()`: the clock of the day may be set back meanwhile
-   * @param send given true where the server did not know the script
-   * @param wasLost true once a reply was lost: what is refused from then on may have been applied before
+   * @param send called with true if the server did not know the script
+   * @param wasLost true once a reply was lost: a command that is refused later may have been applied before
    */
   async #again (error: unknown, effect: Effect, end: number, send: (isUnknown: boolean) => Promise<unknown>, wasLost = false): Promise<unknown> {
     const code = errorCode(error)
@@ -221,14 +221,14 @@ function storeError (cause: Error, effect: Effect, isLost: boolean): Error {
   return new (isLost ? LostReply[effect] : StoreUnavailableError)(cause.message, { cause })
 }
 
-/** Returns the code of the reply of Redis that an error of the store has as its cause; `undefined` if it has none. */
+/** Returns the code of Redis's error reply that is the cause of a store's error; `undefined`: none. */
 export function causeCode (error: unknown): string | undefined {
   return errorCode((error as Error).cause)
 }
 
 /**
  * Returns the code of an error that Redis replied with, which the protocol puts first in the message; `undefined` for an error of
- * the client. The class's name does not tell: a minifier changes it.
+ * the client. The class's name is unreliable: a minifier changes it.
  */
 function errorCode (error: unknown): string | undefined {
   return /^[A-Z][A-Z0-9_]+(?= |$)/.exec((error as Error | undefined)?.message ?? '')?.[0]

@@ -4,12 +4,12 @@ import type { CommitResult, SessionChange, Successor } from '../store.js'
 import { luaAccess, luaPlus, script, type Int } from './script.js'
 import { encodeText, formatDataVersion, formatSeconds, formatSuccessor, formatTimeLeft, luaFormat, luaParts, luaRecent, luaSuccessor, type EntryName, type IndexEntry } from './record-format.js'
 
-/** The answer to a commit: its result, or the index entry without which nothing was written. */
+/** The answer to a commit: its result, or the missing index entry because of which nothing was written. */
 export type CommitAnswer =
   | { readonly result: CommitResult, readonly obsoleteEntry?: EntryName | undefined }
   | { readonly missingEntry: { readonly subject: string, readonly timeLeft: number | null, readonly isNew: boolean } }
 
-/** The first argument of a commit, as JSON. A part that is absent changes nothing. */
+/** The first argument of a commit, as JSON. Absent parts change nothing. */
 interface CommitHeader {
   /** `-`: never. */
   expiresAt?: string | undefined
@@ -30,9 +30,9 @@ interface CommitHeader {
   dataVersion?: string | undefined
   /** The successor that the old id leads to, if this is a renewal. */
   renewed?: string | undefined
-  /** Given where the commit would come out otherwise if it was applied twice. */
+  /** Present if a second application would change the result. */
   nonce?: string | undefined
-  /** The index entry that was made for this commit. */
+  /** The index entry of this commit. */
   entry?: IndexEntry | undefined
   /** The lengths of the lists that follow: keys and texts ('': absent), keys, keys and texts, keys and numbers. */
   expect?: number | undefined
@@ -73,7 +73,7 @@ function commitArgs (change: SessionChange, entry: IndexEntry | undefined, newId
 
 const committed = Object.freeze({ result: Object.freeze({ status: 'committed', increments: Object.freeze([]) }) })
 
-/** A status and what belongs to it; 1 for a commit without increments. */
+/** A status and its details; 1 for a commit without increments. */
 type CommitReply = Int | [status: string, ...string[]] | ['obsolete', reply: [status: string, ...string[]], subject: string, tag: string]
 
 function readCommit (reply: CommitReply, change: SessionChange): CommitAnswer {
@@ -95,7 +95,7 @@ function readCommit (reply: CommitReply, change: SessionChange): CommitAnswer {
  * Applies a change, and renews if the change has a successor.
  *
  * 'index', subject, milliseconds, 'new' or '': nothing was written, since the session needs an entry in the index of this subject, which it may
- * not have had before, that lasts for so long. 'obsolete', reply, subject, tag: the reply counts, and this index entry can be removed.
+ * not have had before, that lasts for so long. 'obsolete', reply, subject, tag: the reply is valid, and this index entry can be removed.
  */
 export const commitScript = script('', `${luaFormat}${luaSuccessor}${luaRecent}${luaPlus}${luaAccess}
 local description = redis.call('HGET', KEYS[1], '')

@@ -2,10 +2,10 @@ import { hash } from 'node:crypto'
 import { slotOf } from '../contract-helpers.js'
 import type { RedisCommands } from './commands.js'
 
-/** Keys that one SCAN looks at: a millisecond of the server's time at the most. */
+/** Keys of one SCAN: at most a millisecond of the server's time. */
 const scanCount = 1000
 
-/** Reads the keys of all servers that match a pattern, in pages. A server may give some twice. */
+/** Reads the keys of all servers that match a pattern, in pages. A server may return some twice. */
 async function * scanKeys (commands: RedisCommands, prefix: string, pattern: string): AsyncGenerator<string[], undefined> {
   for (const server of await commands.allServers(prefix)) {
     let cursor = '0'
@@ -34,7 +34,7 @@ export async function * listIds (commands: RedisCommands, prefix: string): Async
 const keyPattern = /^(.*)\{(..)\}([\w-]{43})$/s
 
 /**
- * Counts the sessions under each prefix that has some. Every key of all servers is looked at.
+ * Counts the sessions of each prefix. It scans every key of all servers.
  * @param ownPrefix the start of keys that the user may read
  */
 export async function countByPrefix (commands: RedisCommands, ownPrefix: string): Promise<Map<string, number>> {
@@ -53,7 +53,7 @@ const maxLoad = 0.6
 
 /**
  * A set of ids in about 16 bytes each, so that a listing of millions names each once: a server that is being resized
- * gives some twice. It keeps 64 bits of an id's hash: of a million ids, two are taken for one in one listing of 36
+ * returns some twice. It keeps 64 bits of an id's hash: of a million ids, two are taken for one in one listing of 36
  * million.
  */
 class SeenIds {

@@ -5,7 +5,7 @@ import { nodeRedisConnection, type NodeRedisClient } from './clients/node-redis.
 import { checkOptions, rules, wholeNumber, withMethods, type Rule } from '../../util/option-rules.js'
 
 /**
- * The part of a client that `redisStore()` uses: an ioredis `Redis` or `Cluster` has it, and a client that node-redis makes by
+ * The part of a client that `redisStore()` uses: that of an ioredis `Redis` or `Cluster`, or of a node-redis client of
  * `createClient()`, `createCluster()` or `createSentinel()`.
  *
  * @example
@@ -37,12 +37,12 @@ export type RedisClient = IoredisClient | NodeRedisClient
  */
 export interface RedisStoreOptions {
   /**
-   * The text that the store's keys begin with.
+   * The prefix of the store's keys.
    * @default 'session:'
    */
   prefix?: string | undefined
   /**
-   * Milliseconds that one call may take, waiting for a connection included; then it fails with
+   * Deadline of one call in milliseconds, the wait for a connection included; after it the call fails with
    * `FST_SESSION_STORE_UNAVAILABLE`, or a write with `FST_SESSION_OUTCOME_UNKNOWN`.
    * @default 1000
    */

@@ -2,7 +2,7 @@ import type { CommitResult, SessionChange } from '../store.js'
 import { luaAccess, luaPlus, script, type Int } from './script.js'
 import { formatTimeLeft, luaRecent, type StoredRecord } from './record-format.js'
 
-/** The most arguments that Lua may pass to one command. */
+/** Maximum arguments that Lua may pass to one command. */
 const maxArgs = 1000
 
 /** A session that keeps its data, and is not watched. */
@@ -40,8 +40,8 @@ function plainArgs (change: SessionChange, { described }: StoredRecord, afterUse
 }
 
 /**
- * Applies a plain change to a session whose description is the one that was read, but for the commits that are remembered.
- * Any other session is left to `commitScript`, and the result is `undefined`.
+ * Applies a plain change to a session with an unchanged description, except for the remembered commits.
+ * Other sessions are left to `commitScript`: the result is `undefined`.
  */
 export const plainCommitScript = script('', `
 local old, start = redis.call('HGET', KEYS[1], ''), ARGV[1]

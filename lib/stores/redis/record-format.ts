@@ -13,7 +13,7 @@ import { luaClock, type Int } from './script.js'
  * Times are milliseconds since the epoch. `-` stands for never and `=` for "the route's or the plugin's". Texts are
  * percent-encoded, so that they have no spaces; an empty text stands for `undefined`.
  *
- * An id that was given up has a hash with a successor in the place of the description: how it came about, and its id.
+ * A replaced id has a hash with a successor in the place of the description: the kind of replacement, and its id.
  */
 
 const version = '1'
@@ -53,7 +53,7 @@ const luaPattern = `^${version}(@?\\d*) ${parts.map((part) => `(${patterns[part]
 /** The local variables of Lua that hold a description: `@` and the version of the data or '', and its parts, but the flags as a boolean and the id of the feed or `false`. */
 export const luaParts = 'dataVersion, ' + parts.join(', ').replace('flags', 'outlivesData, feed')
 
-/** The code of the error by which a script says that it needs the keys of the data. */
+/** The code of the error of a script that needs the keys of the data. */
 export const lacksData = 'LACKSDATA'
 
 /**
@@ -87,17 +87,17 @@ end
 const processNonce = randomBytes(6).toString('base64url')
 let nonces = 0
 
-/** A text that tells a write from all others: a client that lost the connection may send one twice. */
+/** A unique text per write: a client that has lost the connection may send a write twice. */
 export function newNonce (): string {
   return processNonce + (++nonces).toString(36)
 }
 
-/** Seconds after its last one for which a session's commits are remembered: longer than a client sends one again. */
+/** Seconds for which a session's commits are remembered after the last one: longer than a client repeats one. */
 const rememberedFor = 60
-/** The bytes of them that are kept, up to the end of the entry that passes them. Patterns would walk over each byte of them. */
+/** The remembered bytes, up to the end of the entry that exceeds them. Patterns would walk over each byte. */
 const maxRecent = 1000
 
-/** The Lua functions that find the answer to a commit that was applied already, and remember one that is applied now. */
+/** The Lua functions that find the answer to an applied commit, and remember a new one. */
 export const luaRecent = `
 local function answerAgain (recent, nonce)
   local _, found = string.find(recent, nonce .. '=', 1, true)
@@ -128,20 +128,20 @@ export function formatSuccessor ({ how, successor }: Successor): string {
   return `${how} ${successor}`
 }
 
-/** An entry in the index of a subject, as the session's description names it. */
+/** An entry in the index of a subject, as named in the session's description. */
 export interface IndexEntry {
   /** The subject, encoded. */
   readonly subject: string
-  /** Tells the entry from all that the index ever had or will have. */
+  /** Unique among all past and future entries of the index. */
   readonly tag: string
-  /** Milliseconds for which the index keeps the entry at least, counted from its session's next write; `-`: for ever. */
+  /** Minimum milliseconds for which the index keeps the entry, from its session's next write; `-`: without limit. */
   readonly lasts: string
 }
 
 /** The part of an index entry by which it is removed. */
 export type EntryName = Pick<IndexEntry, 'subject' | 'tag'>
 
-/** @param nonce tells a session from another that is created under the same id */
+/** @param nonce distinguishes a session from another that is created under the same id */
 export function formatDescription (record: SessionRecord, entry: IndexEntry | undefined, nonce: string): string {
   const texts: Record<Part, string | number> = {
     createdAt: record.createdAt,
@@ -261,7 +261,7 @@ export function parseTimeLeft (left: Int | undefined): number | null {
   return Number(left) < 0 ? null : Number(left)
 }
 
-/** The milliseconds until a time: Redis is given a difference, so that its clock need not agree with ours. */
+/** The milliseconds until a time: Redis gets a difference, so its clock may differ from ours. */
 export function formatTimeLeft (expiresAt: number): string {
   return String(Math.max(1, expiresAt - Date.now()))
 }

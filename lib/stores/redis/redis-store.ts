@@ -19,13 +19,13 @@ import { KeyTracking } from './tracking.js'
 
 /**
  * Keeps sessions in Redis 7 or newer (a single server, Sentinel or Cluster), or Valkey, through a client of ioredis or node-redis: one
- * `HGETALL` to read, one script to write, expiry by Redis itself. The client stays the app's own: it is not closed.
- * While sessions are watched there is one more connection, made by the client's `duplicate()`.
+ * `HGETALL` to read, one script to write, expiry by Redis itself. The app owns the client: the store does not close it.
+ * While sessions are watched there is one more connection, by the client's `duplicate()`.
  *
- * Commands of one turn of the event loop are sent together, and a write whose reply was lost is sent again and applied once,
- * whatever options the client has.
+ * Commands of one turn of the event loop are sent together. A write with a lost reply is sent again and applied once, with any
+ * options of the client.
  *
- * @param client an ioredis `Redis` or `Cluster`, or what `createClient()`, `createCluster()` or `createSentinel()` of node-redis returns
+ * @param client an ioredis `Redis` or `Cluster`, or a node-redis client of `createClient()`, `createCluster()` or `createSentinel()`
  * @throws OptionError (`FST_SESSION_OPTION`)
  * @example
  * ```ts
@@ -47,7 +47,7 @@ export function redisStore (client: RedisClient, options?: RedisStoreOptions): C
 const evictionWarning = 'the session store may lose sessions: its server evicts keys when its memory is full (maxmemory-policy). ' +
   'Users are logged out early then, and the sessions of a subject are found by looking at all sessions. Set it to noeviction, and watch its memory'
 
-/** The most of the ids that are remembered, to save their commits a second script. */
+/** Maximum remembered ids, which save their commits a second script. */
 const maxOutliving = 10_000
 
 class RedisStore implements CompleteStore, TrackableStore, LeasingStore {
@@ -55,7 +55,7 @@ class RedisStore implements CompleteStore, TrackableStore, LeasingStore {
   readonly #prefix: string
   readonly #subjects: SubjectIndex
   readonly #feed: ChangeFeed
-  /** Sessions that were seen to outlive their data. */
+  /** Sessions that are known to outlive their data. */
   readonly #outliving = new Set<string>()
   readonly keyspace: string
 
@@ -92,12 +92,12 @@ class RedisStore implements CompleteStore, TrackableStore, LeasingStore {
   }
 
   /**
-   * Commits; again, if the session needs an index entry that it does not have.
+   * Commits; a second time, if the session lacks a needed index entry.
    * @param newId the id that the session is renewed under
-   * @param again given where the commit was sent before: its nonce, and the index entry that was written for it
+   * @param again for a repeated commit: its nonce, and the index entry that was written for it
    */
   async commit (id: string, change: SessionChange, newId?: string, again?: { nonce: string | undefined, entry: IndexEntry }): Promise<CommitResult> {
-    // A commit that only sets and removes comes out the same when it is applied twice.
+    // A commit that only sets and removes has the same result when it is applied twice.
     const nonce = again !== undefined ? again.nonce : change.expect.size + change.increment.size > 0 || change.dataVersion !== undefined ? newNonce() : undefined
     const record = newId === undefined && again === undefined ? plainRecordOf(change) : undefined
     if (record !== undefined) {
@@ -206,7 +206,7 @@ class RedisStore implements CompleteStore, TrackableStore, LeasingStore {
       if (servers.some(({ evicts }) => evicts)) log.warn(evictionWarning)
     } catch (error) {
       if (error instanceof StoreUnsupportedError) throw error
-      log.warn(`the server of the session store does not tell about itself: ${((error as Error).cause as Error).message}`)
+      log.warn(`the server of the session store does not describe itself: ${((error as Error).cause as Error).message}`)
       if (causeCode(error) === 'NOPERM') return
       this.#commands.connection.onceReady(() => { this.checkAtBoot(log).catch((error: unknown) => { log.error(error, 'the session store cannot be used') }) })
     }
@@ -229,7 +229,7 @@ class RedisStore implements CompleteStore, TrackableStore, LeasingStore {
     return { ...summary, expiresAt: Number(size) === 0 ? null : summary.expiresAt, size: Number(size), timeLeft: parseTimeLeft(left) }
   }
 
-  /** Writes the index entry that a session with a subject has to have before it is written itself. */
+  /** Writes the index entry of a session with a subject, before the session itself is written. */
   async #addToIndex (id: string, { subject, deleteSession, expiresAt }: SessionRecord, atMost?: number, oldId = id): Promise<IndexEntry | undefined | 'limit'> {
     if (subject === undefined) return undefined
     return this.#subjects.add(id, encodeText(subject), deleteSession && expiresAt !== null ? expiresAt - Date.now() : null, this.#limitOf(atMost, oldId))
@@ -247,7 +247,7 @@ class RedisStore implements CompleteStore, TrackableStore, LeasingStore {
   }
 
   /**
-   * Runs a script on a session, and on the one that it becomes. The keys of their data are named where a session is known to
+   * Runs a script on a session, and on the one that it becomes. The keys of their data are named if a session is known to
    * outlive its data, or turns out to.
    */
   async #run<Args extends unknown[], Reply, Result> (script: Script<Args, Reply, Result>, id: string, newId: string | undefined, outlivesData: boolean, ...args: Args): Promise<Result> {
@@ -283,7 +283,7 @@ class RedisStore implements CompleteStore, TrackableStore, LeasingStore {
     return (await this.#commands.allServers(this.#prefix)).map((server) => this.#commands.info(server))
   }
 
-  /** True where the index of a subject may have been evicted, also where the server does not tell. One that is away is left out. */
+  /** True if the index of a subject may have been evicted, or the server hides its policy. Unreachable servers are skipped. */
   async #mayLackEntries (): Promise<boolean> {
     const answers = await Promise.allSettled(await this.#info())
     return answers.some((answer) => answer.status === 'fulfilled' ? answer.value.evicts !== false : causeCode(answer.reason) === 'NOPERM')

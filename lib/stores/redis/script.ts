@@ -6,7 +6,7 @@ export type Effect = 'read' | 'write'
 /** An integer in a reply: a string with the client's option `stringNumbers`. */
 export type Int = number | string
 
-/** A Lua script, with all that knows its arguments (ARGV) and its reply. */
+/** A Lua script, with the builder of its arguments (ARGV) and the reader of its reply. */
 export interface Script<Args extends unknown[], Reply, Result> {
   readonly text: string
   /** The hash by which Redis knows the text. */
@@ -32,7 +32,7 @@ export function script<Args extends unknown[], Reply, Result> (
   return { text, sha: createHash('sha1').update(text).digest('hex'), effect: flags === 'no-writes' ? 'read' : 'write', args, read }
 }
 
-/** The Lua function that tells the time of the server, in milliseconds since the epoch. */
+/** The Lua function that returns the server's time, in milliseconds since the epoch. */
 export const luaClock = `
 local function milliseconds ()
   local time = redis.call('TIME')
@@ -40,7 +40,7 @@ local function milliseconds ()
 end
 `
 
-/** The Lua function that adds to a number in JSON; `nil` where it is none, or the sum is beyond what JavaScript counts exactly. */
+/** The Lua function that adds to a number in JSON; `nil` if it is not a number, or the sum is not a safe integer of JavaScript. */
 export const luaPlus = `
 local function plus (text, by)
   local sum = string.match(text, '^%-?%d+$') and tonumber(text) + tonumber(by)

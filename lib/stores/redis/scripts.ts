@@ -59,7 +59,7 @@ return { 1, subject or '', entryTag or '' }
   [formatSuccessor(successor), isBeyond ? encodeText(record.subject) : '', ...recordArgs(record, entry)],
 ([created, subject, tag]: [Int | 'limit', string?, string?]) => ({ created: created === 'limit' ? 'limit' as const : Number(created) === 1, oldEntry: entryName(subject, tag) }))
 
-/** Writes a session in the place of another, whose index entry it answers with. */
+/** Writes a session in the place of another. Returns the index entry of that one. */
 export const replaceScript = script('', `${luaFormat}${luaAccess}
 local old = redis.call('HGET', KEYS[1], '')
 local oldSubject, oldTag, oldFeed, oldOutlivesData
@@ -96,8 +96,8 @@ return { oldSubject or '', oldTag or '' }
 type EndOptions = NonNullable<Parameters<SessionStore['end']>[1]>
 
 /**
- * Ends a session, also a damaged one, or answers with its successor. A full Redis runs it: it frees memory. ARGV: the generation and the
- * subject that it must have, and the last use of it, each '' for any; the reason that watchers are told, or ''.
+ * Ends a session, also a damaged one, or returns its successor. A full Redis runs it: it frees memory. ARGV: the generation and the
+ * subject that it must have, and the last use of it, each '' for any; the reason for watchers, or ''.
  */
 export const endScript = script('allow-oom', `${luaFormat}${luaSuccessor}${luaAccess}
 local description = redis.pcall('HGET', KEYS[1], '')
@@ -128,7 +128,7 @@ return { description, redis.call('HLEN', KEYS[1]) - 1, redis.call('PTTL', KEYS[1
 `, () => [], ([description, size, left]: [string?, Int?, Int?]) =>
   description === undefined ? undefined : { description, size: Number(size), timeLeft: parseTimeLeft(left) })
 
-/** Has all changes of a session published from now on, and answers with the id of its feed: the given one, if it has none. '': there is no session. */
+/** Publishes all changes of a session from now on, and returns the id of its feed: the given one, if it has none. '': no session. */
 export const watchScript = script('', `${luaFormat}
 local description = redis.call('HGET', KEYS[1], '')
 local ${luaParts} = parse(description or '')
@@ -140,7 +140,7 @@ end
 return feed
 `, (newFeed: string) => [newFeed], (feed: string) => feed)
 
-/** Gives a holder a lease, or prolongs its own; '' for the holder says that the work is done. ARGV: holder, milliseconds. */
+/** Gives a holder a lease, or extends its own; '' for the holder marks the work as done. ARGV: holder, milliseconds. */
 export const leaseScript = script('', `${luaAccess}
 local holder = redis.call('HGET', KEYS[1], 'holder')
 if holder and holder ~= ARGV[1] and ARGV[1] ~= '' then return holder == '' and 'done' or 'taken' end

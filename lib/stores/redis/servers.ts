@@ -1,6 +1,6 @@
 import { StoreUnsupportedError } from '../../errors.js'
 
-/** A server, in the words of `INFO`. `undefined`: it does not tell, or not in a way that can be read. */
+/** A server as described by `INFO`. `undefined`: missing or unreadable. */
 export interface ServerInfo {
   readonly name: 'Redis' | 'Valkey'
   readonly version: string | undefined
@@ -10,11 +10,11 @@ export interface ServerInfo {
   /** Bytes; 0: no limit. */
   readonly maxMemory: number | undefined
   readonly policy: string | undefined
-  /** True where the server drops keys when its memory is full: it has a limit, and a policy other than `noeviction`. */
+  /** True if the server drops keys when its memory is full: it has a limit, and a policy other than `noeviction`. */
   readonly evicts: boolean | undefined
 }
 
-/** The oldest version that can run the scripts: their first line, and checks of access, came with it. */
+/** The oldest version that can run the scripts: it introduced their first line and the checks of access. */
 export const oldestServer = 7
 
 /** Reads a reply to `INFO`. */
@@ -55,7 +55,7 @@ export function describeServers (servers: readonly ServerInfo[]): string {
   return `sessions are kept in ${name} ${list('version')}${isCluster ? `, a cluster of ${servers.length} masters` : ''}, maxmemory-policy ${list('policy')}`
 }
 
-/** A warning for the log about what the servers do not tell; `undefined` if they tell all. */
+/** A warning for the log about missing facts of the servers; `undefined`: none. */
 export function describeUntold (servers: readonly ServerInfo[]): string | undefined {
   const untold = [
     ...servers.some(({ version }) => version === undefined) ? [`its version: the store needs Redis ${oldestServer} or newer, or Valkey`] : [],

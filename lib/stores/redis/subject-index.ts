@@ -3,7 +3,7 @@ import type { RedisCommands } from './commands.js'
 import { luaAccess, luaClock, script } from './script.js'
 import { formatTime, type EntryName, type IndexEntry } from './record-format.js'
 
-/** Milliseconds that an entry lasts longer than its session at the least. */
+/** Minimum milliseconds by which an entry outlasts its session. */
 const safetyMargin = 60_000
 /** Seconds after which the session of a new entry has been written, or never will be. */
 const writtenWithin = 3600
@@ -12,7 +12,7 @@ const tagLength = 17
 
 /** Entries in a page, or about as many. */
 const pageSize = 250
-/** Milliseconds for which an entry counts that no session names: a write that has made one has been answered by then. */
+/** Milliseconds for which an entry without a session counts: by then its write has been answered. */
 const countedFor = 60_000
 
 /**
@@ -72,23 +72,23 @@ function memberOf (text: string): Member {
   return { id: text.slice(0, -tagLength), tag: text.slice(-tagLength) }
 }
 
-/** The most sessions that a subject may have with one more. */
+/** Maximum sessions of the subject, including the new one. */
 export interface IndexLimit {
   readonly atMost: number
   /** The id that the session has had before: it does not count. */
   readonly oldId: string
-  /** Tells if a member's session names its entry. */
+  /** Checks that a member's session names its entry. */
   readonly isNamed: (member: Member) => Promise<boolean>
 }
 
 /**
  * The index of each subject's sessions: a sorted set in the subject's own slot of a cluster, scored by the time at which
  * an entry is past. An entry is written before its session and removed after it, and the session's description names it
- * by its tag, which never comes twice. The index may name too many sessions, which the descriptions then show, but it
- * never misses one.
+ * by its tag, which is unique. The index may name too many sessions, as their descriptions then show, but it never
+ * misses one.
  *
- * Entries outlast their sessions by as long again as those had to live, so that a session that is used writes its entry
- * anew only once in a while.
+ * Entries last twice as long as their sessions had to live, so that a session in use rarely writes its entry
+ * again.
  */
 export class SubjectIndex {
   readonly #commands: RedisCommands
@@ -100,8 +100,8 @@ export class SubjectIndex {
   }
 
   /**
-   * Adds an entry; none, and the answer is `'limit'`, where the subject has so many sessions. An entry is a place that is taken before its session
-   * is written: of parallel calls no more get one than there is room for. A place that no session has come to is free after a minute.
+   * Adds an entry; none, and the result is `'limit'`, if the subject has too many sessions. An entry is a place that is reserved before its session
+   * is written: parallel calls never get more places than there are. A place without a session is free after a minute.
    * @param subject encoded
    * @param timeLeft milliseconds until the session expires; `null`: never
    */
@@ -130,7 +130,7 @@ export class SubjectIndex {
   }
 
   /**
-   * Removes, of entries that no session names, those whose sessions never will. A failure does no harm, as of `remove`.
+   * Removes entries that no session will name any more. A failure does no harm, as of `remove`.
    * @param subject encoded
    */
   async removeOld (subject: string, members: Member[]): Promise<void> {
@@ -140,7 +140,7 @@ export class SubjectIndex {
     } catch {}
   }
 
-  /** Lists all entries, in pages: each once, and some whose sessions are gone. */
+  /** Lists all entries, in pages: each once, including entries of sessions that are gone. */
   async * members (subject: string): AsyncGenerator<Member[], undefined> {
     const seen = new Set<string>()
     let cursor = '0'

@@ -10,9 +10,9 @@ import { luaAccess, script } from './script.js'
 
 type Log = Pick<Console, 'info' | 'warn' | 'error'>
 
-/** Where a connection with protocol 2 hears of changed keys. */
+/** The channel of changed keys for a connection with protocol 2. */
 const channel = '__redis__:invalidate'
-/** Milliseconds between two attempts, and between two looks at the connections at the most. */
+/** Milliseconds between two attempts, and at most between two checks of the connections. */
 const retryAfter = 250
 /** Milliseconds between two attempts on a server that forbids it. */
 const retryForbiddenAfter = 30_000
@@ -20,7 +20,7 @@ const retryForbiddenAfter = 30_000
 /** The errors of servers and proxies that do not know or allow a command. */
 const forbidden = /^(?:NOPERM|ERR unknown|ERR unsupported)/i
 
-/** Changes a key for a moment. A full Redis runs it: nothing stays. */
+/** Changes a key for a moment. A full Redis runs it, since nothing remains. */
 const canaryScript = script('allow-oom', `${luaAccess}
 check('UNLINK', KEYS[1])
 redis.call('HSET', KEYS[1], '', '')
@@ -29,12 +29,12 @@ return 1
 `, () => [], nothing)
 
 /**
- * Hears from each server that has sessions which keys change, by `CLIENT TRACKING`.
+ * Receives the changed keys from each server with sessions, by `CLIENT TRACKING`.
  *
- * One connection to each server both asks for it and hears it: neither can be lost without the other. Nothing is believed before a
+ * One connection to each server both subscribes and listens: neither can be lost without the other. Nothing is trusted before a
  * canary, a key that is changed over the client's own connection, is heard: then the changes of all that this client reads are heard.
- * From then on pings prove it. Redis tells changes at the end of its turn, after the replies of that turn: the reply to a ping
- * proves what was done before the ping that was answered before it was sent.
+ * From then on pings prove it. Redis sends changes at the end of its turn, after the replies of that turn: the reply to a ping
+ * proves the delivery of all changes before the ping that was answered before it was sent.
  */
 export class KeyTracking implements Tracking {
   readonly #commands: RedisCommands
@@ -50,9 +50,9 @@ export class KeyTracking implements Tracking {
   #isStopped = false
   /** The connections that were lost, those that were made anew included. */
   #losses = 0
-  /** Ends the attempt that is under way. */
+  /** Ends the running attempt. */
   #abort: (error: Error) => void = nothing
-  /** The canaries that are yet to be heard, and what is done then. */
+  /** The outstanding canaries, and their callbacks. */
   readonly #canaries = new Set<string>()
   #allHeard: () => void = nothing
   #retryAt = -Infinity
@@ -116,7 +116,7 @@ export class KeyTracking implements Tracking {
       await Promise.race([this.#openFeeds(losses), aborted])
       if (losses !== this.#losses) throw connectionLost()
       this.#isWhole = true
-      if (this.#reported !== undefined) this.#log?.info('the changes of sessions are heard: sessions are read from the cache')
+      if (this.#reported !== undefined) this.#log?.info('changes of sessions are received again: sessions are read from the cache')
       this.#reported = undefined
       return undefined
     } catch (error) {
@@ -130,7 +130,7 @@ export class KeyTracking implements Tracking {
   #failed (thrown: Error): Error {
     const cause = thrown.cause instanceof Error ? thrown.cause : thrown
     const isForbidden = forbidden.test(cause.message)
-    const error = isForbidden ? new StoreUnsupportedError(`the server does not let this Redis user hear of changes (CLIENT TRACKING): ${cause.message}`, { cause }) : cause
+    const error = isForbidden ? new StoreUnsupportedError(`this Redis user may not track changes (CLIENT TRACKING): ${cause.message}`, { cause }) : cause
     this.#retryAt = performance.now() + (isForbidden ? retryForbiddenAfter : retryAfter)
     if (this.#log !== undefined) this.#report(error)
     return error
@@ -189,7 +189,7 @@ export class KeyTracking implements Tracking {
   #report (error: Error): void {
     if (this.#reported === error.message) return
     this.#reported = error.message
-    this.#log?.[error instanceof StoreUnsupportedError ? 'error' : 'warn'](error, 'the changes of sessions are not heard: until they are, all sessions are read from the server')
+    this.#log?.[error instanceof StoreUnsupportedError ? 'error' : 'warn'](error, 'changes of sessions are not received: until they are, all sessions are read from the server')
   }
 
   #canaryKey (slot: string): string {
@@ -203,18 +203,18 @@ function connectionLost (): Error {
 
 type Hear = (feed: ServerFeed, keys: readonly string[] | undefined) => void
 
-/** The changes that one server tells, over a connection of its own. */
+/** The changes of one server, over a connection of its own. */
 class ServerFeed {
   readonly address: string
   readonly begun: Promise<void>
-  /** All changes have been told that were made before it, by `elapsed()`. */
+  /** All changes before it have been received. By `elapsed()`. */
   proved = -Infinity
   /** The last canary that was heard. */
   canary = ''
   readonly #link: RedisLink
   /** When the ping that was last answered was sent. */
   #answered = this.proved
-  /** When the ping was sent that is not answered yet. */
+  /** When the unanswered ping was sent. */
   #sent: number | undefined
   #isOver = false
 
@@ -229,7 +229,7 @@ class ServerFeed {
     this.proved = this.#answered = at
   }
 
-  /** Sends the next ping. False: the last one has had no answer for too long. */
+  /** Sends the next ping. False: the last one is unanswered for too long. */
   beat (timeout: number): boolean {
     if (this.#sent !== undefined) return elapsed() - this.#sent < timeout
     const sent = this.#sent = elapsed()

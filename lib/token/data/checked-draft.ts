@@ -3,13 +3,13 @@ import { Draft, type Sent } from '../draft.js'
 import type { DataRules, Texts } from './data-rules.js'
 
 /**
- * A draft of data that have rules. It shows the data as the rules give them, which the store may have otherwise: a change of such
- * a key is sent as what it comes to, and expects the text of the store. Initial and migrated data are sent whole, with the first change.
+ * A draft of data with rules. It shows the data as the rules return them, which may differ from the stored ones: a change of such
+ * a key is sent as its result, and expects the stored text. Initial and migrated data are sent whole, with the first change.
  */
 export class CheckedDraft extends Draft {
-  /** The texts of the store where other ones are shown; `undefined`: none. */
+  /** The stored texts of keys that are shown with other ones; `undefined`: none. */
   private readonly others = new Map<string, string | undefined>()
-  /** `initial`: the store has no data. `older`: it has those of an older version. Both are sent whole. */
+  /** `initial`: the store has no data. `older`: it has data of an older version. Both are sent whole. */
   private whole: 'initial' | 'older' | undefined
   /** The version of the data in the store; `undefined`: the store does not have the session. */
   private version: number | undefined
@@ -142,7 +142,7 @@ export class CheckedDraft extends Draft {
     for (const key of shown.keys()) if (!fields.has(key)) this.others.set(key, undefined)
   }
 
-  /** Keys that are shown otherwise than they are stored depend on no increment of the store. */
+  /** Keys that are shown with another value than the stored one depend on no increment of the store. */
   private changeOfKeys ({ change }: Sent, texts: Texts): Sent['change'] {
     if (this.others.size === 0) return change
     const expect = new Map(change.expect)

@@ -11,12 +11,12 @@ export type Texts = Map<string, string>
 
 type Data = Record<string, unknown>
 
-/** The keys of this package's own. The app's rules see nothing of them. */
+/** The package's own keys. The app's rules do not see them. */
 const ownKeys: readonly string[] = ['neo4j:bookmarks']
 
 const leftAlone = 'They were left as they are.'
 
-/** The rules of a provider's data: what a new session has, what fits, and what becomes of data of an older version. */
+/** The rules of a provider's data: initial data, the schema, and migrations of older versions. */
 export class DataRules {
   /** 0: none. */
   readonly version: number
@@ -38,7 +38,7 @@ export class DataRules {
   }
 
   /**
-   * The data of a new session; none, where there is no `initial` and the schema needs some.
+   * The data of a new session; none if there is no `initial` and the schema requires data.
    * @throws SessionDataError (`FST_SESSION_DATA`)
    */
   initial (route: string): Texts {
@@ -48,7 +48,7 @@ export class DataRules {
   }
 
   /**
-   * The data of a session that is created with some.
+   * The data of a session that is created with data.
    * @throws SessionDataError (`FST_SESSION_DATA`)
    */
   created (given: Texts, route: string): Texts {
@@ -59,7 +59,7 @@ export class DataRules {
   }
 
   /**
-   * The data as the session shows them: migrated, and as the schema returns them. Keys that it leaves out stay: plugins keep theirs there.
+   * The data as the session shows them: migrated, and as the schema returns them. Keys that it drops stay, since plugins keep theirs there.
    * @throws SessionDataError (`FST_SESSION_DATA`); RecordError (`FST_SESSION_RECORD`) for a text that is not JSON
    */
   read (fields: Texts, dataVersion: number, route: string): Texts {
@@ -87,11 +87,11 @@ export class DataRules {
     if (this.#options.schema !== undefined) this.#refuse(dataOf(texts), route, 'Nothing was saved.')
   }
 
-  /** Tells the operator once of each kind, since every request of such a session comes so. */
+  /** Logged once per kind of problem, since every request of such a session has it. */
   tell (error: SessionDataError, log: Log | undefined, route: string): void {
     if (this.#told.has(error.why)) return
     this.#told.add(error.why)
-    report(log, 'warn', { err: error, route }, 'the data of a stored session do not fit: its visitor goes on with a new session. This is told once')
+    report(log, 'warn', { err: error, route }, 'the data of a stored session do not fit: its visitor gets a new session. This is logged once')
   }
 
   #shown (texts: Texts, route: string, consequence: string): Texts {
@@ -116,7 +116,7 @@ export class DataRules {
     throw new SessionDataError(route, 'the schema answers with a promise, and has to answer at once.', '', 'invalid')
   }
 
-  /** An error of the app's own function is the cause of one that names the function. */
+  /** An error of the app's own function becomes the cause of an error that names the function. */
   #run<T> (route: string, name: string, run: () => T): T {
     try {
       return atOnce(run())
@@ -130,7 +130,7 @@ export class DataRules {
     const texts: Texts = new Map()
     for (const [key, value] of Object.entries(data as Data)) {
       if (value === undefined) continue
-      if (!isKey(key) || !isStorable(value)) throw new SessionDataError(route, `${from} has returned for the key ${show(key)} what JSON does not keep.`, '', 'invalid')
+      if (!isKey(key) || !isStorable(value)) throw new SessionDataError(route, `${from} has returned a value for the key ${show(key)} that JSON does not preserve.`, '', 'invalid')
       texts.set(key, textOf(key, value) as string)
     }
     return texts
@@ -141,7 +141,7 @@ function dataOf (texts: ReadonlyMap<string, string>): Data {
   return Object.fromEntries([...texts].filter(([key]) => !ownKeys.includes(key)).map(([key, text]) => [key, parseValue(key, text)]))
 }
 
-/** False for another value, not for other spaces: another writer's text may have some. */
+/** False for another value. Other spaces are no difference: another writer's text may have them. */
 function isSame (text: string, stored: string | undefined): boolean {
   return text === stored || (stored !== undefined && text === JSON.stringify(JSON.parse(stored)))
 }

@@ -1,14 +1,14 @@
 import { show } from '../../util/option-rules.js'
 import type { SchemaIssue } from './options.js'
 
-/** The most issues that an error names. */
+/** Maximum issues that an error names. */
 const maxIssues = 5
-/** The most characters of an issue's message. */
+/** Maximum characters of an issue's message. */
 const maxMessage = 200
-/** Characters of a text that a message has to have in common with a value to be left out: a schema may shorten what it quotes. */
+/** A message is omitted if it shares this many characters with a value: a schema may quote a part of it. */
 const quotedLength = 12
 
-/** The issues of a schema for an error: their places and messages. A message that quotes a value is left out, since Fastify sends errors to the client. */
+/** The issues of a schema for an error: their places and messages. A message that quotes a value is omitted, since Fastify sends errors to the client. */
 export function describeIssues (issues: readonly SchemaIssue[], data: unknown): string {
   const described = issues.slice(0, maxIssues).map(({ message, path = [] }) => {
     const keys = path.map((step) => typeof step === 'object' ? step.key : step)
@@ -26,7 +26,7 @@ function describeStep (key: PropertyKey, i: number): string {
   return i === 0 ? String(key) : `.${String(key)}`
 }
 
-/** True if a message holds a text or a number of the value, or its begin. */
+/** True if a message contains a text or a number of the value, or the beginning of one. */
 function quotes (message: string, value: unknown): boolean {
   if (typeof value === 'object' && value !== null) return Object.values(value).some((part) => quotes(message, part))
   if (typeof value === 'string') return value !== '' && [value, JSON.stringify(value).slice(1)].some((text) => message.includes(text.slice(0, quotedLength)))

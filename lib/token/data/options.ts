@@ -1,7 +1,7 @@
 import { checkOptions, isObject, oneOf, rules, wholeNumber, type Checked, type Rule } from '../../util/option-rules.js'
 
 /**
- * A schema of a session's data, as Standard Schema (https://standardschema.dev) defines it: those of zod, valibot and arktype are such.
+ * A schema of a session's data, as Standard Schema (https://standardschema.dev) defines it: schemas of zod, valibot and arktype are.
  *
  * @typeParam Data the data that it returns
  * @example
@@ -27,29 +27,29 @@ export interface DataSchema<Data> {
   }
 }
 
-/** The answer of a schema: the data, or the issues that it has with them. */
+/** The result of a schema: the data, or its issues. */
 export interface SchemaResult {
   readonly value?: unknown
   readonly issues?: readonly SchemaIssue[] | undefined
 }
 
-/** The place of a part of the data that does not fit, and the reason. */
+/** The place of an invalid part of the data, and the reason. */
 export interface SchemaIssue {
   readonly message: string
   readonly path?: ReadonlyArray<PropertyKey | { readonly key: PropertyKey }> | undefined
 }
 
 interface DataVersions<Data> {
-  /** The version of the data, a whole number: raise it with each change of their form. It is stored with each session, outside of the data. @default 0 */
+  /** The version of the data, a whole number: raise it with each change of their structure. It is stored with each session, outside of the data. @default 0 */
   version?: number | undefined
   /**
-   * Makes data of this version from those of an older one, at once; the schema is asked afterwards. It runs at each reading until the session is
-   * written next, which stores the result. Without it older data are taken as they are.
+   * Returns data of this version from older data, synchronously; the schema validates them afterwards. It runs at each read until the session is
+   * written, which stores the result. Without it, older data are used as they are.
    */
   migrate?: ((data: Record<string, unknown>, version: number) => NoInfer<Partial<Data>>) | undefined
   /**
-   * The session of a request whose stored data do not fit, or are of a newer version: `'fail'` answers it with `FST_SESSION_DATA` (500), `'fresh'`
-   * goes on with a new session. The stored one stays as it is in both cases.
+   * A request with invalid stored data, or data of a newer version: `'fail'` replies `FST_SESSION_DATA` (500), `'fresh'`
+   * continues with a new session. The stored session stays unchanged in both cases.
    * @default 'fail'
    */
   onInvalid?: 'fail' | 'fresh' | undefined
@@ -73,11 +73,11 @@ interface DataVersions<Data> {
  */
 export type DataOptions<Data extends object> = DataVersions<Data> & ({
   /**
-   * A Standard Schema of all data, such as one of zod, valibot or arktype; it answers at once, not with a promise. The types of the session
-   * follow from what it returns.
+   * A Standard Schema of all data, of zod, valibot or arktype for example; it must validate synchronously. The types of the session
+   * are those of its output.
    */
   schema: DataSchema<Data>
-  /** The data of a new session, and of one that was cleared. It is called at boot too, to be checked. */
+  /** Returns the data of a new or cleared session. Called at boot too, to check its result. */
   initial?: (() => NoInfer<Data>) | undefined
 } | {
   schema?: undefined

@@ -4,9 +4,9 @@ import { idOf, type SharedTokens, type TokenKind } from '../tokens.js'
 import { checkName } from '../values.js'
 
 /**
- * The address of a session: a text is a token. `name` is that of a shared session, `id` is what a listing says: a session
- * can be described and ended by its id, but not opened. With `subject` it is meant only if it belongs to that one: say so
- * where the id comes from a client.
+ * The address of a session: a text is a token. `name` is that of a shared session, `id` that of a listing: a session can be
+ * described and ended by its id, but not opened. With `subject` it only matches a session of that subject: add it if the id
+ * comes from a client.
  *
  * @example
  * ```ts
@@ -56,7 +56,7 @@ export function subjectOf (address: unknown, call: string): string | undefined {
   return typeof address === 'object' && address !== null && 'subject' in address ? checkName(`${call}: subject`, address.subject) : undefined
 }
 
-/** True for what means all sessions of a subject, and no address of one. */
+/** True for a filter of all sessions of a subject, false for the address of one session. */
 export function isFilter (target: unknown): target is { subject: string } {
   return typeof target === 'object' && target !== null && 'subject' in target && !('id' in target)
 }

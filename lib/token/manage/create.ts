@@ -70,7 +70,7 @@ function recordOf ({ lifetime, deleteSession, data: rules }: SessionSettings, op
   })
 }
 
-/** A name has one session, under any secret: a session made under an older secret takes the name until it ends. */
+/** A name has one session, under any secret: a session under an older secret occupies the name until it ends. */
 async function createShared (
   settings: SessionSettings, name: string, record: SessionRecord, atMost: number | undefined, tokensOf: (name: string) => readonly [string, ...string[]]
 ): Promise<Identity | undefined> {

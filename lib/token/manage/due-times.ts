@@ -1,14 +1,14 @@
-/** Milliseconds that are one moment here. */
+/** Milliseconds of one moment. */
 const step = 250
 
-/** The times at which sessions are due, by the moment: a timer for each session would be too many. */
+/** The times at which sessions are due, by the moment: one timer instead of one per session. */
 export class DueTimes {
   readonly #idsAt = new Map<number, Set<string>>()
   /** The moment for which each session waits. */
   readonly #momentOf = new Map<string, number>()
   #first = Infinity
 
-  /** One that waits for an earlier moment already stays there: it is asked then what its time is. */
+  /** A session that waits for an earlier moment stays there: its time is read again then. */
   add (id: string, due: number): void {
     if (due === Infinity) return
     const moment = Math.ceil(due / step)
@@ -31,7 +31,7 @@ export class DueTimes {
     if (ids?.size === 0) this.#idsAt.delete(moment)
   }
 
-  /** The sessions that are due, each of which waits no more. */
+  /** Returns the due sessions and removes them. */
   take (now: number): string[] {
     const last = Math.floor(now / step)
     if (this.#first > last) return []

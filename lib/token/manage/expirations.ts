@@ -5,11 +5,11 @@ import { elapsed } from '../../util/elapsed.js'
 import { nothing } from '../../util/maybe-promise.js'
 import type { FeedUpdate } from './feed.js'
 
-/** Milliseconds of a lease: the others try again after them where the process that has it dies. */
+/** Milliseconds of a lease: if its process dies, the others try again after them. */
 const leaseTime = 5000
-/** Milliseconds for which it is kept that an expiry was told: a process may learn of it so much later. */
+/** Milliseconds for which a delivered expiry is remembered: a process may learn of it that much later. */
 const keptFor = 600_000
-/** Expiries that are told at once. */
+/** Expiries that are delivered in parallel. */
 const atOnce = 16
 /** Attempts of one process on a listener that fails. */
 const maxTries = 5
@@ -18,20 +18,20 @@ interface Expiration {
   readonly work: string
   readonly update: FeedUpdate
   tries: number
-  /** By `elapsed()`: not before it. */
+  /** By `elapsed()`: the earliest time. */
   at: number
 }
 
 /**
- * Has expiries told by one process of all that know of them: the one that gets the lease, which it prolongs while its listeners are at
- * work. The others keep them until it has finished: it may die.
+ * Lets one of all processes deliver an expiry: the one that gets the lease, which it extends while its listeners
+ * run. The others remember the expiry until it has finished: it may die.
  */
 export class Expirations {
   readonly #store: SessionStore
   readonly #tell: (update: FeedUpdate) => Promise<boolean | undefined>
   readonly #holder = randomUUID()
   readonly #due = new Set<Expiration>()
-  /** Those that are tried again, the first one first: all wait equally long. */
+  /** The expiries to try again, the first one first: all wait equally long. */
   #later: Expiration[] = []
   #atWork = 0
 
@@ -95,7 +95,7 @@ export class Expirations {
       clearInterval(prolonging)
     }
     const finish = async () => store.finish(work, keptFor)
-    await finish().catch(nothing) // another process tells it once more then
+    await finish().catch(nothing) // another process delivers it once more then
     return true
   }
 }

@@ -2,7 +2,7 @@ import { AsyncResource } from 'node:async_hooks'
 import { report } from '../../core/events.js'
 
 /**
- * Selects the sessions of a feed: without it `subscribe()` follows all.
+ * Selects the sessions of a feed; without a filter `subscribe()` follows all.
  *
  * @example
  * ```ts
@@ -20,7 +20,7 @@ export interface FeedFilter {
 }
 
 /**
- * An update of one of many sessions. It has no token.
+ * An update of one of many sessions, without its token.
  *
  * @example
  * ```ts
@@ -36,16 +36,16 @@ export interface FeedFilter {
  * ```
  */
 export type FeedUpdate = {
-  /** The key of the session in the store, as `list()` tells it. */
+  /** The key of the session in the store, as `list()` returns it. */
   readonly id: string
-  /** The owner; of a session that is over, the one that it had. */
+  /** The owner; of a session that is over, its last one. */
   readonly subject: string | undefined
 } & (
-  /** There is a new one; to a feed of a subject, also one that has got the subject. */
+  /** A new session; in a feed of a subject, also a session that has got the subject. */
   | { readonly type: 'created' }
-  /** Its data, subject, label or idle time is another than before. A mere use is no change. */
+  /** Its data, subject, label or idle time has changed. A use alone is no change. */
   | { readonly type: 'changed' }
-  /** It was ended. `renewed`: it goes on under another id, which is told as `created`. To a feed of a subject also one that has lost the subject. */
+  /** It was ended. `renewed`: it continues under another id, which is reported as `created`. In a feed of a subject also a session that has lost the subject. */
   | { readonly type: 'ended', readonly renewed: boolean }
   /** Its time is up: the session is gone, or (with `deleteSession: false`) its data. */
   | { readonly type: 'expired' }
@@ -65,7 +65,7 @@ export type FeedUpdate = {
  */
 export type FeedListener = (update: FeedUpdate) => unknown
 
-/** An update that waits, and what is to know whether the listener has taken it. */
+/** A waiting update, and the function to call with the listener's success. */
 interface Waiting {
   update: FeedUpdate
   readonly told: (isTaken: boolean) => void
@@ -85,15 +85,15 @@ interface Waiting {
  * ```
  */
 export class Feed {
-  /** The subject whose sessions are followed; `undefined`: all are. */
+  /** The subject of the followed sessions; `undefined`: all sessions are followed. */
   readonly subject: string | undefined
   readonly #listener: FeedListener
   readonly #closed: (feed: Feed) => void
   readonly #drained: () => void
   #waiting: Waiting[] = []
-  /** The change of each session that waits, if nothing else of it waits behind: further ones add up to it. */
+  /** The waiting change of each session, if nothing of the session waits behind it: further changes are merged into it. */
   readonly #changes = new Map<string, Waiting>()
-  /** The one that the listener is at work on. */
+  /** The update that the listener is handling. */
   #present: Waiting | undefined
   #isAtWork = false
   #isOver = false
@@ -101,7 +101,7 @@ export class Feed {
   /**
    * @internal Feeds come from `subscribe()`.
    * @param listener it runs in the AsyncLocalStorage context of this call, not in that of the writer
-   * @param drained called each time that no update waits any more
+   * @param drained called each time the queue becomes empty
    */
   constructor (subject: string | undefined, listener: FeedListener, closed: (feed: Feed) => void, drained: () => void) {
     this.subject = subject
@@ -110,12 +110,12 @@ export class Feed {
     this.#drained = drained
   }
 
-  /** True once no update will come any more: the feed was closed, or the app was. */
+  /** True once no update will follow: the feed or the app was closed. */
   get closed (): boolean {
     return this.#isOver
   }
 
-  /** Stops: the listener is not called any more, though it may still be at work. */
+  /** Stops: the listener is not called any more, but may still be running. */
   async close (): Promise<void> {
     if (this.#isOver) return
     this.#isOver = true

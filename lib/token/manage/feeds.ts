@@ -12,46 +12,46 @@ import { DueTimes } from './due-times.js'
 import { Expirations } from './expirations.js'
 import { Feed, type FeedListener, type FeedUpdate } from './feed.js'
 
-/** The last known state of a session, with which its present one is compared. */
+/** The last known state of a session, to compare with its present one. */
 interface Known extends Pick<SessionRecord, 'createdAt' | 'generation' | 'dataSince' | 'expiresAt' | 'subject' | 'deleteSession'> {
-  /** The end of its life, by `elapsed()`: what the store says is left, from when it said so on. `Infinity`: never. */
+  /** The expiry by `elapsed()`: the remaining time in the store's answer, added to the time of the question. `Infinity`: never. */
   readonly due: number
   readonly hasData: boolean
-  /** A hash of all that makes a change. */
+  /** A hash of all parts that count as changes. */
   readonly print: string
 }
 
-/** Sessions that are looked at at once. */
+/** Sessions that are read in parallel. */
 const atOnce = 32
-/** Milliseconds between two looks at the times, and at a tracking that was lost. */
+/** Milliseconds between two checks of the times, and of a lost tracking. */
 const tickEvery = 250
-/** Milliseconds that a feed waits for a tracking which has lost its first connection: a client may just connect anew. */
+/** Milliseconds that a feed waits for a tracking which has lost its first connection: a client may be reconnecting. */
 const patience = 2000
-/** Milliseconds after a failure of the store in which no session is looked at. */
+/** Milliseconds after a failure of the store in which no session is read. */
 const pauseAfterFailure = 1000
-/** Updates that wait for a slow listener. While there are more no session is looked at: further changes of one add up. */
+/** Maximum updates that wait for a slow listener. While there are more, no session is read: further changes are merged. */
 const maxWaiting = 1000
-/** A session that is gone so many milliseconds before its time has expired: timers and clocks are no more exact. */
+/** A session that is missing this many milliseconds before its time counts as expired: timers and clocks are not more accurate. */
 const tolerance = 100
 
 /** `checkAtBoot` is told the log of a cache otherwise. */
 const quiet = { info: nothing, warn: nothing, error: nothing }
 
 /**
- * The feeds of one provider. The store tells which sessions change, whichever process does it, over one tracking for all feeds; each of
- * these is read, and compared with what is known of it. So the feeds tell states, not commits: changes that follow each other
- * closely are told as one, and after a lost connection the differences are.
+ * The feeds of one provider. One tracking for all feeds reports sessions that change in any process; each is read, and compared
+ * with its last known state. So feeds deliver states, not commits: changes in quick succession are merged, and after a lost
+ * connection the differences are delivered.
  */
 export class SessionFeeds implements TrackListener {
   readonly #store: SessionSettings['store']
   readonly #followers: SessionSettings['followers']
-  /** Those that are told: their sessions are known. */
+  /** The running feeds: their sessions are known. */
   readonly #ready = new Set<Feed>()
   readonly #feeds = new Set<Feed>()
   readonly #known = new Map<string, Known>()
   readonly #dueTimes = new DueTimes()
   readonly #expirations: Expirations
-  /** Sessions that are to be looked at, and the last look at each that is under way. */
+  /** Sessions to read, and the last running read of each. */
   readonly #outdated = new Set<string>()
   readonly #looks = new Map<string, Promise<void>>()
   #tracking: Tracking | undefined
@@ -68,7 +68,7 @@ export class SessionFeeds implements TrackListener {
   }
 
   /**
-   * Resolves once the feed tells all later changes.
+   * Resolves once the feed delivers all later changes.
    * @param subject `undefined`: all sessions
    */
   async subscribe (subject: string | undefined, listener: FeedListener): Promise<Feed> {
@@ -107,7 +107,7 @@ export class SessionFeeds implements TrackListener {
     const tracking = this.#tracking ??= store.track(this, tickEvery)
     await tracking.checkAtBoot(quiet)
     for (const end = performance.now() + patience; tracking.lag() === Infinity; await delay(tickEvery / 10)) {
-      if (performance.now() > end || tracking !== this.#tracking) throw new StoreUnavailableError('the changes of sessions are not heard')
+      if (performance.now() > end || tracking !== this.#tracking) throw new StoreUnavailableError('changes of sessions are not received')
     }
   }
 
@@ -142,7 +142,7 @@ export class SessionFeeds implements TrackListener {
     this.#expirations.tick()
   }
 
-  /** Has all sessions looked at that are known or there. */
+  /** Schedules a read of all known and all stored sessions. */
   #listAnew (): void {
     this.#mustList = false
     this.#isListing = true
@@ -165,7 +165,7 @@ export class SessionFeeds implements TrackListener {
     return subject === undefined ? requireInterface('list', this.#store, 'subscribe()').ids() : requireInterface('subjects', this.#store, 'subscribe()').idsOf(subject)
   }
 
-  /** Looks at the sessions that may have changed, some at a time. One that changes during its look is looked at again. */
+  /** Reads the sessions that may have changed, some at a time. A session that changes during its read is read again. */
   #lookAtOutdated (): void {
     if (this.#outdated.size === 0 || performance.now() < this.#pausedUntil) return
     for (const feed of this.#ready) if (feed.waiting > maxWaiting) return
@@ -180,7 +180,7 @@ export class SessionFeeds implements TrackListener {
     }
   }
 
-  /** Looks at a session, after the look at it that is under way: the later answer is the newer one. */
+  /** Reads a session, after a running read of it: the later answer is the newer one. */
   #look (id: string): Promise<void> {
     const look = (this.#looks.get(id) ?? Promise.resolve()).catch(nothing).then(() => this.#read(id)).finally(() => {
       if (this.#looks.get(id) === look) this.#looks.delete(id)
@@ -212,7 +212,7 @@ export class SessionFeeds implements TrackListener {
     this.#take(id, { createdAt, generation, dataSince, expiresAt, subject, deleteSession, due, hasData: found.fields.size > 0, print: isWanted ? printOf(found) : '' }, false)
   }
 
-  /** Compares a session with what is known of it. `now`: as it is; `undefined`: gone. */
+  /** Compares a session with its last known state. `now`: its present state; `undefined`: gone. */
   #take (id: string, now: Known | undefined, wasRenewed: boolean): void {
     let before = this.#known.get(id)
     if (before !== undefined && (now === undefined || before.createdAt !== now.createdAt || before.generation !== now.generation)) {
@@ -255,7 +255,7 @@ export class SessionFeeds implements TrackListener {
     }
   }
 
-  /** Tells the feeds of all sessions. @returns true if all have taken it, false if one has not, `undefined` if there are none */
+  /** Delivers to the feeds of all sessions. @returns true if all have handled it, false if one has failed, `undefined` if there are none */
   async #tellOnce (update: FeedUpdate): Promise<boolean | undefined> {
     const feeds = [...this.#ready].filter(({ subject }) => subject === undefined)
     if (feeds.length === 0) return undefined
@@ -272,7 +272,7 @@ function isDue ({ due }: Known): boolean {
   return elapsed() + tolerance >= due
 }
 
-/** A hash of all that makes a change of a session: its uses and its expiry do not. */
+/** A hash of all parts of a session that count as changes: uses and the expiry do not. */
 function printOf ({ fields, subject, label, ttl, maxAge }: SessionRecord): string {
   const texts = [...fields].sort(([a], [b]) => a < b ? -1 : 1)
   return hash('sha1', JSON.stringify([String(ttl), String(maxAge), subject ?? null, label ?? null, texts]), 'base64')

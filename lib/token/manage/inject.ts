@@ -3,7 +3,7 @@ import { describeType } from '../../util/option-rules.js'
 import type { TokenTransport } from '../transport/transport.js'
 
 /**
- * The headers that `users.inject()` gives a test: spread the object into `app.inject()` or `fetch()`.
+ * The result of `users.inject()`: spread it into `app.inject()` or `fetch()`.
  *
  * @example
  * ```ts
@@ -22,7 +22,7 @@ export interface InjectHeaders {
 }
 
 /**
- * A reply, as `app.inject()` and `fetch()` give it.
+ * A reply of `app.inject()` or `fetch()`.
  *
  * @example
  * ```ts
@@ -43,7 +43,7 @@ export function headersOf (transport: TokenTransport, token: string): Readonly<R
   return transport.present(token)
 }
 
-/** The token that a reply gives its client. */
+/** The token that a reply sets. */
 export function tokenIn (transport: TokenTransport, reply: ReplyHeaders): string | undefined {
   if (transport.receive === undefined) throw new OptionError('sessionOf()', 'the provider\'s transport has no receive(headers), which finds the token of a reply')
   const { headers } = Object(reply) as { headers?: ReplyHeaders['headers'] }

@@ -34,22 +34,22 @@ export interface SessionInfo {
   readonly shared: boolean
   /** The owner, such as a user's id. */
   readonly subject: string | undefined
-  /** A text by which its user tells it from his others. */
+  /** A text that describes the session to its user. */
   readonly label: string | undefined
   readonly createdAt: Date
-  /** The last use that was written: as exact as the expiry slides, within a tenth of the idle time, or within a day where there is none. */
+  /** The last use, accurate to a tenth of the idle time, or to a day without an idle time. */
   readonly lastUsedAt: Date
   /** The expiry, unless the session is used before; `null`: never. */
   readonly expiresAt: Date | null
   /** Seconds until the expiry, rounded up; `null`: it never expires. */
   readonly timeLeft: number | null
-  /** Seconds that it lives without being used; `null`: for ever; `undefined`: it has none of its own, and the route's or the provider's counts. */
+  /** Its own idle time in seconds; `null`: no limit; `undefined`: the route's or the provider's applies. */
   readonly ttl: number | null | undefined
-  /** Seconds that it lives at the most; `null` and `undefined` as for `ttl`. */
+  /** Its own total time in seconds; `null` and `undefined` as for `ttl`. */
   readonly maxAge: number | null | undefined
   /** The number of keys. */
   readonly keys: number
-  /** `false`: when it expires its data is deleted, and the session itself stays. */
+  /** `false`: an expired session loses its data and stays. */
   readonly deleteSession: boolean
 }
 
@@ -73,7 +73,7 @@ export function infoOf (id: string, summary: SessionSummary): SessionInfo {
 }
 
 /**
- * The tokens, of those asked for, that belong to a session.
+ * The tokens, of the given ones, that have a session.
  *
  * @example
  * ```ts
@@ -90,10 +90,10 @@ export interface ExistingSessions {
   readonly tokens: readonly string[]
 }
 
-/** Sessions that are asked for at once. */
+/** Sessions that are read in parallel. */
 const atOnce = 256
 
-/** Those of some tokens that belong to a session. */
+/** The tokens that have a session. */
 export async function existingTokens ({ store, tokens: kind }: SessionSettings, tokens: readonly string[]): Promise<string[]> {
   const existing: string[] = []
   for (let i = 0; i < tokens.length; i += atOnce) {
@@ -137,8 +137,8 @@ export interface SessionFilter {
  */
 export interface ListingOptions extends SessionFilter {
   /**
-   * Called with the id of each session that is damaged or of another version. Such a session is left out, and can be
-   * ended by its id. Without this function a process warning says how many there were.
+   * Called with the id of each session that is damaged or of another version. Such a session is skipped; it can be
+   * ended by its id. Without this function a process warning has their number.
    */
   onDamaged?: (id: string) => void
 }
@@ -227,12 +227,12 @@ export async function endSessions ({ store }: SessionSettings, filter: EndFilter
   const { subject, except, onProgress } = checkFilter('endAll()', filter, endRules)
   const kept = except === undefined ? [] : except instanceof TokenSession ? TokenSession.stateOf(except).ids : [idOf(except as string)]
   for (const id of [...kept]) await find(store, id, ({ successor }) => { kept.push(successor) })
-  /** A session that was renewed since it was listed is ended under its new id; one that belongs to somebody else by now stays. */
+  /** A session that was renewed since it was listed is ended under its new id; a session that has another subject by now stays. */
   async function end (id: string): Promise<boolean> {
     if (kept.includes(id)) return false
     const answer = await callStore(() => store.end(id, { subject }), (answer) => answer)
     if (typeof answer === 'object') return end(answer.successor)
-    // A damaged session does not say whose it is: only the index does.
+    // The subject of a damaged session is only known from the index.
     return answer || (subject !== undefined && await isDamaged(store, id) && endSession(store, id))
   }
   let count = 0
@@ -268,7 +268,7 @@ async function * list (
       if (summary !== undefined && isMeant(summary)) yield infoOf(page[i] as string, summary)
     }
   }
-  if (unreported > 0) report(undefined, 'warn', {}, `list(): ${unreported} session(s) cannot be read, and were left out`)
+  if (unreported > 0) report(undefined, 'warn', {}, `list(): ${unreported} session(s) cannot be read, and were skipped`)
 }
 
 async function isDamaged (store: SessionStore, id: string): Promise<boolean> {
@@ -286,7 +286,7 @@ export function idsOf ({ store }: Pick<SessionSettings, 'store'>, subject: strin
 export function checkFilter<F extends object> (call: string, filter: F, allowed: Record<keyof F & string, Rule>): { [K in keyof F]?: Exclude<F[K], undefined> } {
   const checked = checkOptions<F>(call, filter, allowed)
   for (const [key, value] of Object.entries(filter)) {
-    if (value === undefined) throw new OptionError(call, `${key} must not be undefined: leave it out to mean all sessions; got ${describeType(filter)}`)
+    if (value === undefined) throw new OptionError(call, `${key} must not be undefined: omit it for all sessions; got ${describeType(filter)}`)
   }
   return checked
 }

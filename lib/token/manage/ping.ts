@@ -9,8 +9,8 @@ import { createSession } from './create.js'
 const ttl = 60
 
 /**
- * Writes a session without data, reads it and ends it. A full store is only read: a visitor's session would be dropped for it.
- * @throws StoreUnavailableError (`FST_SESSION_STORE_UNAVAILABLE`), and whatever the store throws
+ * Writes a session without data, reads it and ends it. A full store is only read: a write would evict a visitor's session.
+ * @throws StoreUnavailableError (`FST_SESSION_STORE_UNAVAILABLE`), and other errors of the store
  */
 export async function pingStore (settings: SessionSettings): Promise<void> {
   const { store, tokens } = settings

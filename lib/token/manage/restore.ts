@@ -26,12 +26,12 @@ import { sizeOf } from '../values.js'
  */
 export interface RestoreOptions {
   /**
-   * The action where a session is there already: `'fail'` stops the restoring, `'skip'` keeps the present session,
-   * `'replace'` puts the saved one in its place.
+   * The action if a session already exists: `'fail'` stops the restore, `'skip'` keeps the existing session,
+   * `'replace'` overwrites it.
    * @default 'fail'
    */
   onConflict?: 'fail' | 'skip' | 'replace' | undefined
-  /** The action for an unreadable line: `'fail'` stops the restoring, `'skip'` counts the line and goes on. @default 'fail' */
+  /** The action for an unreadable line: `'fail'` stops the restore, `'skip'` counts the line and continues. @default 'fail' */
   onDamage?: 'fail' | 'skip' | undefined
   /** Called from time to time with the counts so far. */
   onProgress?: ((progress: RestoreResult) => void) | undefined
@@ -53,10 +53,10 @@ export interface RestoreOptions {
  * ```
  */
 export interface RestoreResult {
-  /** Sessions that were absent from the store and are there now. */
+  /** Sessions that did not exist in the store before. */
   readonly restored: number
   readonly replaced: number
-  /** Sessions that were there, and were left as they were. */
+  /** Existing sessions that were kept. */
   readonly skipped: number
   /** Sessions that have expired since they were saved. */
   readonly expired: number
@@ -72,7 +72,7 @@ const restoreRules: Record<keyof RestoreOptions, Rule> = {
   onProgress: rules.function,
 }
 
-/** Sessions that are written at the same time. */
+/** Sessions that are written in parallel. */
 const atOnce = 256
 
 export async function restoreSessions (settings: SessionSettings, source: Readable | string | URL, options: RestoreOptions): Promise<RestoreResult> {
@@ -104,7 +104,7 @@ class Restoring {
     this.#options = options
   }
 
-  /** Takes lines. Those before a line that stops the restoring are restored. */
+  /** Restores lines. Those before a line that stops the restore are restored. */
   async take (lines: readonly Line[]): Promise<void> {
     try {
       for (const line of lines) {
@@ -117,7 +117,7 @@ class Restoring {
     }
   }
 
-  /** Checks that the file was whole, after its last line. */
+  /** Checks that the file was complete, after its last line. */
   async end (): Promise<void> {
     await this.#write()
     if (this.#end === undefined) throw new RestoreTruncatedError('the last line is missing')
@@ -148,7 +148,7 @@ class Restoring {
   async #write (): Promise<void> {
     const sessions = this.#waiting
     this.#waiting = []
-    // Wait for all: the counts must be right also if one fails.
+    // Wait for all: the counts must be right even if one fails.
     const results = await Promise.allSettled(sessions.map(async (session) => {
       this.count[await this.#restore(session)]++
     }))

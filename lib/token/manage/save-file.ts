@@ -8,12 +8,12 @@ import { isKey, isName, isStorable, parseValue } from '../values.js'
 import { newGeneration } from '../tokens.js'
 
 /*
- * A file of saved sessions is lines of JSON (UTF-8, each ended by a line feed). The first says what it is, the last that
- * it is whole:
+ * A file of saved sessions is lines of JSON (UTF-8, each ended by a line feed). The first is a header, the last
+ * shows that the file is complete:
  *   {"format":"fastify-request-session","version":1,"savedAt":"2026-01-31T12:00:00.000Z"}
  *   {"id":…,"createdAt":…,"expiresAt":…,"ttl":…,"maxAge":…,"keep":…,"dataSince":…,"version":…,"usedAt":…,"name":…,"label":…,"shared":…,"subject":…,"data":{…}}
  *   {"end":true,"sessions":1}
- * Times are milliseconds since the epoch, lives are seconds, null is never; what a session has not is left out. Ids are
+ * Times are milliseconds since the epoch, lifetimes are seconds, null is never; absent parts are omitted. Ids are
  * hashes of tokens: such a file contains no valid token.
  */
 const format = 'fastify-request-session'
@@ -61,7 +61,7 @@ export function sessionLine (id: string, record: SessionRecord): string {
 /** The text on one line: another writer may have stored it on several. */
 function jsonLine (key: string, text: string): string {
   const value = parseValue(key, text)
-  if (!isKey(key) || !isStorable(value)) throw new RecordError(`the value of ${show(key)} is none that a session can have`)
+  if (!isKey(key) || !isStorable(value)) throw new RecordError(`the value of ${show(key)} cannot be the value of a session`)
   return /[\n\r]/.test(text) ? JSON.stringify(value) : text
 }
 
@@ -94,7 +94,7 @@ export function parseSession (line: unknown): SavedSession | undefined {
 /** The description of a session, but for its data. */
 type Head = Omit<SessionRecord, 'fields' | 'deleteSession' | 'generation'> & { readonly id: string, readonly shared: boolean }
 
-/** True for the description of a session as it can be. Only such are written, and only such are read. */
+/** True for a possible description of a session. Only these are written and read. */
 function isSound (head: Record<keyof Head, unknown>): head is Head {
   const { id, createdAt, expiresAt, ttl, maxAge, dataSince, dataVersion, usedAt, name, label, shared, subject } = head
   return typeof id === 'string' && /^[\w-]{43}$/.test(id) && isTime(createdAt) && (expiresAt === null || isTime(expiresAt)) && isTime(dataSince) && isTime(usedAt) && (dataVersion === undefined || isVersion(dataVersion)) &&

@@ -30,11 +30,11 @@ import { idOf } from '../tokens.js'
 export interface SaveOptions {
   /** The sessions of these tokens. @default all sessions */
   tokens?: Iterable<string> | undefined
-  /** The action for an unreadable session: `'fail'` stops the saving, `'skip'` counts the session and goes on. @default 'fail' */
+  /** The action for an unreadable session: `'fail'` stops the save, `'skip'` counts the session and continues. @default 'fail' */
   onDamage?: 'fail' | 'skip' | undefined
   /** Called from time to time with the counts so far. */
   onProgress?: ((progress: SaveResult) => void) | undefined
-  /** Stops the saving with an AbortError; no half file stays behind. */
+  /** Stops the save with an AbortError; no partial file remains. */
   signal?: AbortSignal | undefined
 }
 
@@ -64,10 +64,10 @@ const saveRules: Record<keyof SaveOptions, Rule> = {
   signal: { allowed: 'an AbortSignal', test: (value) => value instanceof AbortSignal },
 }
 
-/** Sessions that are read at the same time. */
+/** Sessions that are read in parallel. */
 const atOnce = 256
 
-/** The suffix of a file that is not whole yet. Each saving has a file of its own. */
+/** The suffix of an incomplete file. Each save has a file of its own. */
 const partial = '.partial'
 
 export async function saveSessions (settings: SessionSettings, target: Writable | string | URL, options: SaveOptions): Promise<SaveResult> {
@@ -87,7 +87,7 @@ export async function saveSessions (settings: SessionSettings, target: Writable 
 }
 
 /**
- * Writes the file for its owner alone (mode 600). An earlier file of this name stays until the new one is whole. A link is followed, and
+ * Writes the file for its owner alone (mode 600). An existing file of this name stays until the new one is complete. A link is followed, and
  * a device or a FIFO is written to: only a regular file can be replaced.
  */
 async function toFile (source: Readable, path: string, stop: { signal?: AbortSignal }): Promise<void> {
@@ -119,7 +119,7 @@ async function toDevice (source: Readable, path: string, stop: { signal?: AbortS
   await pipeline(source, device, stop)
 }
 
-/** The path that a path leads to by its links; the last one may lead to no file yet. */
+/** Resolves the links of a path; the last one may lead to a file that does not exist yet. */
 async function followLinks (path: string): Promise<string> {
   const present = await unlessMissing(lstat(path))
   if (!present?.isSymbolicLink()) return path

@@ -7,13 +7,13 @@ import { callStore } from '../call-store.js'
 import { elapsed } from '../../util/elapsed.js'
 import { nothing } from '../../util/maybe-promise.js'
 
-/** Milliseconds until a store that failed is asked again, at first and at the most. */
+/** Milliseconds until a store that failed is called again, at first and at most. */
 const firstPause = 250
 const longestPause = 8000
 /** The least and the most milliseconds that a timer waits. */
 const minDelay = 20
 const maxDelay = 2_147_483_647
-/** A session that is gone so many milliseconds before its time has expired: timers and clocks are no more exact. */
+/** A session that is missing this many milliseconds before its time counts as expired: timers and clocks are not more accurate. */
 const tolerance = 100
 
 /**
@@ -44,7 +44,7 @@ export class Subscription {
   #pause = firstPause
   /** True if events may have been lost. */
   #missed = false
-  /** The end that was reported, and is not confirmed by the store yet. */
+  /** The reported end that the store has not confirmed yet. */
   #reported: SessionUpdate | undefined
   #over = false
 
@@ -56,7 +56,7 @@ export class Subscription {
     this.#closed = closed
   }
 
-  /** True once no update will come any more: the subscription was closed, or the session is gone. */
+  /** True once no update will follow: the subscription was closed, or the session is gone. */
   get closed (): boolean {
     return this.#over
   }
@@ -78,7 +78,7 @@ export class Subscription {
     return found !== undefined
   }
 
-  /** Stops: the listener is not called any more, though it may still be at work. */
+  /** Stops: the listener is not called any more, but may still be running. */
   async close (): Promise<void> {
     this.#queue.clear()
     await this.#stop()
@@ -112,7 +112,7 @@ export class Subscription {
     if (ms !== null && !this.#over) this.#timer = setTimeout(() => this.#check(), Math.min(maxDelay, Math.max(minDelay, ms + 1))).unref()
   }
 
-  /** Looks at the session: only the store's word counts, since any client can publish on a channel of Redis. One look at a time. */
+  /** Reads the session: only the store is trusted, since any client can publish on a channel of Redis. One read at a time. */
   #check (): void {
     const watch = this.#watch
     if (watch === undefined) return // it has only begun, and is about to look
@@ -182,7 +182,7 @@ export type SessionUpdate =
   | { readonly type: 'ended', readonly renewed: boolean, readonly reason?: 'limit' }
 
 /**
- * Receives one update after the other: the next one waits for the promise of the last.
+ * Receives one update at a time: the next one waits for the promise of the last.
  *
  * @example
  * ```ts
@@ -198,12 +198,12 @@ export type SessionUpdate =
  */
 export type UpdateListener = (update: SessionUpdate) => unknown
 
-/** The most keys that one update names, and the most updates that wait. */
+/** Maximum keys of one update, and maximum waiting updates. */
 const maxKeys = 1000
 const maxUpdates = 100
 
 /**
- * Updates that wait for a listener. For a slow listener several changes become one, so that the queue is bounded; the
+ * Updates that wait for a listener. For a slow listener several changes are merged, so that the queue is bounded; the
  * end is never lost.
  */
 export class UpdateQueue {

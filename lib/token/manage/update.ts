@@ -27,10 +27,10 @@ export interface UpdateFilter {
   subject: string
 }
 
-/** Changes one session, outside of its own requests. It is given no token: the store has only a hash of it. */
+/** Changes one session, outside of its own requests. It gets no token: the store has only its hash. */
 type Update<Data extends object> = (session: TokenSession<Data>) => unknown
 
-/** The session that `update()` gives: known by its id, and in no use. */
+/** The session of an `update()`: identified by its id, and not in use. */
 class UpdateState extends SessionState {
   override get token (): string {
     throw new NoTokenError('session.token')
@@ -44,7 +44,7 @@ class UpdateState extends SessionState {
     throw new NoTokenError('regenerate()')
   }
 
-  /** Only `touch()` and `expire()` prolong its life, and each change of data that the session outlives: their expiry may be over meanwhile. */
+  /** Only `touch()` and `expire()` extend it, and changes of data that the session outlives: their expiry may be over meanwhile. */
   override slide (now: number, changesData: boolean): number | null | undefined {
     const begins = changesData && this.record?.deleteSession === false
     return this.mustSlide || this.isTtlChanged || begins ? super.slide(now, changesData) : undefined
@@ -53,7 +53,7 @@ class UpdateState extends SessionState {
 
 const context: SessionContext = Object.freeze({ route: 'update()', request: undefined, reply: undefined, log: undefined, canSendHeaders: false, isConditional: true })
 
-/** Changes the session of an address, or all of a subject: each in one atomic step. @returns how many were changed */
+/** Changes the session of an address, or all of a subject: each in one atomic step. @returns the number of changed sessions */
 export async function updateSessions<Data extends object = SessionData> (
   given: SessionSettings, addresses: Addresses, target: SessionAddress | UpdateFilter, fn: Update<Data>
 ): Promise<number> {
@@ -69,7 +69,7 @@ export async function updateSessions<Data extends object = SessionData> (
   return changed.filter(Boolean).length
 }
 
-/** The failure of one session keeps no other from its change: a right that is taken away is taken wherever that is possible. */
+/** If one session fails, the others are changed nevertheless: a right is taken away wherever possible. */
 async function updateAll (pages: AsyncIterable<readonly string[]>, update: (id: string) => Promise<boolean>): Promise<number> {
   let count = 0
   const failures: unknown[] = []
@@ -85,7 +85,7 @@ async function updateAll (pages: AsyncIterable<readonly string[]>, update: (id: 
 
 /**
  * @param subject the subject that the session must have; `undefined`: any
- * @param done the ids of the sessions that have been given to `fn`, old and new: one that is renewed may be listed under two
+ * @param done the ids of the sessions that `fn` has got, old and new: a renewed session may be listed under two
  */
 async function updateOne<Data extends object> (
   settings: SessionSettings, id: string, subject: string | undefined, fn: Update<Data>, done: Set<string>, skipDamaged = false
@@ -107,7 +107,7 @@ async function updateOne<Data extends object> (
   return updateOne(settings, found.id, subject, fn, done, skipDamaged)
 }
 
-/** @returns true if the session was changed; `undefined` if another has taken its place, as at a login: that may have what is to be changed */
+/** @returns true if the session was changed; `undefined` if another has replaced it, by a login for example, and must be changed too */
 async function commit (state: SessionState): Promise<boolean | undefined> {
   try {
     await save(state)

@@ -4,7 +4,7 @@ import { OptionError } from '../../errors.js'
 import { atOnce } from '../../util/maybe-promise.js'
 import { show } from '../../util/option-rules.js'
 
-/** The domain of a cookie, the same for all requests or by request; `undefined`: the cookie is for the request's host alone. */
+/** The domain of a cookie, for all requests or by request; `undefined`: the request's host only. */
 export type CookieDomain = string | ((request: FastifyRequest) => string | undefined) | undefined
 
 export const domainAllowed = 'a domain such as example.com, without a leading dot; leave it out for a cookie of this host alone. Browsers take no cookie for a top-level domain'
@@ -18,13 +18,13 @@ export function isCookieDomain (value: unknown): value is string {
   return !/^(?:\d+|0x[\da-f]*)$/i.test(labels.at(-1) as string) || isIPv4(value)
 }
 
-/** The most domains of a cookie that are warned of: a client may send any host. */
+/** Maximum warnings about domains of a cookie: a client may send any host. */
 const maxWarned = 100
 
 /**
- * Makes the function that gives the domain of each reply's cookie. Browsers drop a cookie for a domain that the request's host is not in
- * (rfc6265bis, section 5.7): the log is warned of each such domain once. The function throws OptionError (`FST_SESSION_OPTION`) where the
- * app's own gives no domain.
+ * Creates the function that returns the domain of each reply's cookie. Browsers drop a cookie if the request's host is not in its domain
+ * (rfc6265bis, section 5.7): the log warns of each such domain once. The function throws OptionError (`FST_SESSION_OPTION`) if the
+ * app's own function returns no domain.
  */
 export function domainOfReplies (domain: CookieDomain, cookie: string): (reply: FastifyReply) => string | undefined {
   const warned = new Set<string>()

@@ -8,9 +8,9 @@ import { OptionError } from '../../errors.js'
 
 /** The cookie's transport: a browser may send several cookies of one name, of other paths or domains. */
 export interface CookieTransport extends PlacedTransport {
-  /** The values of all cookies of this name, in the order of the header. `read` gives none if there is more than one. */
+  /** The values of all cookies of this name, in the order of the header. `read` returns none if there is more than one. */
   readAll (request: FastifyRequest): readonly string[]
-  /** True or false for a cookie that was made so by `session.persist()`, against the transport's rule; else `undefined`. */
+  /** True or false for a cookie whose life `session.persist()` has set, against the transport's rule; else `undefined`. */
   isPersistent (request: FastifyRequest): boolean | undefined
 }
 
@@ -29,29 +29,29 @@ export interface CookieOptions {
   /** @default '__Host-session' where `secure`, `path` and `domain` allow it, '__Secure-session' where only `secure` does, else 'session' */
   name?: string | undefined
   /**
-   * The domain whose hosts all get the cookie, without a leading dot: `example.com`. A function gives that of each request, or `undefined` for
-   * its host alone: tenants on domains of their own. The log is warned of a domain that the request's host is not in, which browsers drop.
+   * The domain of all hosts that get the cookie, without a leading dot: `example.com`. A function returns that of each request, or `undefined` for
+   * its host only: for tenants with their own domains. The log warns if the request's host is not in the domain: browsers drop such a cookie.
    * @default none: this host only
    */
   domain?: string | ((request: FastifyRequest) => string | undefined) | undefined
   /** The cookie is sent to this path and those below it. @default '/' */
   path?: string | undefined
   /**
-   * `true`: browsers send the cookie over HTTPS only. `'auto'`: so in production (`NODE_ENV=production`, read when the transport is made), and
-   * elsewhere if the request came over HTTPS (Fastify's `request.protocol`, which knows proxies by `trustProxy`). The
+   * `true`: browsers send the cookie over HTTPS only. `'auto'`: true in production (`NODE_ENV=production`, read when the transport is made), and
+   * elsewhere if the request came over HTTPS (Fastify's `request.protocol`, which considers proxies with `trustProxy`). The
    * default name depends on `NODE_ENV` alone: it is the same for every request.
    * @default 'auto'
    */
   secure?: boolean | 'auto' | undefined
-  /** `'none'` sends the cookie from other sites' pages too, and needs `secure: true`. @default 'lax' */
+  /** `'none'` sends the cookie from pages of other sites too, and needs `secure: true`. @default 'lax' */
   sameSite?: 'strict' | 'lax' | 'none' | undefined
   /** `true` hides the cookie from the page's scripts. @default true */
   httpOnly?: boolean | undefined
   /** `true` keeps the cookie of an embedded page apart for each embedding site (CHIPS). @default false */
   partitioned?: boolean | undefined
   /**
-   * `true`: the cookie lives as long as the session. `false`: it ends with the browser, unless `session.persist(true)` says otherwise; the
-   * session ends by its `ttl` all the same. @default true
+   * `true`: the cookie lives as long as the session. `false`: it ends with the browser, unless `session.persist(true)` was called; the
+   * session expires by its `ttl` in both cases. @default true
    */
   persistent?: boolean | undefined
 }
@@ -61,13 +61,13 @@ const maxCookie = 4096
 /** The longest form of a token, in characters, with a mark behind it. */
 const maxToken = 45
 /**
- * The marks behind the token in a cookie that lives longer or shorter than the transport says: later replies go by them, and no store
- * has to know. The client may change the life of its cookie anyway. No token has a dot.
+ * The marks behind the token in a cookie that lives longer or shorter than the transport's rule: later replies follow them, and no store
+ * needs to know. The client may change the life of its cookie anyway. No token contains a dot.
  */
 const [outlivingMark, endingMark] = ['.p', '.b']
 /** Browsers ignore an attribute that has more bytes than this. */
 const maxAttribute = 1024
-/** The longest life that browsers give a cookie, in seconds: 400 days (rfc6265bis, section 5.5). */
+/** The longest life of a cookie in browsers, in seconds: 400 days (rfc6265bis, section 5.5). */
 const maxCookieAge = 34_560_000
 
 const cookieRules: Record<keyof CookieOptions, Rule> = {
@@ -186,7 +186,7 @@ function cookieOf (where: string, { name: ownName, domain, path = '/', secure: o
   try {
     stringifySetCookie({ ...attributes, value: 'a'.repeat(maxToken), maxAge: 0 })
   } catch (error) {
-    throw new OptionError(where, (error as Error).message) // whatever the rules above let through must not fail at the first login
+    throw new OptionError(where, (error as Error).message) // a value that passes the rules above must not fail at the first login
   }
   return { name, attributes, isAuto, isPersistent, domain }
 }
@@ -236,7 +236,7 @@ function nameOf (cookie: string): string {
   return cookie.slice(0, Math.max(cookie.indexOf('='), 0)).trim()
 }
 
-/** A reply sets each cookie once (RFC 6265, section 4.1.1): takes out earlier ones of this name. */
+/** A reply sets each cookie once (RFC 6265, section 4.1.1): removes earlier ones of this name. */
 function takeBack (reply: FastifyReply, name: string): void {
   const set = cookiesSet(reply)
   if (set.length === 0) return

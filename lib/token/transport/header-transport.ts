@@ -14,7 +14,7 @@ import { checkOptions } from '../../util/option-rules.js'
  * ```
  */
 export interface HeaderOptions {
-  /** The same in requests and replies. A header with a meaning of its own in HTTP is refused. @default 'authorization' */
+  /** Used in requests and replies. A header that HTTP defines is refused. @default 'authorization' */
   name?: string | undefined
   /**
    * The word before the token; `null`: the header is the token alone.
@@ -23,15 +23,15 @@ export interface HeaderOptions {
   scheme?: string | null | undefined
 }
 
-/** Headers that HTTP, Node, browsers and proxies give a meaning, make or drop: a token in one would break the reply, or never arrive. */
+/** Headers that HTTP, Node, browsers or proxies define, set or drop: a token in one would break the reply, or never arrive. */
 const reserved = new RegExp('^(?:__proto__|age|allow|alt-svc|cache-control|clear-site-data|connection|cookie2?|date|etag|expect|expires|forwarded|from|host|http2-settings|keep-alive|' +
   'last-modified|link|location|max-forwards|origin|pragma|range|referer|refresh|retry-after|server|server-timing|set-cookie2?|strict-transport-security|' +
   'surrogate-control|te|trailer|transfer-encoding|upgrade|user-agent|vary|via|warning|www-authenticate|.*-cache-control|' +
   '(?:accept|access-control|content|cross-origin|if|proxy|sec|x-accel|x-forwarded)-.*|accept)$')
 
 /**
- * Keeps the token in a request header, for clients that are no browsers. A new token is sent in the reply's header of the same name;
- * an empty one says that the session has ended. A reply with a token is kept out of shared caches.
+ * Keeps the token in a request header, for clients other than browsers. A new token is sent in the reply's header of the same name;
+ * an empty one means that the session has ended. A reply with a token is kept out of shared caches.
  *
  * @throws OptionError (`FST_SESSION_OPTION`)
  * @example
@@ -68,7 +68,7 @@ export function headerTransport (options?: HeaderOptions): PlacedTransport {
   }
 }
 
-/** Node keeps the first of some headers that are sent twice, and says nothing of the others. */
+/** Of some repeated headers Node keeps only the first, without a sign of the others. */
 function isSentTwice (rawHeaders: readonly string[], name: string): boolean {
   let times = 0
   for (let i = 0; i < rawHeaders.length; i += 2) if (rawHeaders[i]?.length === name.length && rawHeaders[i]?.toLowerCase() === name) times++

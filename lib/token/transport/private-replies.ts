@@ -1,15 +1,15 @@
 import type { FastifyReply } from 'fastify'
 
-/** Directives that let shared caches store a reply, and those that mean nothing where they must not. `private="x-field"` lets them store the rest. */
+/** Directives that let shared caches store a reply, or have no meaning if they must not. `private="x-field"` lets them store the rest. */
 const ofSharedCaches = /^(?:public|private|s-maxage|proxy-revalidate|must-understand)(?:\s*=|$)/i
 /** A directive with its value, which may be quoted and have commas then. */
 const directive = /(?:[^,"]|"(?:\\.|[^"\\])*"?)+/g
-/** Headers that CDNs look at first: `CDN-Cache-Control` (RFC 9213) and those with the name of a CDN in front. */
+/** Headers that CDNs prefer: `CDN-Cache-Control` (RFC 9213) and those with a CDN's name as a prefix. */
 const targeted = /(?:^|-)cache-control$/
 
 /**
  * Keeps a reply with a session's token out of shared caches: they store a `Set-Cookie` with the reply, and the next visitor
- * would get it (RFC 9111, section 7.3). An error is stored by no cache. Other replies stay in the browser's
+ * would get it (RFC 9111, section 7.3). No cache stores an error. Other replies stay in the browser's
  * cache: `no-store` would cost pages their place in the back-forward cache.
  * @param vary the request's header that the token comes in
  */
@@ -28,7 +28,7 @@ export function keepPrivate (reply: FastifyReply, vary: string): void {
   if (!names.includes('*') && !names.includes(vary)) reply.header('vary', varies.trim() === '' ? vary : `${varies}, ${vary}`)
 }
 
-/** Returns the text as it is if it keeps shared caches off already. */
+/** Returns the text unchanged if it already excludes shared caches. */
 function withoutSharing (cacheControl: string): string {
   const given = (cacheControl.match(directive) ?? []).map((each) => each.trim()).filter((each) => each !== '')
   const kept = given.filter((each) => !ofSharedCaches.test(each))

@@ -2,7 +2,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 
 /**
  * How a token travels between client and server: `cookieTransport()`, `headerTransport()`, or two functions of your own.
- * A reply that your `write` gives a token must not be cached for others: set `Cache-Control` there.
+ * A reply with a token must not be cached for others: set `Cache-Control` in `write`.
  *
  * @example
  * ```ts
@@ -19,22 +19,22 @@ export interface TokenTransport {
   /** The token that the client presents, unchecked; `undefined` if there is none, or more than one. */
   read (request: FastifyRequest): string | undefined
   /**
-   * Gives the client a token, or takes it away (`undefined`). Called before the headers leave.
+   * Sends the client a token, or clears it (`undefined`). Called before the headers are sent.
    * @param expiresAt milliseconds since the epoch; `null`: never
-   * @param persistent true where the client keeps the token when the browser ends, as `session.persist()` says; `undefined`: the transport's rule
+   * @param persistent true if the client keeps the token when the browser ends, as set by `session.persist()`; `undefined`: the transport's rule
    */
   write (reply: FastifyReply, token: string | undefined, expiresAt: number | null, persistent?: boolean): void
   /** The headers of a request that presents the token: `users.inject()` of tests needs it. */
   present? (token: string): Readonly<Record<string, string>>
-  /** The token that a reply's headers give the client; `undefined`: none. `users.sessionOf()` of tests needs it. */
+  /** The token that a reply's headers set; `undefined`: none. `users.sessionOf()` of tests needs it. */
   receive? (headers: Headers): string | undefined
 }
 
-/** A transport that names its place in requests and replies, so that two of one app do not overwrite each other's tokens. */
+/** A transport that names its place in requests and replies, so that two transports of an app do not overwrite each other's tokens. */
 export interface PlacedTransport extends TokenTransport {
   /** For errors: `header authorization`. */
   readonly place: string
-  /** Keeps a reply out of shared caches if it has a token of this transport: its headers may have changed since `write`. */
+  /** Keeps a reply with a token of this transport out of shared caches: its headers may have changed since `write`. */
   protect (reply: FastifyReply): void
 }
 

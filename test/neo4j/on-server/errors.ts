@@ -24,7 +24,7 @@ export async function errors (t: Test, url: string, observer: Driver): Promise<v
       return 'ok'
     })
     const reply = await app.inject('/awaited')
-    t.match(reply.json(), { statusCode: 500, code: 'FST_SESSION_DATABASE_MISSING', message: /^There is no database 'nowhere' on the server, which GET \/awaited uses/ })
+    t.match(reply.json(), { statusCode: 500, code: 'FST_SESSION_DATABASE_MISSING', message: /^The database 'nowhere', which GET \/awaited uses, does not exist on the server/ })
     t.notOk(reply.headers['retry-after'], 'to send it again would not help')
     t.match((await app.inject('/at-once')).json(), { statusCode: 500, code: 'Neo.ClientError.Database.DatabaseNotFound' }, 'the error of a query is the app\'s own')
     t.match((await app.inject('/unused')).json(), { statusCode: 500, code: 'FST_SESSION_DATABASE_MISSING' }, 'no success without the transaction')
@@ -131,7 +131,7 @@ export async function errors (t: Test, url: string, observer: Driver): Promise<v
         return 'ok'
       })
       const reply = await app.inject('/')
-      t.match(reply.json(), { statusCode: 503, code: 'FST_SESSION_OUTCOME_UNKNOWN', message: 'It is unknown whether the changes were saved. Look before you try again.' })
+      t.match(reply.json(), { statusCode: 503, code: 'FST_SESSION_OUTCOME_UNKNOWN', message: 'It is unknown whether the changes were saved. Read the data before you try again.' })
       t.notOk(reply.headers['retry-after'], 'nothing says that it may be sent again')
       await allClosed()
       t.match(stats(), { committed: 0, rolledBack: 0, unknown: 1 })

@@ -208,7 +208,7 @@ for (const [name, connect] of Object.entries(packages)) {
       t.teardown(() => store.close())
       const log: string[] = []
       await store.checkAtBoot?.({ info () {}, error () {}, warn: (...args: unknown[]) => { log.push(String(args.at(-1))) } })
-      t.strictSame(log, ['the changes of sessions are not heard: until they are, all sessions are read from the server'])
+      t.strictSame(log, ['changes of sessions are not received: until they are, all sessions are read from the server'])
       await store.create('ab', record())
       for (let i = 0; i < 10; i++) await store.load('ab')
       t.match(store.counts?.(), { hits: 0, misses: 0, bypasses: 10 })

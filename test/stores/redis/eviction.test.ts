@@ -108,7 +108,7 @@ t.test('a server that is away at boot does not stop it, and is looked at once it
   client.on('error', () => {})
   t.teardown(() => { client.disconnect() })
   const { messages, next } = await bootedApp(t, redisStore(client, { timeout: 200 }))
-  t.match(messages, [/^the server of the session store does not tell about itself: /])
+  t.match(messages, [/^the server of the session store does not describe itself: /])
   const told = next(/^sessions are kept in /)
   await server.restart()
   await told

@@ -57,14 +57,14 @@ for (const [kind, make] of Object.entries(clients)) {
   for (const [command, to, transformer] of replies) {
     t.test(`${kind}: a transformer of replies is refused: ${command} to ${to}`, async (t) => {
       transform(t, 'setReplyTransformer', command, transformer)
-      t.throws(() => redisStore(clientOf(t, make)), { code: 'FST_SESSION_OPTION', message: `redisStore(): the client changes the reply of ${command}, which the store sends: take back Command.setReplyTransformer('${command}', …)` })
+      t.throws(() => redisStore(clientOf(t, make)), { code: 'FST_SESSION_OPTION', message: `redisStore(): the client changes the reply of ${command}, which the store sends: remove Command.setReplyTransformer('${command}', …)` })
     })
   }
 
   for (const [command, to, transformer] of calls) {
     t.test(`${kind}: a transformer of arguments is refused: ${command} to ${to}`, async (t) => {
       transform(t, 'setArgumentTransformer', command, transformer)
-      t.throws(() => redisStore(clientOf(t, make)), { code: 'FST_SESSION_OPTION', message: `redisStore(): the client changes the arguments of ${command}, which the store sends: take back Command.setArgumentTransformer('${command}', …)` })
+      t.throws(() => redisStore(clientOf(t, make)), { code: 'FST_SESSION_OPTION', message: `redisStore(): the client changes the arguments of ${command}, which the store sends: remove Command.setArgumentTransformer('${command}', …)` })
     })
   }
 }

@@ -1,14 +1,14 @@
 /** The commands that the store sends. */
 export type CommandName = 'hgetall' | 'hget' | 'hlen' | 'pttl' | 'evalsha' | 'eval' | 'scan' | 'zscan' | 'zrem' | 'info'
 
-/** The arguments of a command, in a list: a call takes no more than about 120,000. */
+/** The arguments of a command, in a list: a call takes at most about 120,000. */
 export type CommandArgs = ReadonlyArray<string | number>
 
 export type Replies = Array<[error: Error | null, reply: unknown]> | null
 
-/** Commands that go to a server together. Each method adds one. */
+/** Commands that are sent to a server together. Each method adds one. */
 export type Pipeline = Record<CommandName, (args: CommandArgs) => unknown> & {
-  /** Sends them, unless they are on their way already, and resolves with the reply or the error of each. */
+  /** Sends them, unless they were sent already, and resolves with the reply or the error of each. */
   exec (): Promise<Replies>
 }
 
@@ -17,7 +17,7 @@ export interface RedisServer {
   send (name: 'info' | 'scan', args: CommandArgs): Promise<unknown>
   /** Opens another connection to it. */
   subscriber (): RedisSubscriber
-  /** Tells the server from the others of a cluster. */
+  /** Identifies the server within a cluster. */
   readonly address: string
   /**
    * Opens another connection to it, in protocol 2, for once: it does not connect again.
@@ -26,7 +26,7 @@ export interface RedisServer {
   link (ended: () => void): RedisLink
 }
 
-/** A connection that the store has for itself alone. What is sent waits until it is made. */
+/** A connection of the store's own. Commands wait until it is open. */
 export interface RedisLink {
   send (...args: string[]): Promise<unknown>
   /** @param listener is given messages as they came: binary texts, lists of them, `null` */
@@ -46,9 +46,9 @@ export interface RedisSubscriber {
 
 /** A Redis client as the store needs it. There is one implementation for each package of clients. */
 export interface RedisConnection {
-  /** The prefix that the client itself puts before keys, though not before patterns and channels. */
+  /** The client's own prefix of keys, which it does not add to patterns and channels. */
   readonly keyPrefix: string
-  /** The server, for errors. All clusters have one name: their nodes can be given in any order. */
+  /** The server, for errors. All clusters have the same name: their nodes can be given in any order. */
   readonly address: string
   /** True once the client is closed: it does not reconnect. */
   readonly isClosed: boolean
@@ -60,7 +60,7 @@ export interface RedisConnection {
    */
   readonly slots: ReadonlyArray<readonly string[] | undefined> | undefined
   readonly pipeline: () => Pipeline
-  /** Sends a command again that a node refused since it does not have the key, or not yet. `undefined`: that is not the error. */
+  /** Sends a command again that a node refused because it does not have the key, or not yet. `undefined`: it is another error. */
   redirect (error: Error, name: CommandName, args: CommandArgs): Promise<unknown> | undefined
   /** True for the client's error for a command that it did not send. */
   isUnsent (error: Error): boolean
@@ -76,7 +76,7 @@ export interface RedisConnection {
 
 /** The reason why a prefix cannot be used in a cluster: the keys of a session would be in different slots. */
 export function problemOfPrefix (prefix: string): string | undefined {
-  // Only the first brace counts: what is between it and the next closing one is the hash tag.
+  // Only the first brace counts: the text up to the next closing one is the hash tag.
   const [, afterBrace] = /\{(.*)/s.exec(prefix) ?? []
   return afterBrace === undefined || /^[^}]+\}/.test(afterBrace)
     ? undefined

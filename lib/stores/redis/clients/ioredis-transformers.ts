@@ -17,7 +17,7 @@ const sampleReplies = [null, 0, 7, '', 'text', '1', '{"a":1}', [], ['0', ['a', '
 const sampleHash = ['', 'text', 'a', '{"a":1}']
 
 /**
- * Finds a command of which the client changes the arguments or the reply: ioredis has transformers, which hold for all clients
+ * Finds a command of which the client changes the arguments or the reply: ioredis has transformers, which apply to all clients
  * of the process. The commands are prepared as the pipeline does it, and not sent.
  */
 export function findTransformed (client: { pipeline (): object }, keyPrefix: string): { name: string, changes: 'arguments' | 'reply' } | undefined {
@@ -25,7 +25,7 @@ export function findTransformed (client: { pipeline (): object }, keyPrefix: str
   const pipeline: object = Object.assign(client.pipeline(), { sendCommand: (command: PreparedCommand) => { prepared = command } })
   for (const [name, key, ...args] of sampleCalls) {
     (pipeline as Record<string, (args: string[]) => void>)[name]?.([...args])
-    if (prepared === undefined) return undefined // a client that prepares them in its own way
+    if (prepared === undefined) return undefined // a client that prepares them differently
     const { args: sent } = prepared
     if (!isDeepStrictEqual(sent.map(String), args.map((arg, i) => i === key ? keyPrefix + arg : arg))) return { name, changes: 'arguments' }
     if (!keepsReplies(prepared, name)) return { name, changes: 'reply' }

@@ -69,12 +69,12 @@ const redirections = /^(?:MOVED|ASK|TRYAGAIN|CLUSTERDOWN) |same slots allocation
 /** The client's error for a command that it did not send, without its queue for commands that wait for a connection. */
 const unsent = /enableOfflineQueue options is false/
 
-/** The stores on a client: each is told of its reconnections. */
+/** The stores on a client: each is notified of reconnections. */
 const listeners = new WeakMap<IoredisClient, Set<() => void>>()
 
 /**
  * An ioredis client. The pipelines are the store's own: with `enableAutoPipelining` ioredis would wait for its last pipeline before
- * it sends the next one, for ever if the connection was lost in between. With `autoResendUnfulfilledCommands: false` it forgets
+ * it sends the next one, forever if the connection was lost in between. With `autoResendUnfulfilledCommands: false` it forgets
  * the commands that had no reply then.
  */
 export function ioredisConnection (client: IoredisClient): RedisConnection {
@@ -169,5 +169,5 @@ function problemOfTransformers (client: IoredisClient, keyPrefix: string): strin
   const { name, changes } = findTransformed(client, keyPrefix) ?? {}
   if (name === undefined) return undefined
   const method = changes === 'reply' ? 'setReplyTransformer' : 'setArgumentTransformer'
-  return `the client changes the ${changes} of ${name}, which the store sends: take back Command.${method}('${name}', …), which holds for all clients of this process`
+  return `the client changes the ${changes} of ${name}, which the store sends: remove Command.${method}('${name}', …), which applies to all clients of this process`
 }

@@ -3,14 +3,14 @@ import { nothing } from '../../../util/maybe-promise.js'
 import type { CommandArgs, CommandName, RedisLink, RedisServer, RedisSubscriber } from './connection.js'
 
 /**
- * The types of replies, whatever the application has chosen for its own: strings and numbers, and a map of protocol 3 as the list
+ * The types of replies, independent of the application's choice: strings and numbers, and a map of protocol 3 as the list
  * that protocol 2 has instead. An object would lack the key `__proto__`.
  */
 export const typeMapping = { 37: Array } as const
 
 export interface SendOptions {
   readonly typeMapping: typeof typeMapping
-  /** Milliseconds after which a command that was not sent yet never is. */
+  /** Milliseconds after which an unsent command is dropped. */
   readonly timeout: number
 }
 
@@ -139,7 +139,7 @@ class NodeRedisSubscriber extends EventEmitter implements RedisSubscriber {
     try {
       await client.subscribe(channels, this.#listener)
     } catch (error) {
-      // The client gives up a subscription whose reply was lost. It waits for the next connection then.
+      // The client gives up a subscription with a lost reply. It waits for the next connection then.
       if (!client.isOpen || /^[A-Z]+ /.test((error as Error).message)) throw error
       await this.subscribe(...channels)
     }

@@ -51,7 +51,7 @@ export function nodeRedisConnection (client: NodeRedisClient, timeout: number): 
     pipeline: () => new NodeRedisPipeline(way(), keyPrefix),
     redirect: (error, name, args) => hasSlots && notYet.test(error.message) ? askAgain(way(), keyPrefix, name, args, performance.now() + timeout) : undefined,
     isUnsent: ({ message }) => unsent.test(message),
-    onForgotten: () => nothing, // the client rejects what had no reply
+    onForgotten: () => nothing, // the client rejects unanswered commands
     onReconnected,
     onceReady,
     problem,
