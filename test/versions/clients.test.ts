@@ -41,6 +41,11 @@ const replacements: Array<{ name: string, replacement: string, node?: string, fi
     files: ['stores/redis/transformers', 'stores/cached/conformance', 'stores/cached/redis', 'stores/redis/conformance-cluster', 'stores/redis/clients'],
   },
   {
+    name: 'redis',
+    replacement: 'redis-lowest',
+    files: ['stores/redis/conformance-sentinel', 'stores/redis/lost-replies', 'stores/redis/change-feed'],
+  },
+  {
     name: 'neo4j-driver',
     replacement: 'neo4j-driver-lowest',
     files: [['neo4j/on-server', '^(?!mix)']],

@@ -77,7 +77,7 @@ export class SentinelMaster {
     return async (_firstKey, args) => {
       const connection = await (found ??= this.connection(timeout))
       try {
-        const reply = await connection.sendCommand(args, { typeMapping, timeout: Math.max(1, end - performance.now()) })
+        const reply = await connection.sendCommand(args, { typeMapping, timeout: Math.max(1, Math.ceil(end - performance.now())) })
         // A command that was not written yet goes over the next connection.
         if (!this.#checked.has(connection)) throw new Error('the connection was lost before the reply')
         return reply
