@@ -106,7 +106,7 @@ await inEachPlace(t, async (t, place) => {
     const sessions: TokenSession[] = []
     for (let i = 0; i < 2; i++) sessions.push(await users.create({ subject: 'ada' }))
     const before = await idsOf(users, 'ada')
-    await t.rejects(users.create({ subject: 'ada' }), { ...refused, message: 'create(): this user is logged in 2 times already, which is the most. Log out elsewhere first.' })
+    await t.rejects(users.create({ subject: 'ada' }), { ...refused, message: 'create(): this user already has 2 sessions, the maximum. Log out elsewhere first.' })
     for (let i = 0; i < 4; i++) await users.create({ subject: 'root' })
 
     const app = Fastify()
