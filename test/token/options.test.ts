@@ -25,7 +25,7 @@ const wrongOfProvider: typeof wrong = [
 const wrongOfRoute: typeof wrong = [
   ...wrong,
   ['commit', ['onsend', 'never', true, null], "'onSend' or 'onResponse'"],
-  ['commitWhen', [true, 'always', null, {}], 'a function'],
+  ['commitWhen', [true, 'always', null, {}], 'a synchronous function'],
 ]
 const unknown = { Ttl: 1, maxage: 1, expires: 1, cookie: {}, secrets: 'x', __proto: 1, constructor: 1, toString: 'x' }
 
@@ -91,7 +91,7 @@ t.test('the plugin: a wrong option stops the app from booting', async (t) => {
     ['name', ['', 'Session', 'my session', '1a', 'a-b', 5, null], 'a JavaScript identifier'],
     ['provider', [null, {}, 'token', tokenSessions], 'a session provider'],
     ['commit', ['later', null], "'onSend' or 'onResponse'"],
-    ['commitWhen', [true, null], 'a function'],
+    ['commitWhen', [true, null], 'a synchronous function'],
     ['warnAfter', [-1, 1.5, NaN, '5', null, 2 ** 31], 'a whole number of milliseconds'],
   ]
   for (const [name, values, allowed] of cases) {
