@@ -239,7 +239,7 @@ export class DatabaseMissingError extends errorWith<[database: string, route: st
  */
 export class DatabaseUnavailableError extends withProblem(
   'FST_SESSION_DATABASE_UNAVAILABLE', 'The database is unavailable. Try again in a moment.') {
-  /** @internal Of a database's own errors too, which pass as they are. */
+  /** @internal The headers of a database's own errors too, which pass unchanged. */
   static readonly headers = Object.freeze({ 'retry-after': '1' })
   /** Headers that Fastify sends with the error. `retry-after` is in seconds. */
   readonly headers = { ...DatabaseUnavailableError.headers }

@@ -30,7 +30,7 @@ async function why ({ signal }: { signal: AbortSignal }): Promise<string> {
 /** Counts the watches of a store that are not stopped; `begun` counts all, also those that failed. */
 function countingWatches (inner: CompleteStore) {
   const count = { begun: 0, open: 0 }
-  const store: CompleteStore = Object.assign(Object.create(inner) as CompleteStore, {
+  const store = overriding(inner, {
     async watch (...args: Parameters<CompleteStore['watch']>) {
       count.begun++
       const watch = await inner.watch(...args)
@@ -39,17 +39,15 @@ function countingWatches (inner: CompleteStore) {
       let isOpen = true
       return { look: () => watch.look(), stop: () => { if (isOpen) count.open--; isOpen = false; return watch.stop() } }
     },
-    close: () => inner.close(),
-    load: (...args: Parameters<CompleteStore['load']>) => inner.load(...args),
   })
-  return { store: forward(store, inner), count }
+  return { store, count }
 }
 
-/** Calls what `outer` does not have of its own on `inner`: its methods use private members. */
-function forward (outer: CompleteStore, inner: CompleteStore): CompleteStore {
-  return new Proxy(outer, {
-    get (target, name) {
-      const value = Object.hasOwn(target, name) ? Reflect.get(target, name) as unknown : Reflect.get(inner, name, inner) as unknown
+/** A store with some methods of its own; the others are called on `inner`: they use private members. */
+function overriding (inner: CompleteStore, methods: Partial<CompleteStore>): CompleteStore {
+  return new Proxy(inner, {
+    get (_inner, name) {
+      const value: unknown = Reflect.get(Object.hasOwn(methods, name) ? methods : inner, name, inner)
       return typeof value === 'function' ? Reflect.get(value, 'bind').call(value, inner) : value
     },
   })
@@ -165,14 +163,13 @@ await inEachPlace(t, async (t, place) => {
   await t.test('a store that is away when it is asked why the session is gone is asked again', async (t) => {
     const inner = place.connect()
     let failures = 1
-    const store = forward(Object.assign(Object.create(inner) as CompleteStore, {
+    const store = overriding(inner, {
       load: async (...args: Parameters<CompleteStore['load']>) => {
         if (args[1] === true && failures-- > 0) throw new errors.StoreUnavailableError('away')
         return inner.load(...args)
       },
-    }), inner)
-    const users = tokenSessions<{ user?: string, n?: number }>({ store })
-    t.teardown(() => users.close())
+    })
+    const users = connect(t, { store })
     const session = await users.create()
     const over = why(session)
     await connect(t).end(session.token)
@@ -183,7 +180,7 @@ await inEachPlace(t, async (t, place) => {
   await t.test('work that is being committed when the end is told is not lost in silence either', async (t) => {
     const inner = place.connect()
     const [asked, answered, refused] = [barrier(), barrier(), barrier()]
-    const store = forward(Object.assign(Object.create(inner) as CompleteStore, {
+    const store = overriding(inner, {
       load: async (...args: Parameters<CompleteStore['load']>) => {
         if (args[1] === true) {
           asked.open()
@@ -196,9 +193,8 @@ await inEachPlace(t, async (t, place) => {
         await refused.opened
         return result
       },
-    }), inner)
-    const users = tokenSessions<{ user?: string, n?: number }>({ store })
-    t.teardown(() => users.close())
+    })
+    const users = connect(t, { store })
     const session = await users.create()
     const over = why(session)
     await connect(t).end(session.token)
@@ -214,15 +210,14 @@ await inEachPlace(t, async (t, place) => {
   await t.test('a key that is being claimed when a renewal is told is refused as any other work', async (t) => {
     const inner = place.connect()
     const [begun, go] = [barrier(), barrier()]
-    const store = forward(Object.assign(Object.create(inner) as CompleteStore, {
+    const store = overriding(inner, {
       commit: async (...args: Parameters<CompleteStore['commit']>) => {
         begun.open()
         await go.opened
         return inner.commit(...args)
       },
-    }), inner)
-    const users = tokenSessions<{ user?: string, n?: number }>({ store })
-    t.teardown(() => users.close())
+    })
+    const users = connect(t, { store })
     const session = await users.create({ data: { user: 'ada' } })
     const over = why(session)
     const other = (await connect(t).load(session.token))!
@@ -341,12 +336,12 @@ await inEachPlace(t, async (t, place) => {
   await t.test('a store that is away when the signal is asked for is asked again', async (t) => {
     const inner = place.connect()
     let isAway = true
-    const store = forward(Object.assign(Object.create(inner) as CompleteStore, {
+    const store = overriding(inner, {
       watch: async (...args: Parameters<CompleteStore['watch']>) => {
         if (isAway) throw new errors.StoreUnavailableError('away')
         return inner.watch(...args)
       },
-    }), inner)
+    })
     const users = tokenSessions({ store })
     t.teardown(() => users.close())
     const session = await users.create()

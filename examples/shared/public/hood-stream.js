@@ -27,7 +27,7 @@ export class RequestStream {
     const { signal } = this.#over
     // The next window listens when this one does no more.
     if (navigator.locks === undefined) this.#listen()
-    else navigator.locks.request('hood', { signal }, () => this.#listen()).catch(() => {})
+    else navigator.locks.request('hood', { signal }, () => this.#listen()).catch(() => {}) // closed before its turn came
     this.#others.postMessage({ type: 'hello' })
   }
 

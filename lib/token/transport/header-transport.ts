@@ -68,7 +68,7 @@ export function headerTransport (options?: HeaderOptions): PlacedTransport {
   }
 }
 
-/** Of some repeated headers Node keeps only the first, without a sign of the others. */
+/** Node keeps only the first of some repeated headers, without a sign of the others. */
 function isSentTwice (rawHeaders: readonly string[], name: string): boolean {
   let times = 0
   for (let i = 0; i < rawHeaders.length; i += 2) if (rawHeaders[i]?.length === name.length && rawHeaders[i]?.toLowerCase() === name) times++
