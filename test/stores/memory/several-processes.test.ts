@@ -21,7 +21,7 @@ async function warningsAtBoot (t: Test, env: Record<string, string>, registratio
 }
 
 t.test('a worker of node:cluster warns at boot that it has sessions of its own', async (t) => {
-  cluster.setupPrimary({ exec: fileURLToPath(new URL('../../support/memory-worker.ts', import.meta.url)) })
+  cluster.setupPrimary({ exec: fileURLToPath(new URL('../../support/memory-worker.ts', import.meta.url)), execArgv: ['--import=tsx'] })
   const worker = cluster.fork()
   const [warnings] = await once(worker, 'message') as [string[]]
   const [code] = await once(worker, 'exit') as [number]

@@ -67,7 +67,7 @@ interface Result {
 /** Runs histories whose requests are served by this process and another one, each with a client of its own. */
 export async function findFaultsBetweenProcesses (address: Address, count: number, { maxAge, most = 3 }: { maxAge?: number, most?: number } = {}): Promise<Result> {
   const { client, inner, store, users } = connect(address, maxAge)
-  const other = fork(fileURLToPath(new URL('other-process.ts', import.meta.url)), [JSON.stringify(address), String(maxAge ?? '')], { serialization: 'advanced' })
+  const other = fork(fileURLToPath(new URL('other-process.ts', import.meta.url)), [JSON.stringify(address), String(maxAge ?? '')], { serialization: 'advanced', execArgv: ['--import=tsx'] })
   const faults: string[] = []
   let met = 0
   try {
