@@ -1,54 +1,12 @@
-import { once } from 'node:events'
-import { get } from 'node:http'
-import type { FastifyInstance } from 'fastify'
 import type { Page } from 'playwright-core'
-import t, { type Test } from 'tap'
+import t from 'tap'
 import { buildApp as buildBasket } from '../../examples/basket/main.js'
 import { buildApp as buildNotes, prepare as prepareNotes } from '../../examples/notes/main.js'
 import type { AuthorView, NoteView } from '../../examples/notes/notes.js'
-import { openDatabase } from '../../examples/people/database.js'
-import { buildApp as buildPeople } from '../../examples/people/main.js'
-import { prepare as preparePeople, type Graph } from '../../examples/people/people.js'
 import { buildApp as buildPizza } from '../../examples/pizza/main.js'
-import type { EntryView } from '../../examples/shared/hood/entry.js'
+import { openDrawer, stepsOf } from '../support/drawer.js'
 import { checkPage, desk, phone } from '../support/page-check.js'
-import { chromiumForTest, neo4jForTest, ravenDatabaseForTest } from '../support/servers/require.js'
-
-/** What a drawer is told. */
-class Drawer {
-  text = ''
-  #last = 0
-
-  /** Waits until the next request of a route is told of to its end. */
-  async told (route: string, status: number, lastStep = 'closed'): Promise<EntryView> {
-    for (;;) {
-      const entry = this.entries().find(({ id, method, path }) => id > this.#last && `${method} ${path}` === route)
-      if (entry?.status === status && entry.steps.at(-1)?.what === lastStep) {
-        this.#last = entry.id
-        return entry
-      }
-      await new Promise((resolve) => setImmediate(resolve))
-    }
-  }
-
-  entries (): EntryView[] {
-    const all = [...this.text.matchAll(/^data: (.*)\n\n/gm)].map(([, data]) => JSON.parse(data as string) as EntryView)
-    return [...new Map(all.map((entry) => [entry.id, entry])).values()]
-  }
-}
-
-async function openDrawer (t: Test, app: FastifyInstance): Promise<Drawer> {
-  const url = await app.listen({ port: 0, host: '127.0.0.1' })
-  const drawer = new Drawer()
-  const request = get(`${url}/hood/events`)
-  t.teardown(() => request.destroy())
-  const [response] = await once(request, 'response')
-  t.strictSame([response.statusCode, response.headers['content-type'], response.headers['set-cookie']], [200, 'text/event-stream', undefined])
-  response.setEncoding('utf8').on('data', (text: string) => { drawer.text += text })
-  return drawer
-}
-
-const stepsOf = ({ steps }: EntryView): string[] => steps.map(({ what, text }) => `${what} ${text}`)
+import { chromiumForTest, ravenDatabaseForTest } from '../support/servers/require.js'
 
 t.test('token sessions: where from, which keys, how it ended, the cookie, and the lines of the route', async (t) => {
   const app = await buildBasket()
@@ -103,26 +61,6 @@ t.test('a page that opens its drawer late is told of the last thirty', async (t)
   await app.inject('/api/basket')
   await drawer.told('GET /api/basket', 200)
   t.strictSame([drawer.entries().length, drawer.entries()[0]?.id], [31, 11])
-})
-
-t.test('graphs: the queries, and how the transaction ended', async (t) => {
-  const server = await neo4jForTest(t)
-  if (!server) return
-  const { neogma, close } = await openDatabase(server.url)
-  t.teardown(close)
-  await preparePeople(neogma.driver)
-  const app = await buildPeople(neogma)
-  t.teardown(() => app.close())
-  const drawer = await openDrawer(t, app)
-  const { people: [one, two] } = (await app.inject('/api/graph')).json<Graph>()
-  t.match((await drawer.told('GET /api/graph', 200)).steps, [{ what: 'opened' }, { what: 'RUN' }, { what: 'RUN', code: /^MATCH \(a:ExamplePerson\)-\[:KNOWS\]-.*\nRETURN DISTINCT/ }, { what: 'committed' }, {}, {}])
-  await app.inject({ method: 'POST', url: '/api/acquaintances', payload: { from: one?.id, to: two?.id } })
-  t.strictSame((await drawer.told('POST /api/acquaintances', 204)).steps.map(({ what }) => what), ['opened', 'BEGIN', 'RUN', 'COMMIT', 'committed', 'replied', 'closed'])
-  await app.inject({ method: 'POST', url: '/api/acquaintances', payload: { from: one?.id, to: '00000000-0000-4000-8000-000000000000' } })
-  t.strictSame((await drawer.told('POST /api/acquaintances', 404)).steps.map(({ what }) => what), ['opened', 'BEGIN', 'RUN', 'error', 'ROLLBACK', 'rolled back', 'replied', 'closed'])
-  await app.inject({ method: 'POST', url: '/api/half-way', payload: { name: 'A stranger', knows: one?.id } })
-  t.match(stepsOf(await drawer.told('POST /api/half-way', 409)).slice(6, 10), ['FAILURE Neo.ClientError.Schema.ConstraintValidationFailed', 'ROLLBACK by the database itself: nothing is kept', 'error PEOPLE_HALF_WAY', 'rolled back request.change'])
-  t.notMatch(drawer.text, /A stranger"|[\da-f]{8}-[\da-f]{4}/, 'no parameter of a query')
 })
 
 t.test('documents: the versions, and the conflict', async (t) => {

@@ -9,6 +9,7 @@ import { buildApp } from '../../examples/people/main.js'
 import { prepare, type Graph } from '../../examples/people/people.js'
 import { barrier } from '../support/barrier.js'
 import { runDemo } from '../support/demo.js'
+import { openDrawer, stepsOf } from '../support/drawer.js'
 import { assertNothingOpen } from '../support/neo4j/driver.js'
 import { checkPage } from '../support/page-check.js'
 import { chromiumForTest, neo4jForTest } from '../support/servers/require.js'
@@ -26,9 +27,10 @@ t.test('the people', async (t) => {
 
   await t.test('the routes', (t) => routes(t, app))
   await t.test('the page', (t) => page(t, app))
+  await t.test('the drawer', async (t) => underTheHood(t, await buildApp(neogma)))
   await assertNothingOpen(t, neogma.driver, neogma.driver)
 
-  await t.test('a start tells what takes its time', { skip: Boolean(process.env['NEO4J_URL']) && 'needs a Neo4j of its own' }, async (t) => {
+  await t.test('a start tells what takes its time', async (t) => {
     const demo = runDemo(t, ['people'], {})
     t.match(await demo.line(), /^people on a Neo4j of its own: http/)
     demo.signal('SIGTERM')
@@ -39,6 +41,20 @@ t.test('the people', async (t) => {
     t.match(errors, /^Getting Neo4j 5\.0\.0-none with Maven \(135 MB, once\)…\nThe people live in Neo4j\. /)
   })
 })
+
+async function underTheHood (t: Test, app: FastifyInstance): Promise<void> {
+  t.teardown(() => app.close())
+  const drawer = await openDrawer(t, app)
+  const { people: [one, two] } = (await app.inject('/api/graph')).json<Graph>()
+  t.match((await drawer.told('GET /api/graph', 200)).steps, [{ what: 'opened' }, { what: 'RUN' }, { what: 'RUN', code: /^MATCH \(a:ExamplePerson\)-\[:KNOWS\]-.*\nRETURN DISTINCT/ }, { what: 'committed' }, {}, {}])
+  await app.inject({ method: 'POST', url: '/api/acquaintances', payload: { from: one?.id, to: two?.id } })
+  t.strictSame((await drawer.told('POST /api/acquaintances', 204)).steps.map(({ what }) => what), ['opened', 'BEGIN', 'RUN', 'COMMIT', 'committed', 'replied', 'closed'])
+  await app.inject({ method: 'POST', url: '/api/acquaintances', payload: { from: one?.id, to: '00000000-0000-4000-8000-000000000000' } })
+  t.strictSame((await drawer.told('POST /api/acquaintances', 404)).steps.map(({ what }) => what), ['opened', 'BEGIN', 'RUN', 'error', 'ROLLBACK', 'rolled back', 'replied', 'closed'])
+  await app.inject({ method: 'POST', url: '/api/half-way', payload: { name: 'A stranger', knows: one?.id } })
+  t.match(stepsOf(await drawer.told('POST /api/half-way', 409)).slice(6, 10), ['FAILURE Neo.ClientError.Schema.ConstraintValidationFailed', 'ROLLBACK by the database itself: nothing is kept', 'error PEOPLE_HALF_WAY', 'rolled back request.change'])
+  t.notMatch(drawer.text, /A stranger"|[\da-f]{8}-[\da-f]{4}/, 'no parameter of a query')
+}
 
 async function routes (t: Test, app: FastifyInstance): Promise<void> {
   const graph = async (): Promise<Graph> => (await app.inject('/api/graph')).json()

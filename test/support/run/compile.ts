@@ -11,7 +11,7 @@ const sourceUrls: Plugin = {
   name: 'source-urls',
   setup ({ onLoad }) {
     onLoad({ filter: /\.[jt]s$/ }, ({ path }) => ({
-      contents: readFileSync(path, 'utf8').replaceAll('import.meta.url', JSON.stringify(pathToFileURL(path).href)),
+      contents: `const sourceUrl = ${JSON.stringify(pathToFileURL(path).href)}; ${readFileSync(path, 'utf8')}`,
       loader: path.endsWith('.ts') ? 'ts' : 'js',
     }))
   },
@@ -37,6 +37,7 @@ export async function compile (files: readonly string[], folder: string): Promis
     sourcemap: true,
     sourcesContent: false,
     tsconfigRaw: config,
+    define: { 'import.meta.url': 'sourceUrl' },
     plugins: [sourceUrls],
     logLevel: 'error',
   })

@@ -1,7 +1,7 @@
 /**
  * Runs tests: `tsx test/support/run/run.ts [--timeout SECONDS] [FILE|FOLDER …]`. Each file has a process of its own, and there is one
- * more of them at a time than there are processors. Without files these are all but the long ones, with one RavenDB for all, in
- * which each test makes a database of its own.
+ * more of them at a time than there are processors. Without files these are all but the long ones, with one RavenDB and one Neo4j for
+ * all: each test makes a database of its own in RavenDB, and has labels of its own in Neo4j.
  */
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
@@ -11,6 +11,8 @@ import { join, relative } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { MissingServer } from '../servers/missing-server.js'
+import { openNeo4j } from '../servers/neo4j.js'
+import type { Server } from '../servers/own-server.js'
 import { openRavenDB } from '../servers/ravendb.js'
 import { compile, root } from './compile.js'
 import { Report, type Ending } from './report.js'
@@ -51,12 +53,15 @@ async function run (file: string): Promise<{ output: string, ending: Ending }> {
   return { output, ending: { code, signal, time: performance.now() - start } }
 }
 
-/** The RavenDB of `RAVENDB_URL`, else one of these tests' own. Without one on this machine the tests say so themselves. */
-async function shareRavenDB (): Promise<() => Promise<void>> {
+/**
+ * Starts a server for all of these tests, and names it to them by its environment variable; that which this one names already is used
+ * as it is. Without the server on this machine the tests say so themselves.
+ */
+async function share (name: string, open: () => Promise<Server>): Promise<() => Promise<void>> {
   try {
-    const server = await openRavenDB()
-    process.env['RAVENDB_URL'] = server.url
-    return server.stop
+    const server = await open()
+    process.env[name] = server.url
+    return () => server.stop()
   } catch (error) {
     if (error instanceof MissingServer) return async () => {}
     throw error
@@ -77,7 +82,7 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
 }
 
 await compile(queue, folder)
-const stop = positionals.length > 0 ? undefined : await shareRavenDB()
+const stops = positionals.length > 0 ? [] : await Promise.all([share('RAVENDB_URL', openRavenDB), share('NEO4J_URL', openNeo4j)])
 const report = new Report((text) => { process.stdout.write(`${text}\n`) })
 try {
   await Promise.all(Array.from({ length: availableParallelism() + 1 }, async () => {
@@ -87,7 +92,7 @@ try {
     }
   }))
 } finally {
-  await stop?.()
+  await Promise.all(stops.map((stop) => stop()))
 }
 report.end()
 process.exitCode = report.hasFailed ? 1 : 0
