@@ -103,7 +103,7 @@ await Promise.all([
       runCommand(['info', '--redis', withPassword('open%20sesame')]),
       runCommand(['info', '--redis', withPassword('close%20sesame')]),
       runProcess(['info'], { env: { REDIS_URL: closed.url } }),
-      runCommand(['end-all', '--yes', '--redis', node.url]),
+      runCommand(['end-all', '--yes', '--redis', node.url, '--timeout', '20000']),
     ])
     t.match(right, { code: 0 })
     t.match(wrong, { code: 1, stdout: '', stderr: /^error: FST_SESSION_STORE_UNAVAILABLE: .*\n$/ })
