@@ -131,12 +131,12 @@ export function textOf (key: string, value: unknown): string | undefined {
   return JSON.stringify(typeof value === 'object' ? checkValue(key, value) : value)
 }
 
-/** @throws RecordError (`FST_SESSION_RECORD`) */
+/** @throws RecordError (`FST_SESSION_RECORD`), without the parser's error: that quotes the value, which must not reach logs */
 export function parseValue (key: string, text: string): unknown {
   try {
     return JSON.parse(text)
-  } catch (cause) {
-    throw new RecordError(`the value of ${show(key)} is not JSON`, { cause })
+  } catch {
+    throw new RecordError(`the value of ${show(key)} is not JSON`)
   }
 }
 
