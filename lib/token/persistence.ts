@@ -230,10 +230,11 @@ function saveStored (state: SessionState, { id }: Identity, tries?: number): Pro
  * Refuses a commit that would make a session larger than `maxSize`. A session that is already too large may shrink.
  * @throws SessionTooLargeError (`FST_SESSION_TOO_LARGE`)
  */
-function refuseGrowth (state: SessionState, { base, change: { set, remove } }: Sent): void {
+function refuseGrowth (state: SessionState, { base, change: { set, remove, increment } }: Sent): void {
   const before = sizeOf(base)
-  if (before + sizeOf(set) <= state.settings.maxSize) return
-  const fields = new Map([...base, ...set])
+  const sums = [...increment].map(([key, by]) => [key, String(Number(base.get(key) ?? 0) + by)] as const)
+  if (before + sizeOf(set) + sizeOf(sums) <= state.settings.maxSize) return
+  const fields = new Map([...base, ...set, ...sums])
   for (const key of remove) fields.delete(key)
   if (sizeOf(fields) > before) refuseLarge(state.settings, state.context.route, fields)
 }
