@@ -21,6 +21,14 @@ t.test('ping() writes, reads and ends a session of no visitor', async (t) => {
   t.equal((await tokenSessions({ store }).infoAll()).sessions, 0, 'nothing is left')
 })
 
+t.test('ping() needs no data that fit the rules of the app', async (t) => {
+  const validate = (value: unknown) => typeof (value as { user?: unknown }).user === 'string' ? { value: value as { user: string } } : { issues: [{ message: 'a user' }] }
+  const store = memoryStore()
+  t.match(await tokenSessions({ store, data: { version: 2, schema: { '~standard': { version: 1, vendor: 'test', validate } } } }).ping(), { ok: true })
+  t.match(await tokenSessions({ store, data: { initial: () => ({}), migrate: () => { throw new Error('never') }, version: 3 } }).ping(), { ok: true })
+  t.equal((await tokenSessions({ store }).infoAll()).sessions, 0)
+})
+
 t.test('ping() only reads from a full store, where another session would have to go', async (t) => {
   const users = tokenSessions({ store: memoryStore({ maxSessions: 2 }) })
   const tokens = [(await users.create()).token, (await users.create()).token]

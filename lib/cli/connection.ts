@@ -34,7 +34,7 @@ export async function withSessions (
   const secret = readSecrets(command, terminal, options)
   const { client, lastError, close } = await connect(address, options)
   try {
-    const users = tokenSessions({ store: redisStore(client, { prefix, timeout }), token: tokenKind, secret })
+    const users = tokenSessions({ store: redisStore(client, { prefix, timeout }), token: tokenKind, secret, maxSize: null }) // the app's limit is unknown
     const commands = new RedisCommands(ioredisConnection(client), timeout)
     if (!('nodes' in client)) await prepare(client, commands, address.database, prefix)
     const code = await work({ users, commands, servers: () => 'nodes' in client ? client.nodes('master') : [client] })

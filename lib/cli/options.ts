@@ -1,6 +1,6 @@
 import { InvalidArgumentError, Option, type Command } from 'commander'
 import type { SessionAddress } from '../token/manage/address.js'
-import { tokenKinds } from '../token/tokens.js'
+import { isId, tokenKinds } from '../token/tokens.js'
 import { confirm, isInteractive, readToken, type ExitCode, type Terminal } from './terminal.js'
 
 /** Adds a command to the program. Its action passes its exit code to `exit`. */
@@ -72,7 +72,7 @@ export async function readAddress (
 ): Promise<SessionAddress | undefined> {
   if ([token, id, name].filter((given) => given !== undefined).length > 1) command.error('error: name one session: by -, --id or --name')
   if (id !== undefined) {
-    return /^[\w-]{43}$/.test(id) ? { id } : command.error('error: --id must be an id as list prints it: 43 characters')
+    return isId(id) ? { id } : command.error('error: --id must be an id as list prints it: 43 characters')
   }
   if (name !== undefined) {
     return secretEnv === undefined ? command.error('error: --name needs --secret-env: the token of a shared session is derived from the secret') : { name }

@@ -85,6 +85,24 @@ export const identityCases: Cases = {
     await harness.assertGone(ada)
     assert.equal(await harness.store.end(bob, { subject: undefined, generation: undefined }), true)
   },
+  async 'identity: a change for a subject leaves the sessions of others alone, and those of nobody' (harness) {
+    for (const deleteSession of [true, false]) {
+      const records = ['a b', 'bob', undefined].map((subject) => harness.record({ key: '1' }, { subject, deleteSession }))
+      const [ada, bob, nobody] = await Promise.all(records.map((record) => harness.create(record))) as [string, string, string]
+      for (const id of [bob, nobody]) {
+        for (const from of [undefined, await harness.loadExisting(id)]) {
+          assert.deepEqual(await harness.commit(id, { set: new Map([['key', '2']]), expectSubject: 'a b', from }), { status: 'missing' })
+        }
+        assert.deepEqual(await harness.commit(id, { increment: new Map([['key', 1]]), subject: 'a b', expectSubject: 'a b' }), { status: 'missing' })
+        await harness.assertData(id, { key: '1' })
+      }
+      await harness.commitOk(ada, { set: new Map([['key', '2']]), expectSubject: 'a b', from: await harness.loadExisting(ada) })
+      await harness.commitOk(ada, { increment: new Map([['key', 1]]), subject: 'bob', expectSubject: 'a b' })
+      await harness.assertData(ada, { key: '3' })
+      assert.deepEqual(await harness.commit(ada, { set: new Map([['key', '4']]), expectSubject: 'a b' }), { status: 'missing' })
+      await harness.commitOk(ada, { set: new Map([['key', '4']]), expectSubject: 'bob' })
+    }
+  },
   async 'identity: the version of the data comes back as it was, and changes with a commit or a renewal' (harness) {
     for (const deleteSession of [true, false]) {
       const record = harness.record({ key: '1' }, { dataVersion: 3, deleteSession })

@@ -189,8 +189,11 @@ export interface OpenSession<Exposed> {
   readonly degradedBy?: unknown
   /** True while there was nothing to write: a commit counts as one that only reads. `undefined`: not known. */
   readonly isReadOnly?: boolean
-  /** The headers are sent now and the commit follows (`commit: 'onResponse'`): the last chance to set a header. */
-  beforeHeaders? (): void
+  /**
+   * The headers are sent next, and are not those of a commit: the last chance to set one.
+   * @param commitFollows true with `commit: 'onResponse'`; false if the session was settled before, or is rolled back
+   */
+  beforeHeaders? (commitFollows: boolean): void
   /**
    * Keeps the work. A rejection means that nothing was kept; if that is uncertain, it is an
    * `OutcomeUnknownError` (`FST_SESSION_OUTCOME_UNKNOWN`).

@@ -125,10 +125,7 @@ export class Scope implements SessionScope, OpenContext, OpenEntry<Scope>, Follo
     return mayBeLook && opener?.standIn !== undefined ? opener.standIn(() => this.openSession().session) : this.openSession().session
   }
 
-  rollbackOnly (): void {
-    this.isRollbackOnly = true
-  }
-
+  rollbackOnly (): void { this.isRollbackOnly = true }
   afterCommit (fn: () => unknown): void { (this.followUps ??= new FollowUps(this)).add('committed', fn) }
   afterUnknown (fn: () => unknown): void { (this.followUps ??= new FollowUps(this)).add('unknown', fn) }
 
@@ -161,9 +158,7 @@ export class Scope implements SessionScope, OpenContext, OpenEntry<Scope>, Follo
     for (let scope = main.before; scope?.main === main; scope = scope.before) yield scope
   }
 
-  sweep (): void {
-    this.owner.sweep()
-  }
+  sweep (): void { this.owner.sweep() }
 
   /** Creates the function that extends sessions which would expire during their requests. */
   static pulseOf (sessions: OpenSessions<Scope>): () => void {
@@ -190,9 +185,9 @@ export class Scope implements SessionScope, OpenContext, OpenEntry<Scope>, Follo
     return this.state === 'open' ? session?.replyTo?.(error) : undefined
   }
 
-  /** The reply's headers are sent before the commit. */
-  beforeHeaders (): void {
-    if (this.state === 'open' && !this.isRollbackOnly) this.opened?.beforeHeaders?.()
+  /** The reply's headers are sent next. @param late true if a commit comes after them */
+  beforeHeaders (late: boolean): void {
+    this.opened?.beforeHeaders?.(late && this.state === 'open' && !this.isRollbackOnly)
   }
 
   /**
@@ -336,6 +331,9 @@ export class Scope implements SessionScope, OpenContext, OpenEntry<Scope>, Follo
   get called (): string {
     return this.request === undefined ? 'the session' : `request.${this.name}`
   }
+
+  /** For an app that logs the scope: the session's data and the request's credentials must not reach logs. */
+  toJSON (): object { return { ...this.event(), state: this.state } }
 
   private event (error?: unknown): SessionEvent {
     return {

@@ -240,10 +240,11 @@ class RequestSessions implements ScopeOwner, Departing {
   private settle (scope: Scope): Promise<void> | undefined {
     const { commit, commits, commitWhen } = scope.settings
     if (commit === 'onSend') {
-      const commitsAlways = commits === 'always' && commitWhen === undefined && !scope.isRollbackOnly
-      return scope.settle(commitsAlways || (scope.state === 'open' && this.commits(scope, !this.over && !isOver(this.request.raw, this.reply?.raw))))
+      const isKept = scope.state === 'open' && !scope.isRollbackOnly && ((commits === 'always' && commitWhen === undefined) || this.commits(scope, !this.over && !isOver(this.request.raw, this.reply?.raw)))
+      if (!isKept) scope.beforeHeaders(false)
+      return scope.settle(isKept)
     }
-    scope.beforeHeaders()
+    scope.beforeHeaders(true)
     return undefined
   }
 

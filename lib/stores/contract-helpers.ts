@@ -28,6 +28,7 @@ export function newChange (given: Partial<SessionChange>): SessionChange {
     subject: undefined,
     atMost: undefined,
     generation: undefined,
+    expectSubject: undefined,
     expectVersion: undefined,
     dataVersion: undefined,
     ...given,

@@ -152,7 +152,7 @@ export interface SessionRecord {
  * const change: SessionChange = {
  *   expect: new Map([['state', '"new"']]), clear: false, set: new Map([['state', '"paid"']]), remove: ['basket'],
  *   increment: new Map([['orders', 1]]), expiresAt: undefined, usedAt: undefined, ttl: undefined, dataSince: undefined,
- *   label: undefined, subject: undefined, atMost: undefined, generation: undefined, expectVersion: undefined, dataVersion: undefined,
+ *   label: undefined, subject: undefined, atMost: undefined, generation: undefined, expectSubject: undefined, expectVersion: undefined, dataVersion: undefined,
  * }
  * const result = await memoryStore().commit('an id', change)
  * console.log(result.status) // 'missing'
@@ -183,6 +183,8 @@ export interface SessionChange {
   atMost: number | undefined
   /** The generation that the session must have, else the result is `missing`; `undefined`: any. */
   generation: string | undefined
+  /** The subject that the session must have, else the result is `missing`; `undefined`: any. */
+  expectSubject: string | undefined
   /** The version that the data must have, 0 for none, else the result is `conflict`; `undefined`: any. */
   expectVersion: number | undefined
   /**

@@ -4,6 +4,7 @@ import { nothing } from '../util/maybe-promise.js'
 import { callStore } from './call-store.js'
 import { followRenewal, rebase, save } from './persistence.js'
 import type { SessionState } from './session-state.js'
+import { parseValue } from './values.js'
 
 /**
  * Reads a key and deletes it in one atomic step of the store: of several callers one gets the value.
@@ -16,10 +17,11 @@ export async function claim (state: SessionState, key: string): Promise<unknown>
   if (state.degradedBy !== undefined) throw state.degradedBy
   if (state.identity === undefined) return undefined
   for (let text = draft.storedText(key); text !== undefined;) {
-    const change = newChange({ expect: new Map([[key, text]]), remove: [key], generation: state.record?.generation, expectVersion: draft.expectedVersion })
+    const change = newChange({ expect: new Map([[key, text]]), remove: [key], generation: state.record?.generation, expectSubject: state.settings.pinsSubject ? state.record?.subject : undefined, expectVersion: draft.expectedVersion })
     const { identity } = state
     if (state.isOver) state.refuseWrites() // told meanwhile
     if (identity === undefined) throw new SessionGoneError(state.context.route)
+    parseValue(key, text) // a damaged value stays
     state.isReadOnly = false
     const result = await callStore(() => store.commit(identity.id, change), (result) => result)
     if (result.status === 'moved') {

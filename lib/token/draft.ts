@@ -16,6 +16,8 @@ export interface Sent {
   readonly length: number
 }
 
+/** The characters of the longest whole number that JavaScript keeps exactly, with its sign. */
+const maxDigits = 17
 const emptyMap: ReadonlyMap<string, never> = new Map<string, never>()
 const emptyList: readonly never[] = Object.freeze([])
 /** Shared by all drafts of requests that only read. Never written to. */
@@ -204,6 +206,7 @@ export class Draft {
       slots.push(entry)
       if (first.kind === 'increment' && slot.operations.length === 1) {
         (increment ??= new Map()).set(key, first.by)
+        length += key.length + maxDigits
         continue
       }
       // After a clear the value depends on nothing that is stored.

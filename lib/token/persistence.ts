@@ -80,7 +80,7 @@ async function readAnew (state: SessionState, isWanted: () => boolean): Promise<
   if (stored === undefined) return undefined
   const found = await find(store, stored.id, (renewal) => { if (isWanted()) followRenewal(state, renewal) })
   if (!isWanted()) return undefined
-  if (found === undefined || found.record.generation !== state.record?.generation) throw new SessionGoneError(state.context.route)
+  if (found === undefined || found.record.generation !== state.record?.generation || (state.settings.pinsSubject && found.record.subject !== state.record?.subject)) throw new SessionGoneError(state.context.route)
   return found.record
 }
 
@@ -182,9 +182,10 @@ function isUnheard (state: SessionState): boolean {
 
 /** @param tries conflicts so far; `undefined` before the save has its turn */
 function saveStored (state: SessionState, { id }: Identity, tries?: number): Promise<void> | undefined {
-  const { store } = state.settings
+  const { store, pinsSubject } = state.settings
   const generation = state.record?.generation
-  if (state.phase === 'ended') return callStore(() => endSession(store, id, { generation }), () => ended(state)) as Promise<void> | undefined
+  const expectSubject = pinsSubject ? state.record?.subject : undefined
+  if (state.phase === 'ended') return callStore(() => endSession(store, id, { generation, subject: expectSubject }), () => ended(state)) as Promise<void> | undefined
   if (state.nextToken !== undefined && isUnheard(state)) return undefined
   const atMost = state.nextSubject == null ? undefined : refusedBeyond(state.settings, state.nextSubject)
   const sent = state.draft.toSend()
@@ -209,7 +210,7 @@ function saveStored (state: SessionState, { id }: Identity, tries?: number): Pro
   const ttl = state.isTtlChanged ? state.ttl : undefined
   const dataSince = state.record?.deleteSession === false && sent !== undefined ? now : undefined
   const usedAt = expiresAt === undefined && subject === undefined ? undefined : now
-  const change: SessionChange = { expect, clear, set, remove, increment, expiresAt, usedAt, ttl, dataSince, label, subject, atMost, generation, expectVersion, dataVersion, from: state.record }
+  const change: SessionChange = { expect, clear, set, remove, increment, expiresAt, usedAt, ttl, dataSince, label, subject, atMost, generation, expectSubject, expectVersion, dataVersion, from: state.record }
   const renewed = nextToken === undefined ? undefined : { token: nextToken, id: idOf(nextToken) }
   let result: CommitResult | Promise<CommitResult>
   try {
@@ -229,10 +230,11 @@ function saveStored (state: SessionState, { id }: Identity, tries?: number): Pro
  * Refuses a commit that would make a session larger than `maxSize`. A session that is already too large may shrink.
  * @throws SessionTooLargeError (`FST_SESSION_TOO_LARGE`)
  */
-function refuseGrowth (state: SessionState, { base, change: { set, remove } }: Sent): void {
+function refuseGrowth (state: SessionState, { base, change: { set, remove, increment } }: Sent): void {
   const before = sizeOf(base)
-  if (before + sizeOf(set) <= state.settings.maxSize) return
-  const fields = new Map([...base, ...set])
+  const sums = [...increment].map(([key, by]) => [key, String(Number(base.get(key) ?? 0) + by)] as const)
+  if (before + sizeOf(set) + sizeOf(sums) <= state.settings.maxSize) return
+  const fields = new Map([...base, ...set, ...sums])
   for (const key of remove) fields.delete(key)
   if (sizeOf(fields) > before) refuseLarge(state.settings, state.context.route, fields)
 }

@@ -71,9 +71,9 @@ class RequestSession extends SessionState implements OpenSession<Promise<TokenSe
     ;(this.session as Promise<TokenSession> & Unloaded)[kState] = this
   }
 
-  beforeHeaders (): void {
+  beforeHeaders (commitFollows: boolean): void {
     if (this.isTokenSent) this.protect()
-    if (this.loaded !== undefined) this.announce()
+    if (commitFollows && this.loaded !== undefined) this.announce()
   }
 
   commit (): Promise<void> | undefined {

@@ -1,3 +1,4 @@
+import { inspect } from 'node:util'
 import { OptionError, RecordError, SessionClosedError, SessionEndedError, SessionGoneError, SessionRenewedError, SharedTokenError, type SessionOverError } from '../errors.js'
 import { requireInterface } from '../stores/contract-helpers.js'
 import type { SessionRecord } from '../stores/store.js'
@@ -329,6 +330,15 @@ export class SessionState {
     const { log, route } = this.context
     log?.error({ err: error, route }, 'the session cannot be read: the visitor is anonymous')
     this.opened(undefined, undefined)
+  }
+
+  /** Omits the token and the values: logs show states with the promises and scopes that lead to them. */
+  toJSON (): object {
+    return { phase: this.phase }
+  }
+
+  [inspect.custom] (_depth: number, options: object): string {
+    return `a session's state ${inspect(this.toJSON(), options)}`
   }
 
   /** Logs a warning: of changes that were not kept, or of a token that cannot reach the client. */

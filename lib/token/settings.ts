@@ -21,6 +21,8 @@ export interface SessionSettings {
   readonly onLimit: TokenSessionOptions['onLimit']
   /** `undefined`: any data fit. */
   readonly data: DataRules | undefined
+  /** True in an `update()` of a subject's sessions: one that has got another subject meanwhile is not changed. */
+  readonly pinsSubject: boolean
   /** All followers of the app: closed when the app closes. */
   readonly followers: Set<Closing>
 }

@@ -50,7 +50,7 @@ export class TokenSessions<Data extends object = SessionData> implements Session
     const { place } = transport as Partial<PlacedTransport>
     this.claims = place === undefined ? [keyspaceOf(store)] : [place, keyspaceOf(store)]
     this.#options = options
-    this.#settings = { store, tokens, deleteSession, maxSize: maxSize ?? Infinity, lifetime: { ttl, maxAge }, transport, onStoreError, maxSessions, onLimit, data: data === undefined ? undefined : new DataRules(data), followers: new Set() }
+    this.#settings = { store, tokens, deleteSession, maxSize: maxSize ?? Infinity, lifetime: { ttl, maxAge }, transport, onStoreError, maxSessions, onLimit, data: data === undefined ? undefined : new DataRules(data), pinsSubject: false, followers: new Set() }
     this.#addresses = new Addresses(tokens, secret === undefined ? undefined : new SharedTokens(tokens, secret))
   }
 

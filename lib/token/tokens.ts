@@ -37,6 +37,11 @@ export function idOf (token: string): string {
   return hash('sha256', token, 'base64url')
 }
 
+/** False for a text that is no id: it may come from a client, and a store makes names of keys from ids. */
+export function isId (text: string): boolean {
+  return /^[\w-]{43}$/.test(text)
+}
+
 /** A new token with an id in the slot of the old one: random tokens are tried, 256 on average, and their bytes are drawn at once. */
 export function renewedToken (kind: TokenKind, token: string): string {
   const slot = slotOf(idOf(token))

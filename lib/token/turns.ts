@@ -1,5 +1,9 @@
 import type { SessionStore } from '../stores/store.js'
 import { nothing } from '../util/maybe-promise.js'
+import { within } from '../util/within.js'
+
+/** Milliseconds that a save waits for its turn. Of a store that hangs each would wait for the deadlines of all before it. */
+const patience = 1000
 
 /** The saves with expectations that are under way, by store and id. */
 const turns = new WeakMap<SessionStore, Map<string, Promise<unknown>>>()
@@ -10,7 +14,7 @@ const turns = new WeakMap<SessionStore, Map<string, Promise<unknown>>>()
  */
 export function inTurn (store: SessionStore, id: string, saveNow: () => Promise<void> | undefined): Promise<void> | undefined {
   const waiting = turns.get(store)?.get(id)
-  const saved = waiting === undefined ? saveNow() : waiting.then(saveNow)
+  const saved = waiting === undefined ? saveNow() : within(patience, waiting, nothing).then(saveNow)
   if (saved === undefined) return undefined
   const ofStore = turns.get(store) ?? new Map<string, Promise<unknown>>()
   turns.set(store, ofStore)

@@ -88,7 +88,7 @@ function findInObject (object: Record<string, unknown>, parents: object[], maxDe
     const value = object[name]
     if (value === undefined) continue
     const found = findProblem(value, parents, maxDepth)
-    if (found !== undefined) return within(name, found)
+    if (found !== undefined) return within(stepOf(name), found)
   }
   return undefined
 }
@@ -98,7 +98,7 @@ function findInShape (object: object, names: string[]): Problem | undefined {
   if (Object.getOwnPropertyNames(object).length !== names.length) return problem('has a hidden (non-enumerable) property, which JSON does not keep.')
   if (Object.getOwnPropertySymbols(object).length > 0) return problem('has a symbol as a key, which JSON does not keep.')
   for (const name of names) {
-    if (lookupGetter.call(object, name) !== undefined) return within(name, problem('is computed by a getter, which JSON does not keep.'))
+    if (lookupGetter.call(object, name) !== undefined) return within(stepOf(name), problem('is computed by a getter, which JSON does not keep.'))
   }
   return undefined
 }
@@ -116,6 +116,11 @@ function problem (text: string): Problem {
   return { path: '', text }
 }
 
+/** A property's name in a path: a plain one as it is, another one in brackets. It may come from a client. */
+export function stepOf (name: string): string {
+  return /^[\w$]{1,60}$/.test(name) ? name : `[${show(name)}]`
+}
+
 function within (step: string, found: Problem): Problem {
   const { path } = found
   found.path = path === '' || path.startsWith('[') ? step + path : `${step}.${path}`
@@ -131,12 +136,12 @@ export function textOf (key: string, value: unknown): string | undefined {
   return JSON.stringify(typeof value === 'object' ? checkValue(key, value) : value)
 }
 
-/** @throws RecordError (`FST_SESSION_RECORD`) */
+/** @throws RecordError (`FST_SESSION_RECORD`), without the parser's error: that quotes the value, which must not reach logs */
 export function parseValue (key: string, text: string): unknown {
   try {
     return JSON.parse(text)
-  } catch (cause) {
-    throw new RecordError(`the value of ${show(key)} is not JSON`, { cause })
+  } catch {
+    throw new RecordError(`the value of ${show(key)} is not JSON`)
   }
 }
 

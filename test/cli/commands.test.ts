@@ -210,6 +210,17 @@ if (redis) {
       isDiscreet(t)
     }),
 
+    t.test('a session that is larger than the default maxSize is restored: the limit is the app\'s', async (t) => {
+      const { run } = await setUp()
+      const file = join(t.testdir(), 'large')
+      const large = tokenSessions<Record<string, string>>({ store: redisStore(client, { prefix: prefixes.at(-1), timeout: 30_000 }), maxSize: null })
+      const { token } = await large.create({ data: { text: 'x'.repeat(2 ** 20 + 1) } })
+      t.match(await run(['save', file]), { code: 0 })
+      await large.endAll()
+      t.match(await run(['restore', file, '--json']), { code: 0, stdout: /^\{"restored":1,/ })
+      t.equal((await large.load(token))?.get('text')?.length, 2 ** 20 + 1)
+    }),
+
     t.test('save and restore', async (t) => {
       const { create, users, run, isDiscreet, told } = await setUp()
       const tokens = [await create({ subject: 'ada' }), await create()]

@@ -24,6 +24,18 @@ await inEachPlace(t, async (t, place) => {
     }
   })
 
+  await t.test('an id is a hash: a longer text, as a client may send it, leads to no part of a session', async (t) => {
+    const session = await users.create({ data: { a: 1 }, deleteSession: false })
+    for (const id of [`${session.id}:data`, session.id.slice(1), '', `${session.id}\n`]) {
+      t.equal(await users.info({ id }), undefined)
+      t.equal(await users.end({ id }), false)
+      t.equal(await users.update({ id }, () => {}), 0)
+      t.equal(await users.subscribe({ id }, () => {}), undefined)
+    }
+    t.strictSame((await users.load(session.token))?.data(), { a: 1 })
+    await users.end(session.token)
+  })
+
   await t.test('end and info: with a subject, only if the session is theirs', async (t) => {
     const session = await users.create({ subject: 'ada' })
     const id = idOf(session.token)

@@ -1,3 +1,4 @@
+import { setImmediate as turn } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { cached, memoryStore, redisStore, tokenSessions, type CompleteTokenProvider, type Feed, type FeedListener, type FeedUpdate, type SessionData, type TokenSession } from '../../lib/index.js'
 import { barrier } from '../support/barrier.js'
@@ -48,6 +49,13 @@ function over<S extends object> (store: S, methods: Partial<S>): S {
       return typeof value === 'function' ? value.bind(store) as unknown : value
     },
   })
+}
+
+/** Waits until a count does not grow any more in a turn of the event loop. */
+async function steady (count: () => number): Promise<number> {
+  let before = -1
+  for (; before !== count(); await turn()) before = count()
+  return before
 }
 
 async function follow (users: Users, subject?: string): Promise<Told> {
@@ -365,6 +373,43 @@ await inEachPlace(t, async (t, place) => {
     t.ok(expected.size > 20)
   })
 }, { clock: false })
+
+t.test('while a listener is at work, few of the changed sessions are remembered; all are looked at later', async (t) => {
+  const store = memoryStore()
+  const free = barrier()
+  let loads = 0
+  let tell = (_id: string): void => {}
+  const users = tokenSessions({
+    store: over(store, {
+      track (listener) {
+        tell = (id) => { listener.changed(id) }
+        return { lag: () => 0, checkAtBoot: async () => {}, stop () {} }
+      },
+      load (...args) {
+        loads++
+        return store.load(...args)
+      },
+    }),
+  })
+  t.teardown(() => users.close())
+  const told = new Set<string>()
+  let heard = (): void => {}
+  await users.subscribe({ subject: 'ada' }, async ({ id }) => {
+    await free.opened
+    told.add(id)
+    heard()
+  })
+  const waiting = 1100
+  for (let n = 0; n < waiting; n++) tell((await users.create({ subject: 'ada' })).id)
+  const looked = await steady(() => loads)
+  for (let n = 0; n < 50_000; n++) tell(`a visitor who is gone, number ${n}`)
+  const { id } = await users.create({ subject: 'ada' })
+  tell(id)
+  free.open()
+  while (!told.has(id)) await new Promise<void>((resolve) => { heard = resolve })
+  t.equal(told.size, waiting + 1)
+  t.ok(loads - looked < 15_000, `${loads - looked} sessions were read`)
+})
 
 t.test('what a lost connection has kept from a feed is told once it is back', async (t) => {
   const server = await withServer(t, startRedis)

@@ -102,6 +102,26 @@ await inEachPlace(t, async (t, place) => {
     await users.endAll()
   })
 
+  await t.test('"log out the others" leaves a session alone that is renewed while they are listed', async (t) => {
+    const store = place.connect()
+    const [here] = [await users.create({ subject: 'ada' }), await users.create({ subject: 'ada' })]
+    const { token } = here
+    async function * renewedBefore (subject: string): AsyncGenerator<readonly string[], undefined> {
+      here.renew()
+      await here.commit()
+      yield * store.idsOf(subject)
+    }
+    const renewing = new Proxy(store, {
+      get (_target, name) {
+        const value: unknown = Reflect.get(store, name, store)
+        return name === 'idsOf' ? renewedBefore : typeof value === 'function' ? value.bind(store) as unknown : value
+      },
+    })
+    t.equal(await tokenSessions({ store: renewing }).endAll({ subject: 'ada', except: token }), 1)
+    t.ok(await users.load(here.token))
+    await users.endAll()
+  })
+
   await t.test('a filter whose value is missing does not mean all sessions', async (t) => {
     const session = await users.create()
     const nobody: { id?: string } = {}

@@ -105,6 +105,11 @@ await inEachPlace(t, async (t, place) => {
         session.regenerate(['roles'])
         session.subject = 'bob'
       },
+      'given to another' (session) { session.subject = 'bob' },
+      'renewed for another' (session) {
+        session.renew()
+        session.subject = 'bob'
+      },
     }
     for (const [how, change] of Object.entries(endings)) {
       const own = await admin(users)
@@ -116,9 +121,9 @@ await inEachPlace(t, async (t, place) => {
         }
         takeAdmin(session)
       })
-      t.equal(count, how === 'ended' || how === 'logged in as another' ? 0 : 1, how)
+      t.equal(count, ['renewed', 'logged in'].includes(how) ? 1 : 0, how)
       if (count === 1) t.strictSame(await rolesOf(users, own), ['user'], how)
-      if (how === 'logged in as another') t.strictSame(await rolesOf(users, own), ['user', 'admin'], how)
+      if (how.endsWith('another')) t.strictSame(await rolesOf(users, own), ['user', 'admin'], how)
       await users.endAll()
     }
     const own = await admin(users)

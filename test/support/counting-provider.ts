@@ -82,7 +82,7 @@ export class CountingProvider<Exposed = unknown> implements SessionProvider<Expo
     return {
       session: inner.session,
       replyTo: (error) => inner.replyTo?.(error),
-      beforeHeaders: () => { inner.beforeHeaders?.() },
+      beforeHeaders: (commitFollows) => { inner.beforeHeaders?.(commitFollows) },
       commit: () => {
         counted.commits++
         return this.#step('commit', () => inner.commit?.(), settled)

@@ -59,6 +59,25 @@ t.test('console.log shows what a session is, and neither its token nor its value
   })
 })
 
+for (const load of ['lazy', 'onRequest'] as const) {
+  t.test(`load: ${load}: neither console.log nor a logger gets the token or values from what leads to a session`, async (t) => {
+    const { app, log } = await tokenApp(t, { load }, (app) => {
+      app.get('/', async (request) => {
+        const { session: promise, sessionScope: scope } = request
+        const session = (await promise).set('secret', 'hunter2')
+        request.log.warn({ scope }, 'looked')
+        const shown = [promise, scope, { request: { scope } }].map((each) => inspect(each, { depth: 9, showHidden: true }))
+        return { token: session.token, shown: shown.map((text) => [text.includes(session.token), text.includes('hunter2')]) }
+      })
+    })
+    const { token, shown } = (await app.inject('/')).json<{ token: string, shown: boolean[][] }>()
+    t.strictSame(shown, [[false, false], [false, false], [false, false]])
+    t.notMatch(JSON.stringify(log), token)
+    t.match(log, [{ msg: 'looked', scope: { name: 'session', kind: 'token', route: 'GET /', state: 'open' } }])
+    t.notMatch(JSON.stringify(log), 'hunter2')
+  })
+}
+
 t.test('JSON of a session is its data, also of a handler that returns it and of a logger', async (t) => {
   const { app, log } = await tokenApp(t, {}, (app) => {
     app.get('/', async (request) => {

@@ -1,5 +1,7 @@
+import { mock } from 'node:test'
 import t from 'tap'
 import { memoryStore, tokenSessions, type SessionStore } from '../../lib/index.js'
+import { barrier } from '../support/barrier.js'
 import { inEachPlace } from '../support/places.js'
 import { SpyStore } from '../support/spy-store.js'
 
@@ -64,4 +66,28 @@ t.test('updates of one session by many at once take turns: two commits for each 
   const commits = store.take().length
   t.ok(commits <= 2 * count, `${commits} commits`)
   t.equal((await users.load(token))?.get('list')?.length, count)
+})
+
+t.test('of a store that hangs, updates of one session wait for their own calls, and not for those of all before them', async (t) => {
+  const store = new SpyStore(memoryStore())
+  const users = tokenSessions<{ n: number }>({ store })
+  const { token } = await users.create({ data: { n: 0 } })
+  const sessions = await Promise.all(Array.from({ length: 10 }, () => users.load(token)))
+  const hung = barrier()
+  store.before = () => hung.opened
+  store.take()
+  mock.timers.reset()
+  mock.timers.enable({ apis: ['setTimeout'] })
+  t.teardown(() => { mock.timers.reset() })
+  const saved = sessions.map((session) => {
+    session?.update('n', (n = 0) => n + 1)
+    return session?.commit()
+  })
+  t.strictSame(store.take(), ['commit'], 'the first one')
+  mock.timers.tick(1000)
+  await new Promise((resolve) => { setImmediate(resolve) })
+  t.equal(store.take().length, sessions.length - 1, 'the others')
+  hung.open()
+  await Promise.all(saved)
+  t.equal((await users.load(token))?.get('n'), sessions.length)
 })

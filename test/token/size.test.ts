@@ -35,6 +35,8 @@ t.test('each way to write is limited, and what is too large may shrink', async (
       append: (session) => { session.append('list', text) },
       update: (session) => session.update('b', () => text),
       'a long key': (session) => session.set(text, 1),
+      'a long key of a number': (session) => session.increment(text),
+      'many numbers': (session) => { for (let n = 0; n < 30; n++) session.increment(`n${n}`) },
       'in place': (session) => { (session.get('object') as { text: string }).text = text },
       regenerate: (session) => { session.regenerate(['a']); session.set('b', text) },
       renew: (session) => { session.renew(); session.set('b', text) },

@@ -1,5 +1,9 @@
+import { PassThrough } from 'node:stream'
+import { inspect } from 'node:util'
 import t, { type Test } from 'tap'
-import { assertNoOpenSessions, channels, errors, memoryStore, type SessionEvent, type SessionStats, type TokenSessionOptions } from '../../lib/index.js'
+import { assertNoOpenSessions, channels, errors, memoryStore, tokenSessions, type SessionEvent, type SessionStats, type TokenSessionOptions } from '../../lib/index.js'
+import { newChange } from '../../lib/stores/contract-helpers.js'
+import { idOf } from '../../lib/token/tokens.js'
 import { SpyStore } from '../support/spy-store.js'
 import { setCookies, tokenApp, Visitor, type TokenApp } from '../support/token-app.js'
 
@@ -175,6 +179,29 @@ t.test('what an error of a store says beside its cause is in the log too, and no
     t.notMatch((await visitor.get('/read')).body, /redis-7|hang up/)
     t.match(log, [{ level: 50, err: { problem: 'redis-7 hung up', message: /: socket hang up$/ } }])
   }
+})
+
+t.test('the error of a value that is not JSON does not quote it: errors are logged with their causes', async (t) => {
+  const secret = 'hunter2-of-ada'
+  const store = memoryStore()
+  const [plain, ruled] = [tokenSessions({ store }), tokenSessions({ store, data: { initial: () => ({}), schema: { '~standard': { version: 1, vendor: 'test', validate: (value) => ({ value }) } } } })]
+  const { token } = await plain.create()
+  store.commit(idOf(token), newChange({ set: new Map([['password', secret]]) }))
+  const ways: Record<string, () => unknown> = {
+    get: async () => (await plain.load(token))?.get('password' as never),
+    update: async () => (await plain.load(token))?.update('password', (value) => value),
+    append: async () => (await plain.load(token))?.append('password', 1),
+    claim: async () => (await plain.load(token))?.claim('password'),
+    save: async () => plain.save(new PassThrough().resume()),
+    'data with rules': async () => ruled.load(token),
+  }
+  for (const [name, way] of Object.entries(ways)) {
+    const error: unknown = await Promise.resolve(way()).catch((error: unknown) => error)
+    t.match(error, { code: 'FST_SESSION_RECORD' }, name)
+    t.notMatch(inspect(error, { depth: 9, showHidden: true }), secret.slice(0, 7), name)
+    t.match(inspect(error), 'password', `${name}: the key is named`)
+  }
+  t.match(store.load(idOf(token)), { fields: new Map([['password', secret]]) }, 'claim() too leaves it as it was')
 })
 
 t.test('an error of the store that has a name of ours goes through; others are wrapped, whatever they are', async (t) => {

@@ -362,6 +362,18 @@ for (const commit of ['onSend', 'onResponse'] as const) {
         if ((request.query as { fail?: string }).fail !== undefined) throw Object.assign(new Error('no'), { statusCode: 404 })
         return ''
       })
+      app.get('/dropped', async (request, reply) => {
+        const session = await request.session
+        session.renew()
+        await session.commit()
+        request.sessionScope.rollbackOnly()
+        return reply.header('cache-control', cached).send('')
+      })
+      app.get('/settled', async (request, reply) => {
+        (await request.session).renew()
+        await request.sessionScope.commit()
+        return reply.header('cache-control', cached).send('')
+      })
       app.get('/raw', async (request, reply) => {
         reply.raw.setHeader('Cache-Control', cached);
         (await request.session).touch()
@@ -388,9 +400,33 @@ for (const commit of ['onSend', 'onResponse'] as const) {
     t.strictSame(await seen('/stream'), kept)
     t.strictSame(await seen('/early'), kept)
     t.strictSame(await seen('/early?fail'), ['no-store', 'cookie', true])
+    t.strictSame(await seen('/dropped'), kept, 'a commit in the handler, before the request was rolled back')
+    t.strictSame(await seen('/settled'), kept, 'the session was settled before the reply')
     t.strictSame(await seen('/end'), kept)
   })
 }
+
+t.test('caches: a token that was sent by a commit in the handler, where commitWhen refuses the commit of the request', async (t) => {
+  const { app } = await tokenApp(t, { commitWhen: () => false }, (app) => {
+    app.get('/', async (request, reply) => {
+      const session = await request.session
+      session.increment('n')
+      await session.commit()
+      return reply.header('cache-control', 'public').send('')
+    })
+  })
+  const reply = await app.inject('/')
+  t.equal(setCookies(reply).length, 1)
+  t.equal(reply.headers['cache-control'], 'private')
+})
+
+t.test('cookie: of thousands of one name few are read', async (t) => {
+  const transport = cookieTransport()
+  const request = { headers: { cookie: 'session=%41;'.repeat(3000) } } as FastifyRequest
+  t.equal(transport.readAll(request).length, 32)
+  t.equal(transport.isPersistent(request), undefined)
+  t.equal(transport.read(request), undefined)
+})
 
 t.test('cookie: of two that belong to sessions neither is taken, of two others the one that does, however they are written', async (t) => {
   const { app } = await tokenApp(t, {}, count)

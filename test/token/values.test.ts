@@ -71,6 +71,8 @@ const refusedValues: Array<[string, unknown, RegExp]> = [
   ['what match() gives', 'abc'.match(/b/), /it is an array with properties/],
   ['an array with a key that is a symbol', Object.assign([1], { [Symbol('key')]: 1 }), /it is an array with properties/],
   ['an array of a subclass', List.from([1]), /it is an instance of List/],
+  ['a property whose name moves the cursor', { 'a \x1b[2J': { x: NaN } }, /stored: \['a \\x1B\[2J'\]\.x is NaN/],
+  ['a property with a long name', { ['k'.repeat(61)]: [NaN] }, /stored: \[a string of 61 characters\]\[0\] is NaN/],
   ['what nests too deep', deep(201), /nested more than 200/],
 ]
 

@@ -132,10 +132,10 @@ export class Entry implements Link<Entry> {
     if (begins && change.dataSince !== undefined) this.extra = { ...this.extra ?? noExtra, dataSince: change.dataSince }
     if (change.expiresAt !== undefined) this.expiresAt = change.expiresAt ?? Infinity
     if (change.usedAt !== undefined) this.usedAfter = change.usedAt - this.createdAt
-    if (change.label !== undefined) this.extra = { ...this.extra ?? noExtra, label: change.label ?? undefined }
+    if (change.label !== undefined) this.extra = { ...this.extra ?? noExtra, label: change.label === null ? undefined : ownCopy(change.label) }
     if (change.ttl !== undefined) this.extra = { ...this.extra ?? noExtra, ttl: change.ttl }
     if (change.dataVersion !== undefined) this.extra = { ...this.extra ?? noExtra, dataVersion: change.dataVersion || undefined }
-    if (change.subject !== undefined) this.extra = { ...this.extra ?? noExtra, subject: change.subject ?? undefined }
+    if (change.subject !== undefined) this.extra = { ...this.extra ?? noExtra, subject: change.subject === null ? undefined : ownCopy(change.subject) }
     this.#neverExpireEmpty()
     return increments === noIncrements ? committed : { status: 'committed', increments }
   }
@@ -186,7 +186,7 @@ function search (fields: readonly string[], key: string): number {
 
 function extraOf ({ ttl, maxAge, deleteSession, dataSince, dataVersion, name, label, generation, subject }: SessionRecord): Extra | undefined {
   if (deleteSession && (ttl ?? maxAge ?? dataVersion ?? name ?? label ?? generation ?? subject) === undefined && ttl !== null && maxAge !== null) return undefined
-  return { ttl, maxAge, deleteSession, dataSince, dataVersion, name, label, generation, subject }
+  return { ttl, maxAge, deleteSession, dataSince, dataVersion, name: name && ownCopy(name), label: label && ownCopy(label), generation, subject: subject && ownCopy(subject) }
 }
 
 function flatten (fields: ReadonlyMap<string, string>): string[] {

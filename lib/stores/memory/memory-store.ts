@@ -107,14 +107,14 @@ class MemoryStore implements CompleteStore, TrackableStore, LeasingStore {
 
   commit (id: string, change: SessionChange): CommitResult {
     const entry = this.#live(id)
-    if (entry === undefined || isOtherGeneration(entry, change.generation)) return this.#missing(id)
+    if (entry === undefined || isAnother(entry, change)) return this.#missing(id)
     this.#entries.touch(entry)
     return this.#apply(entry, change)
   }
 
   renew (id: string, newId: string, change: SessionChange): CommitResult {
     const entry = this.#live(id)
-    if (entry === undefined || isOtherGeneration(entry, change.generation)) return this.#missing(id)
+    if (entry === undefined || isAnother(entry, change)) return this.#missing(id)
     const result = this.#apply(entry, change)
     if (result.status === 'committed') {
       this.#watchers.notify(entry, { type: 'ended', renewed: true })
@@ -324,6 +324,11 @@ class MemoryStore implements CompleteStore, TrackableStore, LeasingStore {
 /** True in a worker of node:cluster or a process of PM2: others serve the same application. */
 function isOneOfSeveral (): boolean {
   return cluster.isWorker || process.env['NODE_APP_INSTANCE'] !== undefined || process.env['pm_id'] !== undefined
+}
+
+/** True for a session that the change is not meant for. */
+function isAnother (entry: Entry, { generation, expectSubject }: SessionChange): boolean {
+  return isOtherGeneration(entry, generation) || (expectSubject !== undefined && entry.extra?.subject !== expectSubject)
 }
 
 /** True for another shared session than the expected one: it was created under the same name after that one had ended. */

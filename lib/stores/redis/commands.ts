@@ -216,6 +216,8 @@ class Batch implements TimedCall {
 }
 
 function storeError (cause: Error, effect: Effect, isLost: boolean): Error {
+  // ioredis adds the command with all arguments, the session's data among them: errors are logged with their causes.
+  Reflect.deleteProperty(cause, 'command')
   if (errorCode(cause) === 'WRONGTYPE') return new RecordError(cause.message, { cause })
   if (tooOld.test(cause.message)) return new StoreUnsupportedError('the server cannot run the scripts: the store needs Redis 7, or Valkey', { cause })
   return new (isLost ? LostReply[effect] : StoreUnavailableError)(cause.message, { cause })

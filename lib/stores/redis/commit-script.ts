@@ -24,6 +24,7 @@ interface CommitHeader {
   /** '': no subject from now on. */
   subject?: string | undefined
   generation?: string | undefined
+  expectSubject?: string | undefined
   /** '': none. */
   expectVersion?: string | undefined
   /** '': none from now on. */
@@ -42,7 +43,7 @@ interface CommitHeader {
 }
 
 function commitArgs (change: SessionChange, entry: IndexEntry | undefined, newId: string | undefined, nonce: string | undefined): string[] {
-  const { expiresAt, usedAt, ttl, dataSince, clear, label, subject, generation, expectVersion, dataVersion, expect, remove, set, increment } = change
+  const { expiresAt, usedAt, ttl, dataSince, clear, label, subject, generation, expectSubject, expectVersion, dataVersion, expect, remove, set, increment } = change
   const header: CommitHeader = {
     expiresAt: expiresAt === undefined ? undefined : String(expiresAt ?? '-'),
     timeLeft: typeof expiresAt === 'number' ? formatTimeLeft(expiresAt) : undefined,
@@ -53,6 +54,7 @@ function commitArgs (change: SessionChange, entry: IndexEntry | undefined, newId
     label: label === undefined ? undefined : encodeText(label ?? undefined),
     subject: subject === undefined ? undefined : encodeText(subject ?? undefined),
     generation: generation ? encodeText(generation) : undefined,
+    expectSubject: expectSubject === undefined ? undefined : encodeText(expectSubject),
     expectVersion: expectVersion === undefined ? undefined : formatDataVersion(expectVersion),
     dataVersion: dataVersion === undefined ? undefined : formatDataVersion(dataVersion),
     renewed: newId === undefined ? undefined : formatSuccessor({ how: 'renewed', successor: newId }),
@@ -113,6 +115,7 @@ end
 if change.generation and change.generation ~= generation then return { 'missing' } end
 local answer = change.nonce and answerAgain(recent, change.nonce)
 if answer then return answer end
+if change.expectSubject and change.expectSubject ~= subject then return { 'missing' } end
 
 local newKey = change.renewed and KEYS[2]
 local dataKey = KEYS[newKey and 3 or 2]

@@ -15,8 +15,9 @@ const withoutSubject = / {4}$/
  */
 export function plainRecordOf (change: SessionChange): StoredRecord | undefined {
   const record = change.from as StoredRecord | undefined
-  const { expect, clear, set, remove, increment, expiresAt, ttl, dataSince, label, subject, generation, expectVersion, dataVersion } = change
+  const { expect, clear, set, remove, increment, expiresAt, ttl, dataSince, label, subject, generation, expectSubject, expectVersion, dataVersion } = change
   if (record?.described === undefined || generation !== record.generation || clear || expect.size > 0 || ttl !== undefined || dataSince !== undefined || label !== undefined || subject !== undefined) return undefined
+  if (expectSubject !== undefined && expectSubject !== record.subject) return undefined
   if (dataVersion !== undefined || (expectVersion !== undefined && expectVersion !== (record.dataVersion ?? 0))) return undefined
   if (expiresAt === null || (set.size + increment.size) * 2 + remove.length > maxArgs || !plainStart.test(record.described)) return undefined
   return expiresAt === undefined || withoutSubject.test(record.described) ? record : undefined

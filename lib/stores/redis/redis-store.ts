@@ -98,7 +98,8 @@ class RedisStore implements CompleteStore, TrackableStore, LeasingStore {
    */
   async commit (id: string, change: SessionChange, newId?: string, again?: { nonce: string | undefined, entry: IndexEntry }): Promise<CommitResult> {
     // A commit that only sets and removes has the same result when it is applied twice.
-    const nonce = again !== undefined ? again.nonce : change.expect.size + change.increment.size > 0 || change.dataVersion !== undefined ? newNonce() : undefined
+    const isRepeatable = change.expect.size + change.increment.size === 0 && change.dataVersion === undefined && (change.subject === undefined || change.expectSubject === undefined)
+    const nonce = again !== undefined ? again.nonce : isRepeatable ? undefined : newNonce()
     const record = newId === undefined && again === undefined ? plainRecordOf(change) : undefined
     if (record !== undefined) {
       const afterUse = (change.expiresAt ?? change.usedAt) === undefined ? undefined : describedAfterUse(record.described, change)

@@ -1,4 +1,4 @@
-import { show } from '../../util/option-rules.js'
+import { stepOf } from '../values.js'
 import type { SchemaIssue } from './options.js'
 
 /** Maximum issues that an error names. */
@@ -22,8 +22,8 @@ export function describeIssues (issues: readonly SchemaIssue[], data: unknown): 
 
 function describeStep (key: PropertyKey, i: number): string {
   if (typeof key === 'number' || /^\d+$/.test(String(key))) return `[${String(key)}]`
-  if (!/^[\w$]+$/.test(String(key))) return `[${show(String(key))}]`
-  return i === 0 ? String(key) : `.${String(key)}`
+  const step = stepOf(String(key))
+  return i === 0 || step.startsWith('[') ? step : `.${step}`
 }
 
 /** True if a message contains a text or a number of the value, or the beginning of one. */

@@ -1,6 +1,6 @@
 import { NoSecretError, OptionError } from '../../errors.js'
 import { describeType } from '../../util/option-rules.js'
-import { idOf, type SharedTokens, type TokenKind } from '../tokens.js'
+import { idOf, isId, type SharedTokens, type TokenKind } from '../tokens.js'
 import { checkName } from '../values.js'
 
 /**
@@ -30,13 +30,13 @@ export class Addresses {
     this.#sharedTokens = sharedTokens
   }
 
-  /** The ids that a session may be found under: one, or one for each secret. None for a text that cannot be a token. */
+  /** The ids that a session may be found under: one, or one for each secret. None for a text that cannot be a token, or an id. */
   idsAt (address: SessionAddress, call: string): string[] {
     if (typeof address === 'string') return this.#tokens.valid(address) ? [idOf(address)] : []
     const { token, name, id } = Object(address) as { token?: unknown, name?: unknown, id?: unknown }
     if (typeof token === 'string') return this.idsAt(token, call)
     if (name !== undefined) return this.tokensOf(name, call).map(idOf)
-    if (typeof id === 'string') return [id]
+    if (typeof id === 'string') return isId(id) ? [id] : []
     throw new OptionError(call, `a session is addressed by its token, { token }, { name } or { id }; got ${describeType(address)}`)
   }
 

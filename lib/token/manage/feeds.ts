@@ -31,6 +31,8 @@ const patience = 2000
 const pauseAfterFailure = 1000
 /** Maximum updates that wait for a slow listener. While there are more, no session is read: further changes are merged. */
 const maxWaiting = 1000
+/** Sessions to read beyond which, while updates wait for a slow listener, no more are remembered: all sessions are read after it. */
+const maxOutdated = 10_000
 /** A session that is missing this many milliseconds before its time counts as expired: timers and clocks are not more accurate. */
 const tolerance = 100
 
@@ -92,7 +94,7 @@ export class SessionFeeds implements TrackListener {
   }
 
   changed (id: string | undefined): void {
-    if (id === undefined) return this.lost()
+    if (id === undefined || (this.#outdated.size >= maxOutdated && this.#isBehind)) return this.lost()
     this.#outdated.add(id)
     this.#lookAtOutdated()
   }
@@ -131,7 +133,7 @@ export class SessionFeeds implements TrackListener {
   }
 
   #tick (): void {
-    if (this.#mustList && !this.#isListing && this.#tracking !== undefined && this.#tracking.lag() < Infinity && performance.now() >= this.#pausedUntil) this.#listAnew()
+    if (this.#mustList && !this.#isListing && !this.#isBehind && this.#tracking !== undefined && this.#tracking.lag() < Infinity && performance.now() >= this.#pausedUntil) this.#listAnew()
     for (const id of this.#dueTimes.take(elapsed())) {
       const known = this.#known.get(id)
       if (known === undefined) continue
@@ -165,10 +167,16 @@ export class SessionFeeds implements TrackListener {
     return subject === undefined ? requireInterface('list', this.#store, 'subscribe()').ids() : requireInterface('subjects', this.#store, 'subscribe()').idsOf(subject)
   }
 
+  /** True while too many updates wait for a slow listener. */
+  get #isBehind (): boolean {
+    for (const feed of this.#ready) if (feed.waiting > maxWaiting) return true
+    return false
+  }
+
   /** Reads the sessions that may have changed, some at a time. A session that changes during its read is read again. */
   #lookAtOutdated (): void {
     if (this.#outdated.size === 0 || performance.now() < this.#pausedUntil) return
-    for (const feed of this.#ready) if (feed.waiting > maxWaiting) return
+    if (this.#isBehind) return
     for (const id of this.#outdated) {
       if (this.#looks.size >= atOnce) return
       if (this.#looks.has(id)) continue

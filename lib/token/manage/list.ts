@@ -225,11 +225,13 @@ export function listSessions (settings: SessionSettings, options: ListingOptions
 
 export async function endSessions ({ store }: SessionSettings, filter: EndFilter): Promise<number> {
   const { subject, except, onProgress } = checkFilter('endAll()', filter, endRules)
-  const kept = except === undefined ? [] : except instanceof TokenSession ? TokenSession.stateOf(except).ids : [idOf(except as string)]
-  for (const id of [...kept]) await find(store, id, ({ successor }) => { kept.push(successor) })
+  const kept = new Set(except === undefined ? [] : except instanceof TokenSession ? TokenSession.stateOf(except).ids : [idOf(except as string)])
+  const followKept = async (): Promise<void> => {
+    for (const id of [...kept]) await find(store, id, ({ successor }) => { kept.add(successor) })
+  }
   /** A session that was renewed since it was listed is ended under its new id; a session that has another subject by now stays. */
   async function end (id: string): Promise<boolean> {
-    if (kept.includes(id)) return false
+    if (kept.has(id)) return false
     const answer = await callStore(() => store.end(id, { subject }), (answer) => answer)
     if (typeof answer === 'object') return end(answer.successor)
     // The subject of a damaged session is only known from the index.
@@ -237,6 +239,7 @@ export async function endSessions ({ store }: SessionSettings, filter: EndFilter
   }
   let count = 0
   for await (const page of idsOf({ store }, subject, 'endAll()')) {
+    await followKept() // a page with a new id of the kept session was read after its renewal
     const ended = await Promise.all(page.map(end))
     count += ended.filter(Boolean).length
     onProgress?.(count)

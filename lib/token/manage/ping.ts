@@ -9,7 +9,7 @@ import { createSession } from './create.js'
 const ttl = 60
 
 /**
- * Writes a session without data, reads it and ends it. A full store is only read: a write would evict a visitor's session.
+ * Writes a session without data, reads it and ends it: the app's rules of data do not apply to it. A full store is only read: a write would evict a visitor's session.
  * @throws StoreUnavailableError (`FST_SESSION_STORE_UNAVAILABLE`), and other errors of the store
  */
 export async function pingStore (settings: SessionSettings): Promise<void> {
@@ -18,7 +18,7 @@ export async function pingStore (settings: SessionSettings): Promise<void> {
     await callStore(() => store.load(idOf(tokens.create())), (found) => found)
     return
   }
-  const { identity: { id } } = await createSession({ ...settings, deleteSession: true }, { ttl }, () => { throw new Error('a ping has no name') })
+  const { identity: { id } } = await createSession({ ...settings, deleteSession: true, data: undefined }, { ttl }, () => { throw new Error('a ping has no name') })
   const found = await callStore(() => store.load(id), (found) => found)
   if (!await endSession(store, id) || found === undefined) throw new StoreUnavailableError('the store does not find a session that it has just written')
 }

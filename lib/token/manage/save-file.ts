@@ -5,7 +5,7 @@ import { RecordError } from '../../errors.js'
 import { lastTime, newRecord } from '../../stores/contract-helpers.js'
 import type { SessionRecord } from '../../stores/store.js'
 import { isKey, isName, isStorable, parseValue } from '../values.js'
-import { newGeneration } from '../tokens.js'
+import { isId, newGeneration } from '../tokens.js'
 
 /*
  * A file of saved sessions is lines of JSON (UTF-8, each ended by a line feed). The first is a header, the last
@@ -97,7 +97,7 @@ type Head = Omit<SessionRecord, 'fields' | 'deleteSession' | 'generation'> & { r
 /** True for a possible description of a session. Only these are written and read. */
 function isSound (head: Record<keyof Head, unknown>): head is Head {
   const { id, createdAt, expiresAt, ttl, maxAge, dataSince, dataVersion, usedAt, name, label, shared, subject } = head
-  return typeof id === 'string' && /^[\w-]{43}$/.test(id) && isTime(createdAt) && (expiresAt === null || isTime(expiresAt)) && isTime(dataSince) && isTime(usedAt) && (dataVersion === undefined || isVersion(dataVersion)) &&
+  return typeof id === 'string' && isId(id) && isTime(createdAt) && (expiresAt === null || isTime(expiresAt)) && isTime(dataSince) && isTime(usedAt) && (dataVersion === undefined || isVersion(dataVersion)) &&
     isLife(ttl) && isLife(maxAge) && (name === undefined || isName(name)) && typeof shared === 'boolean' && (!shared || name !== undefined) &&
     (label === undefined || isName(label)) && (subject === undefined || isName(subject))
 }

@@ -94,7 +94,7 @@ async function updateOne<Data extends object> (
   const found = await (skipDamaged ? unlessDamaged(read) : read())
   if (found === undefined || done.has(found.id) || (subject !== undefined && found.record.subject !== subject)) return false
   done.add(found.id)
-  const state = new UpdateState(settings, context).opened({ token: '', id: found.id }, found.record)
+  const state = new UpdateState({ ...settings, pinsSubject: subject !== undefined }, context).opened({ token: '', id: found.id }, found.record)
   try {
     await fn(new TokenSession<Data>(state))
     const isChanged = await commit(state)

@@ -65,6 +65,8 @@ const maxToken = 45
  * needs to know. The client may change the life of its cookie anyway. No token contains a dot.
  */
 const [outlivingMark, endingMark] = ['.p', '.b']
+/** Cookies of one name that are read: a browser has a few, of other paths and domains. A header of a hostile client may have thousands. */
+const maxCookies = 32
 /** Browsers ignore an attribute that has more bytes than this. */
 const maxAttribute = 1024
 /** The longest life of a cookie in browsers, in seconds: 400 days (rfc6265bis, section 5.5). */
@@ -210,7 +212,7 @@ function findCookie (header: string, name: string, from: number): number {
 /** The values of all cookies of a name, in the order of the header, as `parseCookie` reads them. */
 function cookiesOf ({ headers: { cookie: header = '' } }: FastifyRequest, name: string): string[] {
   const values: string[] = []
-  for (let at = findCookie(header, name, 0); at >= 0; at = findCookie(header, name, at + 1)) {
+  for (let at = findCookie(header, name, 0), read = 0; at >= 0 && read < maxCookies; at = findCookie(header, name, at + 1), read++) {
     const value = parseCookie(header.slice(at).split(';', 1)[0] ?? '')[name]
     if (value !== undefined) values.push(value)
   }

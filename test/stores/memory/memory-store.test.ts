@@ -1,5 +1,7 @@
 import { mock } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import t, { type Test } from 'tap'
 import { getSession, memoryStore, tokenSessions, type SessionRecord, type SessionStore } from '../../../lib/index.js'
 import { fakeClock } from '../../support/clock.js'
@@ -120,6 +122,30 @@ t.test('shares no live objects: neither with the writer nor between readers', as
     }, { token })
     await first.reload()
   }, { token })
+})
+
+t.test('a text that was cut out of a larger one does not keep that in memory', async (t) => {
+  setFlagsFromString('--expose-gc')
+  const gc = runInNewContext('gc') as () => void
+  const used = (): number => {
+    gc()
+    return process.memoryUsage().heapUsed
+  }
+  const cut = (n: number): string => `${n} ${'a header of a hostile client '.repeat(10_000)}`.toUpperCase().slice(0, 40)
+  const users = tokenSessions()
+  const count = 50
+  const before = used()
+  for (let n = 0; n < count; n++) {
+    const { token } = await users.create({ name: cut(n), label: cut(n), subject: cut(n), data: { [cut(n)]: cut(n) } })
+    const later = await users.load(token)
+    if (later === undefined) throw new Error('it was just created')
+    if (n % 2 === 0) continue
+    later.label = cut(n)
+    later.subject = cut(n)
+    await later.commit()
+  }
+  t.ok(used() - before < count * 50_000, `${(used() - before) / count} bytes per session`)
+  t.equal((await users.infoAll()).sessions, count)
 })
 
 t.test('a commit of many keys of a large session is not quadratic', async (t) => {

@@ -1,7 +1,8 @@
 import { Redis } from 'ioredis'
 import { setTimeout as delay } from 'node:timers/promises'
+import { inspect } from 'node:util'
 import t, { type Test } from 'tap'
-import { redisStore, type RedisClient, type TokenSessionOptions } from '../../../lib/index.js'
+import { redisStore, tokenSessions, type RedisClient, type TokenSession, type TokenSessionOptions } from '../../../lib/index.js'
 import { emitted } from '../../support/emitted.js'
 import { nodeRedis } from '../../support/node-redis.js'
 import type { OwnServer } from '../../support/servers/own-server.js'
@@ -223,6 +224,26 @@ for (const [name, { usual, offline, batching, forgetful, resending }] of Object.
     for (const one of full) t.equal((await one.get('/end')).statusCode, 200)
     await client.config('SET', 'maxmemory', '0')
     t.match(await answer(t, visitor, '/count'), { status: 200, n: 2 })
+  })
+
+  t.test(`${name}: no error has the data of the session, whose commits fail`, async (t) => {
+    const server = await withServer(t, startRedis)
+    if (!server) return
+    const direct = await ioredis()(t, server.url) as Redis
+    const users = tokenSessions({ store: redisStore(await usual(t, server.url), { timeout }) })
+    const fails = async (how: string, work: (session: TokenSession) => void): Promise<void> => {
+      const session = await users.create({ data: { n: 1 } })
+      await direct.config('SET', 'maxmemory', how === 'full' ? '1' : '0')
+      work(session)
+      if (how === 'killed') await server.kill()
+      const error: unknown = await session.commit().catch((error: unknown) => error)
+      if (how !== 'killed') await direct.config('SET', 'maxmemory', '0')
+      t.ok(error instanceof Error, how)
+      t.notMatch(inspect(error, { depth: 20, showHidden: true }), /hunter2/, how)
+    }
+    await fails('full', (session) => { session.set('password', 'hunter2') })
+    await fails('full', (session) => { session.update('password', () => 'hunter2') })
+    await fails('killed', (session) => { session.set('password', 'hunter2') })
   })
 
   t.test(`${name}: a replica that cannot be written, as after a failover: a clear 503, and it recovers`, async (t) => {

@@ -90,7 +90,7 @@ t.test('a value that is not JSON: named when it is read, and only then; it stays
   const before = await dump()
   for (const url of ['/read', '/', '/update']) {
     t.match((await visitor.get(url)).json(), { statusCode: 503, code: 'FST_SESSION_RECORD', message: /^A stored session cannot be read: it is damaged/ }, url)
-    t.match(log.at(-1), { level: 50, err: { problem: /'n' is not JSON/ } }, url)
+    t.match(log.at(-1), { level: 50, err: { message: /'n' is not JSON/ } }, url)
   }
   t.strictSame(await dump(), before)
   t.strictSame((await visitor.get('/has')).json(), { has: true, user: 'ada' })
