@@ -7,6 +7,9 @@ import { OptionError } from '../errors.js'
 import { checkOptions, describeType } from '../util/option-rules.js'
 import { commitRules, type PluginOptions } from './options.js'
 
+/** Names of the route options that the plugin takes itself. */
+const commitOptions = Object.keys(commitRules)
+
 /** One `app.register(requestSession, …)`: its provider, its routes' settings, its open sessions. */
 export class Registration {
   /** The key of this registration's settings in a route's config. */
@@ -57,7 +60,7 @@ export class Registration {
     const own = checkOptions<CommitOptions>(where, { commit, commitWhen }, commitRules)
     return {
       ...base,
-      opener: provider.forRoute((config === undefined ? undefined : rest) as never, where),
+      opener: provider.forRoute((config === undefined ? undefined : rest) as never, where, commitOptions),
       commit: own.commit ?? this.options.commit,
       commitWhen: own.commitWhen ?? this.options.commitWhen,
     }

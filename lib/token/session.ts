@@ -7,6 +7,9 @@ import { reload, save } from './persistence.js'
 import { kState, SessionDescription } from './session-description.js'
 import type { SessionState } from './session-state.js'
 
+/** Options of a cookie in other session plugins. */
+const cookieAttributes = new Set(['domain', 'expires', 'httpOnly', 'maxAge', 'partitioned', 'path', 'priority', 'sameSite', 'secure', 'signed'])
+
 /**
  * A user's session: a map of keys to JSON values, with a token. It is read and changed in memory; the changes are saved
  * at commit, in one atomic step. A value that is changed in place is detected.
@@ -255,6 +258,15 @@ export class TokenSession<Data extends object = SessionData> extends SessionDesc
   /** The name of `commit()` in @fastify/session, for plugins that call it. Handlers need neither. */
   async save (): Promise<void> {
     await this.commit()
+  }
+
+  /**
+   * A method of @fastify/secure-session, for plugins that call it with options of their own. The cookie is the transport's, and stays as it is.
+   * @throws OptionError (`FST_SESSION_OPTION`) for an attribute of the cookie
+   */
+  options (options: object): void {
+    const attribute = Object.keys(options).find((name) => cookieAttributes.has(name))
+    if (attribute !== undefined) throw new OptionError('options()', `${attribute} cannot be set for one session: give the cookie's attributes to cookieTransport(), and call expire() or persist()`)
   }
 
   /**

@@ -178,6 +178,16 @@ t.test('two token providers must not use one cookie', async (t) => {
   await t.rejects(async () => app.ready(), { code: 'FST_SESSION_OPTION', message: /baskets and session would use the same cookie session: / })
 })
 
+t.test('two contexts that make the provider of one name anew are told to share it', async (t) => {
+  const app = Fastify()
+  t.teardown(() => app.close())
+  const users = tokenSessions()
+  app.register(requestSession, { provider: users })
+  app.register(async (child) => { child.register(requestSession, { provider: users }) })
+  app.register(async (child) => { child.register(requestSession) })
+  await t.rejects(async () => app.ready(), { code: 'FST_SESSION_OPTION', message: /: two providers of session would use the same cookie session: register one of them for both, or / })
+})
+
 t.test('token providers that would take each other\'s tokens or cookies are refused wherever they are registered', async (t) => {
   const store = memoryStore()
   const cases: Array<[string, TokenSessionOptions, TokenSessionOptions, RegExp]> = [

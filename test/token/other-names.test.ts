@@ -23,3 +23,14 @@ t.test('the names of other session plugins: save() commits, destroy() ends', asy
   t.strictSame((await visitor.get('/read')).json(), {})
   t.equal(visitor.token, undefined)
 })
+
+t.test("options() of a plugin's own are taken, and those of the cookie are refused", async (t) => {
+  const { app } = await tokenApp(t, {}, () => {})
+  await app.getSession(null, (session) => {
+    session.options({})
+    session.options({ userInfo: 'ada' })
+    for (const options of [{ maxAge: 60 }, { userInfo: 'ada', sameSite: 'none' }]) {
+      t.throws(() => { session.options(options) }, { code: 'FST_SESSION_OPTION', message: /^options\(\): (maxAge|sameSite) cannot be set for one session: .*cookieTransport\(\)/ })
+    }
+  })
+})
