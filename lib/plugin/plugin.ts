@@ -8,7 +8,7 @@ import { checksAtBoot, claimsOf, countsOf, hasTransactions, isClosing } from '..
 import { OptionError } from '../errors.js'
 import { tokenSessions } from '../token/token-sessions.js'
 import { addAmbientHooks } from './ambient.js'
-import { keepLast } from './last-hooks.js'
+import { keepInConfig, keepLast } from './last-hooks.js'
 import { pluginOptions, type RequestSessionOptions } from './options.js'
 import { Registration } from './registration.js'
 import { closeNotFound, drain, firstHook, lastHooks, markFailed, scopeOf, sessionGetter, settleNotFound } from './settle-request.js'
@@ -21,7 +21,7 @@ async function requestSession (app: FastifyInstance, options: RequestSessionOpti
   keepTickShapes()
   if (!app.hasDecorator(kHasLifecycle)) addLifecycle(app)
   const { registrations } = contentsOf(app)
-  const registration = new Registration(pluginOptions(options, tokenSessions), registrations.length, app)
+  const registration = new Registration(pluginOptions(options, tokenSessions), registrations, app)
   refuseSameName(registration)
   registrations.push(registration)
   const { name, sessions, options: { provider } } = registration
@@ -43,8 +43,8 @@ async function requestSession (app: FastifyInstance, options: RequestSessionOpti
     addAmbientHooks(app, registrations)
   }
   app.addHook('onRequest', firstHook(registration))
-  app.addHook('onRoute', function configureRoute (route: RouteOptions) {
-    route.config = { ...route.config, [registration.key]: registration.configure(route) } as object
+  app.addHook('onRoute', function configureRoute (this: FastifyInstance, route: RouteOptions) {
+    keepInConfig(route, registration.key, () => registration.configure(route, this))
   })
   uses.set(provider, usesOf(provider) + 1)
   app.addHook('onClose', async function drainAndClose () {
