@@ -7,6 +7,15 @@ import { reload, save } from './persistence.js'
 import { kState, SessionDescription } from './session-description.js'
 import type { SessionState } from './session-state.js'
 
+/**
+ * Calls a method that has a callback in other session plugins.
+ * @throws OptionError (`FST_SESSION_OPTION`) if it is given one, which would never be called. A rejection would not be handled by such code
+ */
+function withoutCallback (call: string, callback: unknown, run: () => Promise<void>): Promise<void> {
+  if (callback !== undefined) throw new OptionError(call, `takes no callback: write await session.${call}`)
+  return run()
+}
+
 /** Options of a cookie in other session plugins. */
 const cookieAttributes = new Set(['domain', 'expires', 'httpOnly', 'maxAge', 'partitioned', 'path', 'priority', 'sameSite', 'secure', 'signed'])
 
@@ -251,13 +260,13 @@ export class TokenSession<Data extends object = SessionData> extends SessionDesc
   }
 
   /** The name of `end()` in @fastify/session, for plugins that call it. Here the store is called at commit. */
-  async destroy (): Promise<void> {
-    this.end()
+  destroy (callback?: never): Promise<void> {
+    return withoutCallback('destroy()', callback, async () => this.end())
   }
 
   /** The name of `commit()` in @fastify/session, for plugins that call it. Handlers need neither. */
-  async save (): Promise<void> {
-    await this.commit()
+  save (callback?: never): Promise<void> {
+    return withoutCallback('save()', callback, async () => this.commit())
   }
 
   /**
@@ -284,9 +293,11 @@ export class TokenSession<Data extends object = SessionData> extends SessionDesc
    * @throws SessionGoneError (`FST_SESSION_GONE`) if it was ended or has expired meanwhile; SessionRenewedError
    * (`FST_SESSION_RENEWED`) if it was regenerated
    */
-  async reload (): Promise<void> {
-    this[kState].refuseWrites()
-    await reload(this[kState])
+  reload (callback?: never): Promise<void> {
+    return withoutCallback('reload()', callback, async () => {
+      this[kState].refuseWrites()
+      await reload(this[kState])
+    })
   }
 
   /** All data: for `JSON.stringify(session)`, and for a handler that returns the session. */
