@@ -1,7 +1,6 @@
-import type { FastifyInstance } from 'fastify'
 import { OpenSessionsError, OptionError } from './errors.js'
 import { channels } from './core/events.js'
-import { registrationsOf } from './plugin/plugin.js'
+import { registrationsOf, type AnyApp } from './plugin/plugin.js'
 
 /**
  * Options of `assertNoOpenSessions()`.
@@ -44,7 +43,7 @@ export interface NoOpenSessionsOptions {
  * await app.close()
  * ```
  */
-export async function assertNoOpenSessions (app: FastifyInstance, { within = 1000 }: NoOpenSessionsOptions = {}): Promise<void> {
+export async function assertNoOpenSessions (app: AnyApp, { within = 1000 }: NoOpenSessionsOptions = {}): Promise<void> {
   if (registrationsOf(app).length === 0) throw new OptionError('assertNoOpenSessions()', 'the plugin is not registered in this app; call it after app.ready()')
   const openRoutes = (): string[] => registrationsOf(app).flatMap(({ name, sessions }) => [...sessions].map(({ route }) => `${name} of ${route}`))
   if (openRoutes().length > 0) await waitForCloses(() => openRoutes().length === 0, within)

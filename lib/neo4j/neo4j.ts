@@ -175,8 +175,8 @@ export function neo4jTransactions (driver: Neo4jDriver, config?: ConfigSource): 
 function sessionProvider<S> (
   driver: Neo4jDriver, name: string, mergeConfig: ConfigMerger, open: (config: CheckedConfig, context: OpenContext) => OpenSession<S>, maxSessions?: number
 ) {
-  const opener = (options: object | undefined, where: string): SessionOpener<S | Promise<Awaited<S>>> => {
-    const resolveConfig = mergeConfig(options, where)
+  const opener = (options: object | undefined, where: string, others?: readonly string[]): SessionOpener<S | Promise<Awaited<S>>> => {
+    const resolveConfig = mergeConfig(options, where, others)
     return {
       early: false,
       ...maxSessions !== undefined && { maxSessions },

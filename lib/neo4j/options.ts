@@ -135,8 +135,8 @@ export const transactionOnlyRules = {
 export const transactionRules = { ...sessionRules, ...transactionOnlyRules } satisfies ConfigRules
 
 /** @throws OptionError (`FST_SESSION_OPTION`) */
-export function checkConfig (where: string, config: unknown, allowed: ConfigRules): CheckedConfig {
-  const { accessMode, ...checked } = checkOptions<Record<string, unknown>>(where, config, allowed)
+export function checkConfig (where: string, config: unknown, allowed: ConfigRules, others?: readonly string[]): CheckedConfig {
+  const { accessMode, ...checked } = checkOptions<Record<string, unknown>>(where, config, allowed, others)
   refuseTwoBookmarkManagers(where, checked)
   if (accessMode === undefined) return checked
   if (checked['defaultAccessMode'] !== undefined) {
@@ -149,7 +149,7 @@ export function checkConfig (where: string, config: unknown, allowed: ConfigRule
 type ConfigResolver = (context: OpenContext) => MaybePromise<CheckedConfig>
 
 /** Checks the config of a route or call, and merges it over the provider's. */
-export type ConfigMerger = (own: object | undefined, where: string) => ConfigResolver
+export type ConfigMerger = (own: object | undefined, where: string, others?: readonly string[]) => ConfigResolver
 
 /**
  * Checks a provider's config, which those of routes and calls override.
@@ -171,8 +171,8 @@ export function configMerger (provider: string, source: ConfigSource, allowed: C
 
 function fixedConfigMerger (provider: string, config: object | undefined, allowed: ConfigRules): ConfigMerger {
   const base = checkConfig(provider, config, allowed)
-  return (own, where) => {
-    const merged = Object.freeze(mergeConfigs(base, own && checkConfig(where, own, allowed), where))
+  return (own, where, others) => {
+    const merged = Object.freeze(mergeConfigs(base, own && checkConfig(where, own, allowed, others), where))
     return () => merged
   }
 }
@@ -180,8 +180,8 @@ function fixedConfigMerger (provider: string, config: object | undefined, allowe
 /** @param base the part of the config that does not depend on the request */
 function requestConfigMerger (provider: string, configOf: (request: FastifyRequest) => unknown, allowed: ConfigRules, base: CheckedConfig = {}): ConfigMerger {
   const allowedForRequest = { ...allowed, database: databaseName }
-  return (own, where) => {
-    const checked = own && checkConfig(where, own, allowed)
+  return (own, where, others) => {
+    const checked = own && checkConfig(where, own, allowed, others)
     return ({ request, route }) => {
       if (request === undefined) {
         if (checked !== undefined) return mergeConfigs(base, checked, where)

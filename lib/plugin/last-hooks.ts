@@ -54,7 +54,41 @@ export function keepLast (route: RouteOptions, last: LastHooks): void {
       set: (list: unknown) => { hooks = without(list, hook) },
     })
   }
-  route.config = { ...route.config, [kHasLast]: true } as object
+  keepInConfig(route, kHasLast, () => true)
+}
+
+/** Functions that make the values of a route's config, by the keys of these. */
+const kept = new WeakMap<RouteOptions, Map<symbol, () => unknown>>()
+
+/**
+ * Keeps a value in a route's config, even if later plugins replace that. It is made when the config is copied, by Fastify after all onRoute
+ * hooks: their changes of the config count.
+ */
+export function keepInConfig (route: RouteOptions, key: symbol, make: () => unknown): void {
+  const makers = kept.get(route) ?? keepConfig(route)
+  makers.set(key, make)
+  const { config = {} } = route
+  route.config = config
+}
+
+function keepConfig (route: RouteOptions): Map<symbol, () => unknown> {
+  const makers = new Map<symbol, () => unknown>()
+  kept.set(route, makers)
+  let { config } = route
+  Object.defineProperty(route, 'config', {
+    configurable: true,
+    enumerable: true,
+    get: () => config,
+    set: (replaced: RouteOptions['config']) => { config = withMade(replaced, makers) },
+  })
+  return makers
+}
+
+/** A copy of a route's config with the values that are made when it is copied in turn. */
+function withMade (config: RouteOptions['config'], makers: ReadonlyMap<symbol, () => unknown>): NonNullable<RouteOptions['config']> {
+  const copy: object = Object.defineProperties({}, Object.getOwnPropertyDescriptors(Object(config)))
+  for (const [key, get] of makers) Object.defineProperty(copy, key, { configurable: true, enumerable: true, get })
+  return copy as NonNullable<RouteOptions['config']>
 }
 
 /** The lists of hooks that `addLast` has added to. */

@@ -1,6 +1,8 @@
 import { types } from 'node:util'
 import type { AnyProvider, CommitOptions } from '../core/provider.js'
+import { OptionError } from '../errors.js'
 import { providerRules } from '../token/options.js'
+import { cookieHint } from '../token/transport/cookie-transport.js'
 import { checkOptions, oneOf, rules, wholeNumber, withMethods, type Rule } from '../util/option-rules.js'
 
 /**
@@ -74,12 +76,14 @@ const defaults = Object.freeze({ name: 'session', commit: 'onSend', commitWhen: 
 /** Checks the plugin's options. Fastify itself adds `prefix`, `logLevel` and `logSerializers` to them: those are its own. */
 export function pluginOptions (options: RequestSessionOptions | undefined, defaultProvider: () => AnyProvider): PluginOptions {
   // `register` also takes a function that returns the options, and passes on any result.
+  if (pluginRules.provider.test(options)) throw new OptionError('requestSession', 'got a provider in place of options: write { provider: … }')
   const { prefix, logLevel, logSerializers, ...own } = (options ?? {}) as RequestSessionOptions & Record<string, unknown>
-  const checked = checkOptions<RequestSessionOptions>('requestSession', own, pluginRules, providerHint)
+  const checked = checkOptions<RequestSessionOptions>('requestSession', own, pluginRules, [], providerHint)
   return Object.freeze({ ...defaults, ...checked, provider: checked.provider ?? defaultProvider() }) as PluginOptions
 }
 
-/** Distinguishes options of the default provider from misspelt ones. */
+/** Distinguishes options of the default provider and its cookie from misspelt ones. */
 function providerHint (name: string): string {
-  return Object.hasOwn(providerRules, name) ? `. It belongs to tokenSessions(): write provider: tokenSessions({ ${name}: … })` : ''
+  if (Object.hasOwn(providerRules, name)) return `. It belongs to tokenSessions(): write provider: tokenSessions({ ${name}: … })`
+  return cookieHint(name)
 }

@@ -8,7 +8,7 @@ import { checksAtBoot, claimsOf, countsOf, hasTransactions, isClosing } from '..
 import { OptionError } from '../errors.js'
 import { tokenSessions } from '../token/token-sessions.js'
 import { addAmbientHooks } from './ambient.js'
-import { keepLast } from './last-hooks.js'
+import { keepInConfig, keepLast } from './last-hooks.js'
 import { pluginOptions, type RequestSessionOptions } from './options.js'
 import { Registration } from './registration.js'
 import { closeNotFound, drain, firstHook, lastHooks, markFailed, scopeOf, sessionGetter, settleNotFound } from './settle-request.js'
@@ -21,7 +21,7 @@ async function requestSession (app: FastifyInstance, options: RequestSessionOpti
   keepTickShapes()
   if (!app.hasDecorator(kHasLifecycle)) addLifecycle(app)
   const { registrations } = contentsOf(app)
-  const registration = new Registration(pluginOptions(options, tokenSessions), registrations.length, app)
+  const registration = new Registration(pluginOptions(options, tokenSessions), registrations, app)
   refuseSameName(registration)
   registrations.push(registration)
   const { name, sessions, options: { provider } } = registration
@@ -43,8 +43,8 @@ async function requestSession (app: FastifyInstance, options: RequestSessionOpti
     addAmbientHooks(app, registrations)
   }
   app.addHook('onRequest', firstHook(registration))
-  app.addHook('onRoute', function configureRoute (route: RouteOptions) {
-    route.config = { ...route.config, [registration.key]: registration.configure(route) } as object
+  app.addHook('onRoute', function configureRoute (this: FastifyInstance, route: RouteOptions) {
+    keepInConfig(route, registration.key, () => registration.configure(route, this))
   })
   uses.set(provider, usesOf(provider) + 1)
   app.addHook('onClose', async function drainAndClose () {
@@ -61,6 +61,9 @@ function usesOf (provider: object): number {
   return uses.get(provider) ?? 0
 }
 
+/** An app with any server, logger and type provider. */
+export type AnyApp = { readonly server: object }
+
 /** The registrations in all contexts of an app, and the claims of their providers. */
 interface AppContents {
   readonly registrations: Registration[]
@@ -70,7 +73,7 @@ interface AppContents {
 /** By the server, which all contexts of an app share. */
 const apps = new WeakMap<object, AppContents>()
 
-function contentsOf ({ server }: FastifyInstance): AppContents {
+function contentsOf ({ server }: AnyApp): AppContents {
   const contents = apps.get(server) ?? { registrations: [], claims: new Map<string, Registration>() }
   apps.set(server, contents)
   return contents
@@ -93,14 +96,15 @@ function refuseSharedClaims (app: FastifyInstance, registration: Registration): 
   for (const claim of claimsOf(provider)) {
     const other = claims.get(claim)
     if (other !== undefined && other.options.provider !== provider) {
-      throw new OptionError('requestSession', `the providers of ${name} and ${other.name} would use the same ${claim}: give one of them a name or prefix of its own`)
+      const both = name === other.name ? `two providers of ${name}` : `the providers of ${name} and ${other.name}`
+      throw new OptionError('requestSession', `${both} would use the same ${claim}: register one of them for both, or give one a cookie or header, and a store or prefix, of its own`)
     }
     if (other === undefined) claims.set(claim, registration)
   }
 }
 
 /** The registrations in all contexts of an app, for the test helper. */
-export function registrationsOf (app: FastifyInstance): readonly Registration[] {
+export function registrationsOf (app: AnyApp): readonly Registration[] {
   return contentsOf(app).registrations
 }
 

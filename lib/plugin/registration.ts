@@ -7,6 +7,9 @@ import { OptionError } from '../errors.js'
 import { checkOptions, describeType } from '../util/option-rules.js'
 import { commitRules, type PluginOptions } from './options.js'
 
+/** Names of the route options that the plugin takes itself. */
+const commitOptions = Object.keys(commitRules)
+
 /** One `app.register(requestSession, …)`: its provider, its routes' settings, its open sessions. */
 export class Registration {
   /** The key of this registration's settings in a route's config. */
@@ -17,14 +20,17 @@ export class Registration {
   /** The place in the order of registration: the sessions of a request settle from the highest to the lowest. */
   readonly order: number
   readonly sessions: OpenSessions<Scope>
+  private readonly all: readonly Registration[]
   /** The settings of a route without options of its own, and of the not-found handler. */
   readonly defaults: ScopeSettings
 
-  constructor (options: PluginOptions, order: number, app: FastifyInstance) {
+  /** @param all the registrations in all contexts of the app, before and after this one */
+  constructor (options: PluginOptions, all: readonly Registration[], app: FastifyInstance) {
     this.key = Symbol(`fastify-request-session.${options.name}`)
     this.options = options
     this.app = app
-    this.order = order
+    this.order = all.length
+    this.all = all
     this.sessions = new OpenSessions<Scope>(options.name, options.provider.kind, app.log)
     openSessionsOf(options.provider).add(this.sessions)
     this.sessions.start(options.warnAfter, Scope.pulseOf(this.sessions))
@@ -35,13 +41,19 @@ export class Registration {
 
   /** True for a request of its instance, or of one within it: others may have sessions of the same name and provider, by a registration of their own. */
   serves ({ server }: FastifyRequest): boolean {
-    return this.app === server || Object.prototype.isPrototypeOf.call(this.app, server)
+    return isWithin(server, this.app)
+  }
+
+  /** True in a context that has a nearer registration of this name: `request.<name>` and the routes' configs are that one's. */
+  isHiddenIn (context: FastifyInstance): boolean {
+    return this.all.some(({ app, name }) => name === this.name && app !== this.app && isWithin(app, this.app) && isWithin(context, app))
   }
 
   /** Checks a route's config under this registration's name. */
-  configure (route: Pick<RouteOptions, 'url' | 'method' | 'config'> | FastifyRequest['routeOptions']): ScopeSettings {
+  configure (route: Pick<RouteOptions, 'url' | 'method' | 'config'> | FastifyRequest['routeOptions'], context: FastifyInstance): ScopeSettings {
     const method = Array.isArray(route.method) ? route.method.join('|') : route.method
-    return this.settings((route.config as Record<string, unknown> | undefined)?.[this.name], `${method} ${route.url}`)
+    const config = this.isHiddenIn(context) ? undefined : (route.config as Record<string, unknown> | undefined)?.[this.name]
+    return this.settings(config, `${method} ${route.url}`)
   }
 
   /** @throws OptionError (`FST_SESSION_OPTION`) that names the route */
@@ -57,9 +69,13 @@ export class Registration {
     const own = checkOptions<CommitOptions>(where, { commit, commitWhen }, commitRules)
     return {
       ...base,
-      opener: provider.forRoute((config === undefined ? undefined : rest) as never, where),
+      opener: provider.forRoute((config === undefined ? undefined : rest) as never, where, commitOptions),
       commit: own.commit ?? this.options.commit,
       commitWhen: own.commitWhen ?? this.options.commitWhen,
     }
   }
+}
+
+function isWithin (inner: FastifyInstance, outer: FastifyInstance): boolean {
+  return inner === outer || Object.prototype.isPrototypeOf.call(outer, inner)
 }

@@ -29,7 +29,7 @@ export function firstHook (registration: Registration) {
     request[kReply] = reply
     const { config } = request[kContext] ?? contextOf(request)
     const settings = (config && Reflect.get(config, registration.key) as ScopeSettings | undefined) ?? missingSettings(request, registration)
-    if (settings.opener?.early || settings.opener?.admit) admit(scopeOf(request, registration)).then(() => done(), done)
+    if ((settings.opener?.early || settings.opener?.admit) && !registration.isHiddenIn(request.server)) admit(scopeOf(request, registration)).then(() => done(), done)
     else done()
   }
 }
@@ -52,7 +52,7 @@ function missingSettings (request: FastifyRequest & Linked, registration: Regist
   const hasLast = addLast(request[kContext] ?? contextOf(request), lastHooks)
   if (request.is404) return registration.defaults
   const route = request.routeOptions
-  const settings = registration.configure(route)
+  const settings = registration.configure(route, request.server)
   if (!hasLast) throw new TooEarlyError(`request.${registration.name}`, settings.route)
   Reflect.set(route.config, registration.key, settings)
   return settings

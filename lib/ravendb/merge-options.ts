@@ -36,10 +36,10 @@ const optionRules: Record<keyof Options, Rule> = {
  * Checks session options, or the name of a database, and merges them over checked ones.
  * @throws OptionError (`FST_SESSION_OPTION`)
  */
-export function mergeOptions (base: CheckedOptions, options: unknown, where: string): CheckedOptions {
+export function mergeOptions (base: CheckedOptions, options: unknown, where: string, others?: readonly string[]): CheckedOptions {
   if (options === undefined) return base
   const given = typeof options === 'string' ? { database: options } : options
-  const merged = { ...base, ...checkOptions<Options>(where, given, optionRules) }
+  const merged = { ...base, ...checkOptions<Options>(where, given, optionRules, others) }
   refuseContradictions(merged, where)
   return merged
 }

@@ -89,7 +89,7 @@ export function ravenSessions (documentStore: IDocumentStore, options?: RavenCal
   return {
     kind: 'document',
     commits: 'success',
-    forRoute: (routeOptions, where) => opener(checked(mergeOptions(base, routeOptions, where), where), routeOptions),
+    forRoute: (routeOptions, where, others) => opener(checked(mergeOptions(base, routeOptions, where, others), where), routeOptions),
     forCall: (callOptions, where) => opener(checked(mergeOptions(base, callOptions, where), where)),
     ping: pingOf(async (signal) => {
       if (!(base.database ?? documentStore.database)) throw new Unchecked('each request has a database of its own')

@@ -3,7 +3,7 @@ import type { FastifyRequest } from 'fastify'
 import { channels, report, type SessionEvent } from '../core/events.js'
 import { pulseInterval } from '../core/open-sessions.js'
 import type { OpenContext, OpenSession, SessionOpener } from '../core/provider.js'
-import { RecordError, SessionDataError, SessionNotFreshError, SessionNotLoadedError, SessionRenewedError, SessionRequiredError } from '../errors.js'
+import { RecordError, SessionDataError, SessionNotFreshError, SessionRenewedError, SessionRequiredError } from '../errors.js'
 import type { SessionRecord, SessionStore, Successor } from '../stores/store.js'
 import { attempt, nothing } from '../util/maybe-promise.js'
 import type { Checked } from '../util/option-rules.js'
@@ -15,12 +15,12 @@ import type { TokenCallOptions, TokenRouteOptions } from './options.js'
 import { tellOfUnknownToken } from './pitfalls.js'
 import { SessionState, signals } from './session-state.js'
 import type { Identity, SessionContext, SessionSettings } from './settings.js'
-import { SessionDescription } from './session-description.js'
 import { closeAtEnd } from './signal.js'
 import { TokenSession } from './session.js'
 import { idOf } from './tokens.js'
 import type { CookieTransport } from './transport/cookie-transport.js'
 import type { PlacedTransport, TokenTransport } from './transport/transport.js'
+import { kLoading, StandIn, unloadedPrototype, type Unloaded } from './unloaded.js'
 
 /** Opens the sessions of one route, or (with a token) of one call outside of a request. */
 export function requestSessions (settings: SessionSettings, early: boolean, { token, required, fresh }: RouteConditions): SessionOpener<Promise<TokenSession>> {
@@ -68,7 +68,7 @@ class RequestSession extends SessionState implements OpenSession<Promise<TokenSe
     const given = context.request === undefined ? token : settings.transport.read(context.request)
     const session = typeof given === 'string' && settings.tokens.valid(given) ? this.read(given) : this.readOneOf(context.request)
     this.session = Object.setPrototypeOf(session, unloadedPrototype) as Promise<TokenSession>
-    ;(this.session as Promise<TokenSession> & Unloaded)[kState] = this
+    ;(this.session as Promise<TokenSession> & Unloaded)[kLoading] = this
   }
 
   beforeHeaders (commitFollows: boolean): void {
@@ -275,69 +275,4 @@ function warnOfCandidates ({ transport }: SessionSettings, { log, route }: Sessi
   const { place = 'token' } = transport as Partial<PlacedTransport>
   report(log, 'warn', { route }, `a browser sends ${count} tokens for the ${place}: the cookie's domain or path was changed, or another app of the domain ` +
     'sets a cookie of this name. The one that belongs to a session is used. Choose a name that no other app has.')
-}
-
-const kState = Symbol('fastify-request-session.state')
-
-interface Unloaded { [kState]: RequestSession }
-
-/** The members of a session, for promises of one: a method or a getter by its name. */
-const members = [SessionDescription, TokenSession].flatMap(({ prototype }) => Object.entries(Object.getOwnPropertyDescriptors(prototype)))
-  .filter(([name]) => !['constructor', 'then', 'toJSON'].includes(name))
-
-/**
- * A promise whose session members throw that the session is not loaded. After the request's end they read it, for log
- * serializers. It is still a promise, and awaits as fast as any.
- */
-const unloadedPrototype = Object.create(Promise.prototype, Object.fromEntries(members.map(([name, { value }]) => {
-  function member (this: Unloaded, args: unknown[]): unknown {
-    const { loaded, phase } = this[kState]
-    if (phase !== 'closed') throw new SessionNotLoadedError(typeof value === 'function' ? `${name}()` : name)
-    if (loaded === undefined) return undefined
-    return typeof value === 'function' ? Reflect.apply(value, loaded, args) : Reflect.get(loaded, name)
-  }
-  return [name, typeof value === 'function'
-    ? { value (this: Unloaded, ...args: unknown[]) { return Reflect.apply(member, this, [args]) } }
-    : { get (this: Unloaded) { return Reflect.apply(member, this, [[]]) } }]
-}))) as object
-
-/** Members that only read: without a session they give `undefined`. */
-const looks = new Set(['get', 'has', 'keys', 'entries', 'find', 'data', 'size', 'token', 'id', 'name', 'label', 'shared', 'subject', 'isNew', 'ended', 'degraded', 'createdAt', 'freshAt', 'lastUsedAt', 'expiresAt', 'ttl'])
-
-/** A session that is not opened yet: awaiting it opens it, and reading a member gives `undefined`. */
-class StandIn implements Promise<TokenSession> {
-  readonly [Symbol.toStringTag] = 'Promise'
-  readonly #open: () => Promise<TokenSession>
-
-  static {
-    for (const [name, { value }] of members) {
-      const get = (): unknown => {
-        if (!looks.has(name)) throw new SessionNotLoadedError(name)
-        return undefined
-      }
-      Object.defineProperty(this.prototype, name, typeof value === 'function' ? { value: get } : { get })
-    }
-  }
-
-  constructor (open: () => Promise<TokenSession>) {
-    this.#open = open
-  }
-
-  then<A = TokenSession, B = never> (
-    onFulfilled?: ((session: TokenSession) => A | PromiseLike<A>) | null, onRejected?: ((error: unknown) => B | PromiseLike<B>) | null
-  ): Promise<A | B> {
-    return this.#opened().then(onFulfilled, onRejected)
-  }
-
-  catch<B = never> (onRejected?: ((error: unknown) => B | PromiseLike<B>) | null): Promise<TokenSession | B> {
-    return this.#opened().catch(onRejected)
-  }
-
-  finally (onFinally?: (() => void) | null): Promise<TokenSession> {
-    return this.#opened().finally(onFinally)
-  }
-
-  async #opened (): Promise<TokenSession> {
-    return this.#open()
-  }
 }

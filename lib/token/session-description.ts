@@ -1,7 +1,7 @@
 import type { SessionState } from './session-state.js'
 import { releaseSignal, signalOf } from './signal.js'
 import { idOf } from './tokens.js'
-import { refuseProperties } from './values.js'
+import { refusingProperties } from './values.js'
 
 export const kState = Symbol('fastify-request-session.state')
 
@@ -14,7 +14,7 @@ export abstract class SessionDescription {
   declare [kState]: SessionState
 
   static {
-    Object.setPrototypeOf(this.prototype, refuseProperties)
+    Object.setPrototypeOf(this.prototype, refusingProperties(Object.prototype))
     Object.defineProperty(this.prototype, kState, { value: undefined, writable: true })
   }
 

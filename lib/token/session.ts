@@ -8,6 +8,18 @@ import { kState, SessionDescription } from './session-description.js'
 import type { SessionState } from './session-state.js'
 
 /**
+ * Calls a method that has a callback in other session plugins.
+ * @throws OptionError (`FST_SESSION_OPTION`) if it is given one, which would never be called. A rejection would not be handled by such code
+ */
+function withoutCallback (call: string, callback: unknown, run: () => Promise<void>): Promise<void> {
+  if (callback !== undefined) throw new OptionError(call, `takes no callback: write await session.${call}`)
+  return run()
+}
+
+/** Options of a cookie in other session plugins. */
+const cookieAttributes = new Set(['domain', 'expires', 'httpOnly', 'maxAge', 'partitioned', 'path', 'priority', 'sameSite', 'secure', 'signed'])
+
+/**
  * A user's session: a map of keys to JSON values, with a token. It is read and changed in memory; the changes are saved
  * at commit, in one atomic step. A value that is changed in place is detected.
  *
@@ -248,13 +260,22 @@ export class TokenSession<Data extends object = SessionData> extends SessionDesc
   }
 
   /** The name of `end()` in @fastify/session, for plugins that call it. Here the store is called at commit. */
-  async destroy (): Promise<void> {
-    this.end()
+  destroy (callback?: never): Promise<void> {
+    return withoutCallback('destroy()', callback, async () => this.end())
   }
 
   /** The name of `commit()` in @fastify/session, for plugins that call it. Handlers need neither. */
-  async save (): Promise<void> {
-    await this.commit()
+  save (callback?: never): Promise<void> {
+    return withoutCallback('save()', callback, async () => this.commit())
+  }
+
+  /**
+   * A method of @fastify/secure-session, for plugins that call it with options of their own. The cookie is the transport's, and stays as it is.
+   * @throws OptionError (`FST_SESSION_OPTION`) for an attribute of the cookie
+   */
+  options (options: object): void {
+    const attribute = Object.keys(options).find((name) => cookieAttributes.has(name))
+    if (attribute !== undefined) throw new OptionError('options()', `${attribute} cannot be set for one session: give the cookie's attributes to cookieTransport(), and call expire() or persist()`)
   }
 
   /**
@@ -272,9 +293,11 @@ export class TokenSession<Data extends object = SessionData> extends SessionDesc
    * @throws SessionGoneError (`FST_SESSION_GONE`) if it was ended or has expired meanwhile; SessionRenewedError
    * (`FST_SESSION_RENEWED`) if it was regenerated
    */
-  async reload (): Promise<void> {
-    this[kState].refuseWrites()
-    await reload(this[kState])
+  reload (callback?: never): Promise<void> {
+    return withoutCallback('reload()', callback, async () => {
+      this[kState].refuseWrites()
+      await reload(this[kState])
+    })
   }
 
   /** All data: for `JSON.stringify(session)`, and for a handler that returns the session. */

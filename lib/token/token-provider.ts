@@ -54,8 +54,8 @@ export class TokenSessions<Data extends object = SessionData> implements Session
     this.#addresses = new Addresses(tokens, secret === undefined ? undefined : new SharedTokens(tokens, secret))
   }
 
-  forRoute (options: TokenRouteOptions | undefined, where: string): SessionOpener<Promise<TokenSession>> {
-    return this.#opener(checkOptions<TokenRouteOptions>(where, options, routeRules))
+  forRoute (options: TokenRouteOptions | undefined, where: string, others?: readonly string[]): SessionOpener<Promise<TokenSession>> {
+    return this.#opener(checkOptions<TokenRouteOptions>(where, options, routeRules, others))
   }
 
   forCall (options: TokenCallOptions | undefined, where: string): SessionOpener<Promise<TokenSession>> {
@@ -217,12 +217,13 @@ export class TokenSessions<Data extends object = SessionData> implements Session
 
   /**
    * For tests of an app's routes: the headers of a request that presents this session, or a new one. They fit the provider's
-   * transport.
-   * @throws OptionError (`FST_SESSION_OPTION`) for a transport without `present()`; as `create` does
+   * transport. Unsaved changes of the session are saved.
+   * @throws OptionError (`FST_SESSION_OPTION`) for a transport without `present()`; as `create` and `commit()` of a session do
    */
   async inject (session: TokenSession<Data> | NewSession<Data> = {}): Promise<InjectHeaders> {
-    const { token } = session instanceof TokenSession ? session : await this.create(session)
-    return { headers: headersOf(this.#settings.transport, token) }
+    const presented = session instanceof TokenSession ? session : await this.create(session)
+    if (TokenSession.stateOf(presented as unknown as TokenSession).isDirty) await presented.commit()
+    return { headers: headersOf(this.#settings.transport, presented.token) }
   }
 
   /**

@@ -7,6 +7,7 @@ import {
 } from './options.js'
 import type { TokenSession } from './session.js'
 import { TokenSessions } from './token-provider.js'
+import { cookieHint } from './transport/cookie-transport.js'
 
 /**
  * The management that every store allows: `create open load update end exists info ping close`, and `inject sessionOf` for tests.
@@ -100,7 +101,7 @@ export function tokenSessions<Data extends JsonData<Data> = SessionData> (option
 export function tokenSessions<Data extends JsonData<Data> = SessionData> (options?: CompleteTokenSessionOptions & WithData<Data>): CompleteTokenProvider<Data>
 export function tokenSessions<Data extends JsonData<Data> = SessionData> (options?: TokenSessionOptions & WithData<Data>): TokenProvider<Data>
 export function tokenSessions (options?: AllOptions): TokenProvider<SessionData, Promise<TokenSession> | TokenSession> {
-  return new TokenSessions({ ...defaults, ...checkOptions<AllOptions>('tokenSessions()', options, providerRules) })
+  return new TokenSessions({ ...defaults, ...checkOptions<AllOptions>('tokenSessions()', options, providerRules, [], cookieHint) })
 }
 
 interface WithData<Data extends object> {

@@ -174,7 +174,15 @@ export function refuseLarge ({ maxSize }: { readonly maxSize: number }, route: s
   if (size > maxSize) throw new SessionTooLargeError(route, size, maxSize)
 }
 
-/** Refuses an assigned property, with an error that names `set()`. As the last prototype it only handles members that a session lacks. */
-export const refuseProperties = new Proxy(Object.prototype, {
-  set (_target, name): never { throw new PropertyError(show(String(name))) },
-})
+/**
+ * A last prototype that refuses assigned properties, with an error that names `set()`: it only handles members that a session lacks.
+ * Symbols are of tracers and the like, which no user takes for data.
+ */
+export function refusingProperties<P extends object> (prototype: P): P {
+  return new Proxy(prototype, {
+    set (target, name, value, receiver) {
+      if (typeof name === 'symbol') return Reflect.set(target, name, value, receiver)
+      throw new PropertyError(show(name))
+    },
+  })
+}

@@ -98,18 +98,19 @@ export type Checked<O> = { [K in keyof O]?: Exclude<O[K], undefined> }
  * The user's object is never written to.
  *
  * @param where the owner of the options, for the error: `tokenSessions()`, `GET /people`
+ * @param others names of options that others take at the same place, for the error
  * @param hintFor a sentence for the error about an unknown option that belongs elsewhere
  * @throws OptionError (`FST_SESSION_OPTION`) that names the option and the values that it takes
  */
 export function checkOptions<O extends object> (
-  where: string, options: unknown, allowed: Record<keyof O & string, Rule>, hintFor: (name: string) => string = () => ''
+  where: string, options: unknown, allowed: Record<keyof O & string, Rule>, others: readonly string[] = [], hintFor: (name: string) => string = () => ''
 ): Checked<O> {
   if (options === undefined) return {}
   if (!isOptions(options)) throw new OptionError(where, `options must be an object; got ${describeType(options)}`)
   const checked: Record<string, unknown> = {}
   for (const [name, value] of Object.entries(options)) {
     const rule = Object.hasOwn(allowed, name) ? allowed[name as keyof O & string] : undefined
-    if (rule === undefined) throw new OptionError(where, `unknown option ${show(name)}; allowed: ${Object.keys(allowed).join(', ')}${hintFor(name)}`)
+    if (rule === undefined) throw new OptionError(where, `unknown option ${show(name)}; allowed: ${[...Object.keys(allowed), ...others].join(', ')}${hintFor(name)}`)
     if (value === undefined) continue
     if (!rule.test(value)) throw new OptionError(where, `option ${name} must be ${rule.allowed}; got ${rule.harmless ? show(value) : describeType(value)}`)
     checked[name] = value

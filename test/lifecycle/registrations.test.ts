@@ -1,4 +1,4 @@
-import Fastify, { type FastifyInstance } from 'fastify'
+import Fastify, { type FastifyInstance, type RouteOptions } from 'fastify'
 import fp from 'fastify-plugin'
 import t from 'tap'
 import requestSession, { assertNoOpenSessions, cookieTransport, getSession, headerTransport, memoryStore, tokenSessions, type TokenSessionOptions } from '../../lib/index.js'
@@ -178,6 +178,16 @@ t.test('two token providers must not use one cookie', async (t) => {
   await t.rejects(async () => app.ready(), { code: 'FST_SESSION_OPTION', message: /baskets and session would use the same cookie session: / })
 })
 
+t.test('two contexts that make the provider of one name anew are told to share it', async (t) => {
+  const app = Fastify()
+  t.teardown(() => app.close())
+  const users = tokenSessions()
+  app.register(requestSession, { provider: users })
+  app.register(async (child) => { child.register(requestSession, { provider: users }) })
+  app.register(async (child) => { child.register(requestSession) })
+  await t.rejects(async () => app.ready(), { code: 'FST_SESSION_OPTION', message: /: two providers of session would use the same cookie session: register one of them for both, or / })
+})
+
 t.test('token providers that would take each other\'s tokens or cookies are refused wherever they are registered', async (t) => {
   const store = memoryStore()
   const cases: Array<[string, TokenSessionOptions, TokenSessionOptions, RegExp]> = [
@@ -197,4 +207,71 @@ t.test('token providers that would take each other\'s tokens or cookies are refu
       await t.rejects(async () => app.ready(), { code: 'FST_SESSION_OPTION', message }, `${name}, ${siblings ? 'in siblings' : 'in one instance'}`)
     }
   }
+})
+
+t.test('of two registrations of one name, the options of a route are those of the nearer one', async (t) => {
+  const [users, admins] = [tokenSessions(), tokenSessions({ transport: cookieTransport({ name: 'admin' }) })]
+  for (const isAwaited of [true, false]) {
+    const app = Fastify()
+    t.teardown(() => app.close())
+    app.register(requestSession, { provider: users })
+    app.register(async (child) => {
+      const registered = child.register(requestSession, { provider: admins })
+      if (isAwaited) await registered
+      child.get('/', { config: { session: { required: true } } }, async (request) => (await request.session).subject)
+    }, { prefix: '/admin' })
+    app.get('/', { config: { session: { required: true } } }, async (request) => (await request.session).subject)
+    const [ada, root] = [await users.inject({ subject: 'ada' }), await admins.inject({ subject: 'root' })]
+    t.equal((await app.inject({ url: '/admin', ...root })).body, 'root')
+    t.equal((await app.inject({ url: '/admin', ...ada })).statusCode, 401)
+    t.equal((await app.inject({ url: '/', ...ada })).body, 'ada')
+    t.equal((await app.inject({ url: '/', ...root })).statusCode, 401)
+    await assertNoOpenSessions(app)
+  }
+})
+
+t.test('a nearer registration has route options of its own kind', async (t) => {
+  const app = Fastify()
+  t.teardown(() => app.close())
+  app.register(requestSession)
+  app.register(async (child) => {
+    await child.register(requestSession, { provider: fakeProvider() })
+    child.get('/', { config: { session: { own: true } } as object }, async () => 'ok')
+  })
+  t.equal((await app.inject('/')).body, 'ok')
+})
+
+/** Ways in which an onRoute hook protects routes. */
+const protections: Record<string, (route: RouteOptions) => void> = {
+  'a copy of the config': (route) => { route.config = { ...route.config, session: { required: true } } },
+  'the config itself': (route) => { Object.assign(route.config ??= {}, { session: { required: true } }) },
+  'another config': (route) => { route.config = { session: { required: true } } },
+}
+
+for (const [name, protect] of Object.entries(protections)) {
+  t.test(`route options of an onRoute hook count, before and after the plugin: ${name}`, async (t) => {
+    for (const isAwaited of [true, false]) {
+      for (const isBefore of [true, false]) {
+        const app = Fastify()
+        t.teardown(() => app.close())
+        if (isBefore) app.addHook('onRoute', protect)
+        const registered = app.register(requestSession)
+        if (isAwaited) await registered
+        if (!isBefore) app.addHook('onRoute', protect)
+        app.get('/', async () => 'secret')
+        app.register(async (child) => { child.get('/', { config: { session: { ttl: 60 } } }, async () => 'secret') }, { prefix: '/child' })
+        for (const url of ['/', '/child', '/child/']) {
+          for (const method of ['GET', 'HEAD'] as const) t.equal((await app.inject({ method, url })).statusCode, 401, `${method} ${url}`)
+        }
+      }
+    }
+  })
+}
+
+t.test('a wrong option of an onRoute hook stops the boot', async (t) => {
+  const app = Fastify()
+  t.teardown(() => app.close())
+  await app.register(requestSession)
+  app.addHook('onRoute', (route) => { route.config = { ...route.config, session: { requierd: true } } as object })
+  t.throws(() => app.get('/', async () => 'secret'), { code: 'FST_SESSION_OPTION', message: /^config\.session of GET \/: unknown option 'requierd'/ })
 })

@@ -228,7 +228,7 @@ t.test('a WebSocket has its session until it closes', async (t) => {
 })
 
 t.test('a Fastify that keeps the hooks of such a route out of reach is told of, at its first request', async (t) => {
-  const registration = new Registration(pluginOptions({ name: 'first', provider: fakeProvider() }, tokenSessions), 0, newApp(t))
+  const registration = new Registration(pluginOptions({ name: 'first', provider: fakeProvider() }, tokenSessions), [], newApp(t))
   t.teardown(() => { registration.sessions.stop() })
   const request = { is404: false, routeOptions: { method: 'GET', url: '/here', config: {} } } as unknown as FastifyRequest
   t.throws(() => { firstHook(registration)(request, {} as FastifyReply, () => {}) }, { code: 'FST_SESSION_TOO_EARLY', message: /^request\.first has no hooks in GET \/here: / })

@@ -75,6 +75,11 @@ for (const [name, make, wrong, right] of [
     }
   })
 
+  t.test(`${name}: the allowed options of a route include the plugin's`, async (t) => {
+    await t.rejects(boots(make(driverToNowhere(t)), { databse: 'people' }), { message: /allowed: accessMode, .*, commit, commitWhen$/ })
+    t.throws(() => make(driverToNowhere(t), { databse: 'people' } as never), { message: /allowed: accessMode, (?!.*commit, )/ })
+  })
+
   t.test(`${name}: a right route config boots, with the server away too`, async (t) => {
     const provider = make(driverToNowhere(t))
     for (const config of right) await t.resolves((await boots(provider, config)).close())

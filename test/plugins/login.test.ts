@@ -73,6 +73,19 @@ t.test('@fastify/flash: a message is read once, after the redirect', async (t) =
   t.strictSame((await visitor.get('/')).json<{ messages: unknown }>().messages, [])
 })
 
+t.test('@fastify/csrf-protection: a token is bound to its user', async (t) => {
+  const app = Fastify()
+  t.teardown(() => app.close())
+  app.register(requestSession, { provider: tokenSessions({ load: 'onRequest' }) })
+  app.register(csrfProtection, { sessionPlugin: '@fastify/secure-session', getUserInfo: ({ query }) => (query as { user: string }).user })
+  app.get('/form', async (_request, reply) => ({ token: reply.generateCsrf({ userInfo: 'ada' }) }))
+  app.get('/order', { onRequest: (request, reply, done) => app.csrfProtection(request, reply, done) }, async () => 'ordered')
+  const visitor = new Visitor(app)
+  const { token } = (await visitor.get('/form')).json<{ token: string }>()
+  t.equal((await visitor.get('/order?user=ada', { 'csrf-token': token })).body, 'ordered')
+  t.equal((await visitor.get('/order?user=bob', { 'csrf-token': token })).statusCode, 403)
+})
+
 t.test('@fastify/csrf-protection: the secret is in the session, and a token of another session is refused', async (t) => {
   const app = loginApp(t)
   const [visitor, other] = [new Visitor(app), new Visitor(app)]

@@ -70,6 +70,12 @@ t.test('refused when the app boots, with the route named', async (t) => {
   }
 })
 
+t.test("the allowed options of a route include the plugin's", async (t) => {
+  const app = await documentsApp(t, ravenSessions(store))
+  t.throws(() => app.get('/', { config: { documents: untyped({ noTrackin: true }) } }, async () => ''), { message: /allowed: database, .*, commit, commitWhen$/ })
+  t.throws(() => ravenSessions(store, untyped({ noTrackin: true })), { message: /allowed: database, .*, commitTimeout$/ })
+})
+
 t.test('a contradiction of a route with its plugin is refused too', async (t) => {
   const app = await documentsApp(t, ravenSessions(store, { optimisticConcurrencyMode: 'Writes' }))
   t.throws(() => app.get('/read', { config: { documents: { noTracking: true } } }, async () => ''),

@@ -63,6 +63,18 @@ for (const [name, transport] of Object.entries(transports)) {
   })
 }
 
+t.test("a session's unsaved changes are saved, and a session that is over is presented as it is", async (t) => {
+  const users = tokenSessions<Data>()
+  const app = await appOf(t, users)
+  const session = await users.create({ data: { visits: 1 } })
+  session.set('user', 'ada')
+  t.strictSame((await app.inject({ url: '/me', ...await users.inject(session) })).json(), { user: 'ada', visits: 1 })
+  session.regenerate(['user'])
+  t.strictSame((await app.inject({ url: '/me', ...await users.inject(session) })).json(), { user: 'ada' })
+  await users.end(session.token)
+  t.strictSame((await app.inject({ url: '/me', ...await users.inject(session) })).json(), {})
+})
+
 t.test('the replies of fetch() are read too', async (t) => {
   const users = tokenSessions<Data>()
   const app = await appOf(t, users)

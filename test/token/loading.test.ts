@@ -90,6 +90,26 @@ t.test('what is used before it is loaded says so, and how to load it', async (t)
   t.strictSame(new Set(Object.values(outcomes)), new Set(['FST_SESSION_NOT_LOADED']))
 })
 
+t.test('a property that is assigned before it is loaded throws, instead of being lost', async (t) => {
+  const { app } = await tokenApp(t, {}, (app) => {
+    app.get('/property', async (request) => { Object.assign(request.session, { user: 'ada' }) })
+    app.get('/subject', async (request) => { Object.assign(request.session, { subject: 'ada' }) })
+    app.get('/token', async (request) => { Object.assign(request.session, { token: 'planted' }) })
+    app.get('/symbol', async (request) => { Object.assign(request.session, { [Symbol('of a tracer')]: 1 }) })
+    app.get('/untouched', async (request) => { untouched = request })
+  })
+  let untouched: object | undefined
+  const codeOf = async (url: string): Promise<unknown> => (await app.inject(url)).json<{ code?: string } | null>()?.code
+  t.equal(await codeOf('/property'), 'FST_SESSION_PROPERTY')
+  t.equal(await codeOf('/subject'), 'FST_SESSION_NOT_LOADED')
+  t.equal(await codeOf('/token'), 'FST_SESSION_NOT_LOADED')
+  t.equal((await app.inject('/symbol')).statusCode, 200)
+  await app.inject('/untouched')
+  const standIn = (untouched as unknown as { session: object }).session
+  t.throws(() => { Object.assign(standIn, { user: 'ada' }) }, { code: 'FST_SESSION_PROPERTY' }, 'also of a session that is not opened any more')
+  t.throws(() => { Object.assign(standIn, { subject: 'ada' }) }, { code: 'FST_SESSION_NOT_LOADED' })
+})
+
 t.test('without an await it is a 500 with that name', async (t) => {
   const { app } = await tokenApp(t, {}, (app) => {
     app.get('/', async (request) => (request.session as unknown as TokenSession).get('a'))

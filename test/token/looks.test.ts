@@ -78,8 +78,30 @@ for (const load of ['lazy', 'onRequest'] as const) {
   })
 }
 
+t.test('console.log of the promise of a session, in a handler that has not awaited it, shows no more', async (t) => {
+  const shown: string[] = []
+  const store = new SpyStore(memoryStore())
+  store.before = async () => {} // each call takes a turn
+  const { app } = await tokenApp(t, { store }, (app) => {
+    app.get('/', async (request) => {
+      shown.push(inspect(request.session))
+      await request.session
+      shown.push(inspect(request.session, { breakLength: Infinity }), inspect({ session: request.session }, { depth: 9, showHidden: true }))
+    })
+  })
+  const { sessionProvider } = app
+  const session = await sessionProvider.create({ data: { secret: 'value' } })
+  await app.inject({ url: '/', ...await sessionProvider.inject(session) })
+  t.equal(shown[0], 'Promise { <pending> }')
+  t.equal(shown[1], "Promise { TokenSession { isNew: false, ended: false, subject: undefined, ttl: 1800, keys: [ 'secret' ] } }")
+  for (const text of shown) {
+    t.notMatch(text, session.token)
+    t.notMatch(text, 'value')
+  }
+})
+
 t.test('JSON of a session is its data, also of a handler that returns it and of a logger', async (t) => {
-  const { app, log } = await tokenApp(t, {}, (app) => {
+  const { app, log } = await tokenApp(t, { store: new SpyStore(memoryStore()) }, (app) => {
     app.get('/', async (request) => {
       const session = (await request.session).set('items', ['figs'])
       request.log.warn({ session }, 'looked')

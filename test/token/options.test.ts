@@ -62,7 +62,7 @@ t.test('a route: a wrong option stops the app from booting, and names the route'
     const app = Fastify()
     await app.register(requestSession)
     app.register(async (app) => { app.route({ method: ['GET', 'PUT'], url: '/x', config: { session: { [name]: value } }, handler: async () => '' }) }, { prefix: '/api' })
-    await t.rejects(async () => app.ready(), says('config.session of GET|PUT /api/x', `unknown option '${name}'`, 'allowed: ttl, maxAge, load, onStoreError'))
+    await t.rejects(async () => app.ready(), says('config.session of GET|PUT /api/x', `unknown option '${name}'`, 'allowed: ttl, maxAge, load, onStoreError, required, fresh, commit, commitWhen'))
   }
   for (const config of [true, 'x', 1, null]) {
     const app = Fastify()
@@ -109,6 +109,13 @@ t.test('the plugin: a wrong option stops the app from booting', async (t) => {
   app.register(requestSession, { ttl: 5 } as never)
   await t.rejects(async () => app.ready(), says(
     'requestSession', "unknown option 'ttl'; allowed: commit, ", '. It belongs to tokenSessions(): write provider: tokenSessions({ ttl: … })'))
+  const cookie = Fastify()
+  cookie.register(requestSession, { secure: true } as never)
+  await t.rejects(async () => cookie.ready(), says('requestSession', "unknown option 'secure'", '. It belongs to cookieTransport(): write tokenSessions({ transport: cookieTransport({ secure: … }) })'))
+  t.throws(() => tokenSessions({ sameSite: 'lax' } as never), says('tokenSessions()', "unknown option 'sameSite'", '. It belongs to cookieTransport(): '))
+  const provider = Fastify()
+  provider.register(requestSession, tokenSessions() as never)
+  await t.rejects(async () => provider.ready(), { code: 'FST_SESSION_OPTION', message: 'requestSession: got a provider in place of options: write { provider: … }' })
   const mistaken = Fastify()
   mistaken.register(requestSession, { tll: 5 } as never)
   await t.rejects(async () => mistaken.ready(), { message: /unknown option 'tll'; allowed: [a-zA-Z, ]+$/ })

@@ -95,6 +95,11 @@ const cookieRules: Record<keyof CookieOptions, Rule> = {
   persistent: rules.boolean,
 }
 
+/** Distinguishes options of the cookie from misspelt ones, for errors of those that take a transport. Others have a `name` too. */
+export function cookieHint (name: string): string {
+  return name !== 'name' && Object.hasOwn(cookieRules, name) ? `. It belongs to cookieTransport(): write tokenSessions({ transport: cookieTransport({ ${name}: … }) })` : ''
+}
+
 /**
  * Keeps the token in a cookie. This is the default transport: a cookie `__Host-session` in production, `session` elsewhere, with
  * `HttpOnly`, `SameSite=Lax` and `Path=/`. A reply that sets the cookie is kept out of shared caches.
