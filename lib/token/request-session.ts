@@ -15,7 +15,7 @@ import type { TokenCallOptions, TokenRouteOptions } from './options.js'
 import { tellOfUnknownToken } from './pitfalls.js'
 import { SessionState, signals } from './session-state.js'
 import type { Identity, SessionContext, SessionSettings } from './settings.js'
-import { SessionDescription } from './session-description.js'
+import { kState, SessionDescription } from './session-description.js'
 import { closeAtEnd } from './signal.js'
 import { TokenSession } from './session.js'
 import { idOf } from './tokens.js'
@@ -213,7 +213,7 @@ class RequestSession extends SessionState implements OpenSession<Promise<TokenSe
   /** A token may have been sent by `commit()` in the handler, before the reply's headers and status were final. */
   private protect (): void {
     const { reply } = this.context
-    if (reply !== undefined && this.canSendToken) (this.settings.transport as Partial<PlacedTransport>).protect?.(reply)
+    if (reply !== undefined && this.context.canSendHeaders) (this.settings.transport as Partial<PlacedTransport>).protect?.(reply)
   }
 
   /** @throws the store's error, unless the route's visitors are anonymous then */
@@ -276,8 +276,6 @@ function warnOfCandidates ({ transport }: SessionSettings, { log, route }: Sessi
   report(log, 'warn', { route }, `a browser sends ${count} tokens for the ${place}: the cookie's domain or path was changed, or another app of the domain ` +
     'sets a cookie of this name. The one that belongs to a session is used. Choose a name that no other app has.')
 }
-
-const kState = Symbol('fastify-request-session.state')
 
 interface Unloaded { [kState]: RequestSession }
 
