@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { requireInterface, type OptionalInterface } from '../stores/contract-helpers.js'
+import type { OptionalInterface } from '../stores/contract-helpers.js'
 import type { StoreEvent } from '../stores/optional-interfaces.js'
 import type { Cases, Harness } from './harness.js'
 import { assertTimeLeft } from './optional-interfaces.js'
@@ -10,7 +10,7 @@ export const changeCases = {
     async 'watch: tells the keys of a change and the time left, and the end' (harness) {
       const { events, next, look, id } = await watched(harness, { a: '1', b: '2', n: '1' })
       const expiresAt = Date.now() + harness.lifetime
-      await harness.commitOk(id, { set: new Map([['a', '2']]), remove: ['b'], increment: new Map([['n', 1]]), expiresAt })
+      await harness.commitOk(id, { set: { a: '2' }, remove: ['b'], increment: { n: 1 }, expiresAt })
       const { type, keys, timeLeft } = { keys: [], timeLeft: undefined, ...await next() }
       assert.deepEqual([type, [...keys].sort()], ['changed', ['a', 'b', 'n']])
       assertTimeLeft(timeLeft, expiresAt)
@@ -21,7 +21,7 @@ export const changeCases = {
       await harness.commitOk(id, { clear: true })
       const cleared = await next()
       assert.deepEqual('keys' in cleared ? [...cleared.keys].sort() : [], ['a', 'n'])
-      await harness.commit(id, { expect: new Map([['a', '9']]), set: new Map([['a', '3']]) })
+      await harness.commit(id, { expect: { a: '9' }, set: { a: '3' } })
       await harness.store.end(id)
       assert.deepEqual(await next(), { type: 'ended', renewed: false })
       assert.equal(events.length, 0)
@@ -34,13 +34,13 @@ export const changeCases = {
       assert.equal(await look(), undefined)
       await harness.store.create(id, harness.record({ a: '1' }))
       assert.equal(await look(), undefined)
-      const second = requireInterface('watch', harness.store, 'the suite')
+      const second = harness.storeWith('watch')
       await (await second.watch(id, () => {}))?.stop()
       assert.equal(await look(), undefined)
     },
     async 'watch: a session that is replaced: the keys that are gone are told as well' (harness) {
       if (!('replace' in harness.store)) return
-      const store = requireInterface('restore', harness.store, 'the suite')
+      const store = harness.storeWith('restore')
       const { next, look, id } = await watched(harness, { a: '1', b: '2' })
       for (const [deleteSession, key, told] of [[false, 'c', ['a', 'b', 'c']], [true, 'd', ['c', 'd']], [true, 'd', ['d']]] as const) {
         await store.replace(id, harness.record({ [key]: '3' }, { deleteSession }))
@@ -54,19 +54,19 @@ export const changeCases = {
       const other = await watched(harness, {})
       const stopped = await watched(harness, {})
       await stopped.stop()
-      await harness.commitOk(stopped.id, { set: new Map([['a', '1']]) })
+      await harness.commitOk(stopped.id, { set: { a: '1' } })
       const newId = await harness.renew(id)
       let event = await next()
       if (event.type === 'changed') event = await next()
       assert.deepEqual(event, { type: 'ended', renewed: true })
-      await harness.commitOk(newId, { set: new Map([['a', '2']]) })
+      await harness.commitOk(newId, { set: { a: '2' } })
       await harness.store.end(newId)
       await harness.store.end(other.id)
       assert.deepEqual(await other.next(), { type: 'ended', renewed: false })
       assert.deepEqual(stopped.events, [])
     },
     async 'watch: there is nothing to watch where there is no session' (harness) {
-      const store = requireInterface('watch', harness.store, 'the suite')
+      const store = harness.storeWith('watch')
       const fail = () => assert.fail('nothing is told')
       assert.equal(await store.watch(harness.id(), fail), undefined)
       const ended = await harness.createSession()
@@ -80,13 +80,13 @@ export const changeCases = {
       const { told, stop } = await tracked(harness)
       const id = harness.id()
       await told(() => store.create(id, harness.record({ a: '1' })), id)
-      await told(() => harness.commitOk(id, { set: new Map([['a', '2']]) }), id)
+      await told(() => harness.commitOk(id, { set: { a: '2' } }), id)
       await told(() => harness.commitOk(id, { expiresAt: Date.now() + harness.lifetime * 2 }), id)
       const renewed = harness.id(id)
-      await told(() => store.renew(id, renewed, harness.change({})), id, renewed)
+      await told(() => harness.renewTo(id, renewed), id, renewed)
       const regenerated = harness.id(id)
       await told(() => store.regenerate(renewed, regenerated, harness.record()), renewed, regenerated)
-      if ('replace' in store) await told(() => requireInterface('restore', store, 'the suite').replace(regenerated, harness.record({ b: '1' })), regenerated)
+      if ('replace' in store) await told(() => harness.storeWith('restore').replace(regenerated, harness.record({ b: '1' })), regenerated)
       await told(() => store.end(regenerated), regenerated)
       const [brief, kept] = [await harness.createSession({ a: '1' }), await harness.createSession({ a: '1' }, { deleteSession: false })]
       await told(async () => {
@@ -108,7 +108,7 @@ export const changeCases = {
   },
   lease: {
     async 'lease: one holder has it, for its time or until the work is done' (harness) {
-      const store = requireInterface('lease', harness.store, 'the suite')
+      const store = harness.storeWith('lease')
       const work = `work {1} ${harness.id()}`
       const holders = Array.from({ length: 20 }, (_, n) => `holder ${n}`)
       const leases = await Promise.all(holders.map((holder) => store.lease(work, holder, harness.lifetime)))
@@ -131,7 +131,7 @@ export const changeCases = {
 
 /** Creates a session and watches it. `events` holds those not yet taken; `next` takes one, or waits for it. */
 async function watched (harness: Harness, fields: Record<string, string>) {
-  const store = requireInterface('watch', harness.store, 'the suite')
+  const store = harness.storeWith('watch')
   const id = await harness.createSession(fields)
   const events: StoreEvent[] = []
   let wake = (): void => {}
@@ -153,7 +153,7 @@ async function watched (harness: Harness, fields: Record<string, string>) {
 async function tracked (harness: Harness) {
   const heard = new Set<string>()
   let wake = (): void => {}
-  const tracking = requireInterface('track', harness.store, 'the suite').track({
+  const tracking = harness.storeWith('track').track({
     changed (id) {
       if (id !== undefined) heard.add(id)
       wake()

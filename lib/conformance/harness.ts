@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import type { CommitResult, SessionChange, SessionRecord, SessionStore, Successor } from '../stores/store.js'
-import { newChange, newRecord, type OptionalInterface } from '../stores/contract-helpers.js'
+import { newChange, newRecord, requireInterface, type OptionalInterface, type OptionalInterfaces } from '../stores/contract-helpers.js'
 
 /**
  * Options of `storeConformance()`: the store under test, and control over its time.
@@ -51,6 +51,16 @@ export type Case = (harness: Harness) => Promise<void>
 /** Cases by their names. */
 export type Cases = Readonly<Record<string, Case>>
 
+/** Keys of a session, and their JSON texts. */
+type Fields = Record<string, string>
+
+/** A change with its keys as plain objects. */
+export interface Change extends Partial<Omit<SessionChange, 'expect' | 'set' | 'increment'>> {
+  expect?: Record<string, string | undefined>
+  set?: Fields
+  increment?: Record<string, number>
+}
+
 /** Tools of a test case: the store, control over time, shorthands for records and changes, and assertions. */
 export class Harness {
   readonly store: SessionStore
@@ -77,13 +87,18 @@ export class Harness {
     return like.slice(0, 2) + randomBytes(32).toString('base64url')
   }
 
-  record (fields: Record<string, string> = {}, more: Partial<SessionRecord> = {}): SessionRecord {
+  /** The store, with an optional interface. */
+  storeWith<I extends OptionalInterface> (name: I): OptionalInterfaces[I] {
+    return requireInterface(name, this.store, 'the suite')
+  }
+
+  record (fields: Fields = {}, more: Partial<SessionRecord> = {}): SessionRecord {
     const now = Date.now()
     return newRecord({ fields: new Map(Object.entries(fields)), createdAt: now, expiresAt: now + this.lifetime, ...more })
   }
 
   /** Creates a session and returns its id. */
-  async createSession (fields: Record<string, string> = {}, more: Partial<SessionRecord> = {}): Promise<string> {
+  async createSession (fields: Fields = {}, more: Partial<SessionRecord> = {}): Promise<string> {
     return this.create(this.record(fields, more))
   }
 
@@ -95,21 +110,21 @@ export class Harness {
   }
 
   /** Renews a session and returns its new id. */
-  async renew (id: string, change: Partial<SessionChange> = {}): Promise<string> {
+  async renew (id: string, change: Change = {}): Promise<string> {
     const newId = this.id(id)
-    assert.equal((await this.store.renew(id, newId, this.change(change))).status, 'committed')
+    assert.equal((await this.renewTo(id, newId, change)).status, 'committed')
     return newId
   }
 
-  change (change: Partial<SessionChange>): SessionChange {
-    return newChange(change)
+  async renewTo (id: string, newId: string, change: Change = {}): Promise<CommitResult> {
+    return this.store.renew(id, newId, storeChange(change))
   }
 
-  async commit (id: string, change: Partial<SessionChange>): Promise<CommitResult> {
-    return this.store.commit(id, this.change(change))
+  async commit (id: string, change: Change): Promise<CommitResult> {
+    return this.store.commit(id, storeChange(change))
   }
 
-  async commitOk (id: string, change: Partial<SessionChange>): Promise<readonly number[]> {
+  async commitOk (id: string, change: Change): Promise<readonly number[]> {
     const result = await this.commit(id, change)
     assert.equal(result.status, 'committed')
     return result.status === 'committed' ? [...result.increments] : []
@@ -121,31 +136,31 @@ export class Harness {
     return record
   }
 
-  async assertData (id: string, fields: Record<string, string>): Promise<void> {
-    assert.deepEqual(sorted((await this.loadExisting(id)).fields), sorted(new Map(Object.entries(fields))))
+  async assertData (id: string, fields: Fields): Promise<void> {
+    assert.deepEqual(sorted((await this.loadExisting(id)).fields), sorted(fields))
   }
 
   async assertGone (id: string): Promise<void> {
     assert.equal(await this.store.load(id), undefined, 'load answers undefined')
-    assert.equal((await this.commit(id, { set: new Map([['back', '1']]) })).status, 'missing', 'commit answers missing')
-    assert.equal((await this.store.renew(id, this.id(id), this.change({}))).status, 'missing', 'renew answers missing')
+    assert.equal((await this.commit(id, { set: { back: '1' } })).status, 'missing', 'commit answers missing')
+    assert.equal((await this.renewTo(id, this.id(id))).status, 'missing', 'renew answers missing')
     assert.equal(await this.store.end(id), false, 'end answers false')
     assert.equal(await this.store.load(id), undefined, 'nothing has brought it back')
   }
 
   /** Asserts that an id was replaced, and that every method returns its successor. */
   async assertMoved (id: string, successor: string, how: Successor['how']): Promise<void> {
-    const change = this.change({ set: new Map([['late', '1']]), expiresAt: null, ttl: 1 })
+    const change = { set: { late: '1' }, expiresAt: null, ttl: 1 }
     for (let i = 0; i < 2; i++) {
       assert.deepEqual({ ...await this.store.load(id) }, { successor, how }, 'load answers the successor')
-      assert.deepEqual({ ...await this.store.commit(id, change) }, { status: 'moved', successor, how }, 'commit answers the successor')
-      assert.deepEqual({ ...await this.store.renew(id, this.id(id), change) }, { status: 'moved', successor, how }, 'renew answers the successor')
+      assert.deepEqual({ ...await this.commit(id, change) }, { status: 'moved', successor, how }, 'commit answers the successor')
+      assert.deepEqual({ ...await this.renewTo(id, this.id(id), change) }, { status: 'moved', successor, how }, 'renew answers the successor')
       assert.deepEqual({ ...await this.store.end(id) as Successor }, { successor, how }, 'end answers the successor')
     }
   }
 
   /** Asserts that the stored record equals `expected`. The order of its keys and properties that the store has added do not count. */
-  async assertRecord (id: string, expected: SessionRecord): Promise<void> {
+  async assertRecord (id: string, expected: Omit<SessionRecord, 'fields'> & { fields: Fields | SessionRecord['fields'] }): Promise<void> {
     const found = await this.loadExisting(id)
     const { fields, ...rest } = Object.fromEntries(Object.keys(newRecord(found)).map((part) => [part, Reflect.get(found, part) as unknown]))
     const { fields: expectedFields, ...expectedRest } = expected
@@ -154,6 +169,10 @@ export class Harness {
   }
 }
 
-function sorted (fields: ReadonlyMap<string, string>): Array<[string, string]> {
-  return [...fields].sort(([a], [b]) => (a < b ? -1 : 1))
+function sorted (fields: Fields | SessionRecord['fields']): Array<[string, string]> {
+  return (fields instanceof Map ? [...fields] : Object.entries(fields)).sort(([a], [b]) => (a < b ? -1 : 1))
+}
+
+function storeChange ({ expect = {}, set = {}, increment = {}, ...more }: Change): SessionChange {
+  return newChange({ expect: new Map(Object.entries(expect)), set: new Map(Object.entries(set)), increment: new Map(Object.entries(increment)), ...more })
 }

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { requireInterface, type OptionalInterface } from '../stores/contract-helpers.js'
+import type { OptionalInterface } from '../stores/contract-helpers.js'
 import type { SessionRecord } from '../stores/store.js'
 import type { Cases, Harness } from './harness.js'
 
@@ -7,20 +7,20 @@ import type { Cases, Harness } from './harness.js'
 export const optionalInterfaceCases = {
   list: {
     async 'list: names every session that lives, once, in pages' (harness) {
-      const store = requireInterface('list', harness.store, 'the suite')
+      const store = harness.storeWith('list')
       const ids = await Promise.all(Array.from({ length: 700 }, (_, n) => harness.createSession({ n: String(n) }, { deleteSession: n % 2 !== 0, subject: n % 3 === 0 ? 'ada' : undefined })))
       await store.end(ids[5] as string)
       const named = await all(store.ids())
       for (const [n, id] of ids.entries()) assert.equal(named.filter((other) => other === id).length, n === 5 ? 0 : 1, `session ${n}`)
     },
     async 'list: describes a session as load does, but for its data' (harness) {
-      const store = requireInterface('list', harness.store, 'the suite')
+      const store = harness.storeWith('list')
       const more = { name: 'a name', subject: 'ada', generation: 'one', maxAge: 7, ttl: null }
       for (const deleteSession of [true, false]) {
         for (const fields of [{}, { a: '1', b: '2' }]) {
           const id = await harness.createSession(fields, { ...more, deleteSession })
           const { timeLeft, size, ...summary } = { timeLeft: undefined, size: undefined, ...await store.describe(id) }
-          await harness.assertRecord(id, { ...summary, fields: new Map(Object.entries(fields)) } as SessionRecord)
+          await harness.assertRecord(id, { ...summary, fields } as SessionRecord)
           assert.equal(size, Object.keys(fields).length)
           assertTimeLeft(timeLeft, (await harness.loadExisting(id)).expiresAt)
         }
@@ -90,9 +90,9 @@ export const optionalInterfaceCases = {
       assert.equal(await store.load(refused), undefined)
       const other = await harness.createSession({ b: '1' })
       assert.equal(await store.regenerate(other, harness.id(other), record, 2), 'limit')
-      const change = { set: new Map([['b', '2']]), subject, atMost: 2, expiresAt: null }
+      const change = { set: { b: '2' }, subject, atMost: 2, expiresAt: null }
       assert.deepEqual({ ...await harness.commit(other, change) }, { status: 'limit' })
-      assert.deepEqual({ ...await store.renew(other, harness.id(other), harness.change(change)) }, { status: 'limit' })
+      assert.deepEqual({ ...await harness.renewTo(other, harness.id(other), change) }, { status: 'limit' })
       await harness.assertData(other, { b: '1' })
       assert.notEqual((await harness.loadExisting(other)).expiresAt, null)
       assert.deepEqual(await idsOf(harness, subject), [first, second].sort())
@@ -140,7 +140,7 @@ export const optionalInterfaceCases = {
   },
   restore: {
     async 'restore: writes a session, also in the place of another, wholly' (harness) {
-      const store = requireInterface('restore', harness.store, 'the suite')
+      const store = harness.storeWith('restore')
       const id = harness.id()
       const records = [
         harness.record({ a: '1', b: '2' }, { name: 'first', subject: 'ada', ttl: 5 }),
@@ -162,7 +162,7 @@ async function all (pages: AsyncIterable<readonly string[]>): Promise<string[]> 
 }
 
 async function idsOf (harness: Harness, subject: string): Promise<string[]> {
-  const ids = await all(requireInterface('subjects', harness.store, 'the suite').idsOf(subject))
+  const ids = await all(harness.storeWith('subjects').idsOf(subject))
   return ids.sort()
 }
 

@@ -10,18 +10,18 @@ const together = <T>(act: (i: number) => T): Promise<Array<Awaited<T>>> => Promi
 export const parallelCases: Cases = {
   async 'parallel: commits of different keys lose nothing of each other' (harness) {
     const id = await harness.createSession()
-    await together((i) => harness.commitOk(id, { set: new Map([[`k${i}`, String(i)]]) }))
+    await together((i) => harness.commitOk(id, { set: { [`k${i}`]: String(i) } }))
     await harness.assertData(id, Object.fromEntries(many.map((i) => [`k${i}`, String(i)])))
   },
   async 'parallel: increments add up, each with a sum of its own' (harness) {
     const id = await harness.createSession()
-    const sums = await together((i) => harness.commitOk(id, { increment: new Map([['n', 1]]), set: new Map([[`k${i}`, '1']]) }))
+    const sums = await together((i) => harness.commitOk(id, { increment: { n: 1 }, set: { [`k${i}`]: '1' } }))
     assert.deepEqual(sums.flat().sort((a, b) => a - b), many.map((i) => i + 1))
     assert.equal((await harness.loadExisting(id)).fields.get('n'), String(many.length))
   },
   async 'parallel: of those that expect the same, one wins' (harness) {
     const id = await harness.createSession({ seat: 'null' })
-    const results = await together((i) => harness.commit(id, { expect: new Map([['seat', 'null']]), set: new Map([['seat', String(i)]]) }))
+    const results = await together((i) => harness.commit(id, { expect: { seat: 'null' }, set: { seat: String(i) } }))
     const winner = results.findIndex(({ status }) => status === 'committed')
     assert.equal(results.filter(({ status }) => status === 'committed').length, 1)
     assert.equal(results.filter(({ status }) => status === 'conflict').length, many.length - 1)
@@ -37,7 +37,7 @@ export const parallelCases: Cases = {
     for (const deleteSession of [true, false]) {
       const id = await harness.createSession({ key: '1' }, { deleteSession })
       const ids = many.map(() => harness.id(id))
-      const results = await together((i) => harness.store.renew(id, ids[i] as string, harness.change({})))
+      const results = await together((i) => harness.renewTo(id, ids[i] as string))
       assert.equal(results.filter(({ status }) => status === 'committed').length, 1)
       const loaded = await together((i) => harness.store.load(ids[i] as string))
       assert.deepEqual(loaded.map((found) => found !== undefined && 'fields' in found), results.map(({ status }) => status === 'committed'))
@@ -52,7 +52,7 @@ export const parallelCases: Cases = {
       const id = await harness.createSession({ n: '0' }, { deleteSession })
       await together((i) => i === many.length / 2
         ? harness.store.end(id)
-        : harness.commit(id, { increment: new Map([['n', 1]]), expiresAt: Date.now() + harness.lifetime }))
+        : harness.commit(id, { increment: { n: 1 }, expiresAt: Date.now() + harness.lifetime }))
       await harness.assertGone(id)
     }
   },

@@ -47,31 +47,31 @@ export const recordCases: Cases = {
   },
   async 'any non-empty string is a key, __proto__ too, and nothing is polluted' (harness) {
     for (const deleteSession of [true, false]) {
-      const fields = new Map(awkwardKeys.map((key, i) => [key, String(i)]))
-      const record = harness.record({}, { fields, deleteSession })
+      const fields = Object.fromEntries(awkwardKeys.map((key, i) => [key, String(i)]))
+      const record = harness.record(fields, { deleteSession })
       const id = await harness.create(record)
       await harness.assertRecord(id, record)
-      await harness.commitOk(id, { set: new Map(awkwardKeys.map((key) => [key, '"set"'])) })
+      await harness.commitOk(id, { set: Object.fromEntries(awkwardKeys.map((key) => [key, '"set"'])) })
       assert.deepEqual(new Set((await harness.loadExisting(id)).fields.values()), new Set(['"set"']))
-      await harness.commitOk(id, { expect: new Map(awkwardKeys.map((key) => [key, '"set"'])), remove: awkwardKeys })
+      await harness.commitOk(id, { expect: Object.fromEntries(awkwardKeys.map((key) => [key, '"set"'])), remove: awkwardKeys })
       assert.equal((await harness.loadExisting(id)).fields.size, 0)
-      await harness.commitOk(id, { increment: new Map(awkwardKeys.map((key, i) => [key, i])) })
+      await harness.commitOk(id, { increment: Object.fromEntries(awkwardKeys.map((key, i) => [key, i])) })
       assert.deepEqual((await harness.loadExisting(id)).fields.get('__proto__'), '0')
       assert.equal('polluted' in {}, false)
     }
   },
   async 'any JSON text is a value, and comes back as it was written' (harness) {
-    const fields = new Map(awkwardTexts.map((text, i) => [`k${i}`, text]))
-    const id = await harness.createSession({}, { fields })
-    await harness.assertData(id, Object.fromEntries(fields))
-    for (const [key, text] of fields) await harness.commitOk(id, { expect: new Map([[key, text]]), set: new Map([[key, text]]) })
-    await harness.assertData(id, Object.fromEntries(fields))
+    const fields = Object.fromEntries(awkwardTexts.map((text, i) => [`k${i}`, text]))
+    const id = await harness.createSession(fields)
+    await harness.assertData(id, fields)
+    for (const [key, text] of Object.entries(fields)) await harness.commitOk(id, { expect: { [key]: text }, set: { [key]: text } })
+    await harness.assertData(id, fields)
   },
   async 'big values and many keys' (harness) {
     const big = JSON.stringify('🍕x'.repeat(350_000))
     const many = Object.fromEntries(Array.from({ length: 5000 }, (_, i) => [`key ${i}`, String(i)]))
     const id = await harness.createSession({ big })
-    await harness.commitOk(id, { set: new Map(Object.entries(many)) })
+    await harness.commitOk(id, { set: many })
     await harness.assertData(id, { big, ...many })
     await harness.commitOk(id, { remove: Object.keys(many) })
     await harness.assertData(id, { big })
@@ -106,7 +106,7 @@ export const recordCases: Cases = {
   },
   async 'each id is a session of its own' (harness) {
     const [one, two] = [await harness.createSession({ n: '1' }), await harness.createSession({ n: '2' })]
-    await harness.commitOk(one, { set: new Map([['n', '3']]) })
+    await harness.commitOk(one, { set: { n: '3' } })
     await harness.store.end(one)
     await harness.assertData(two, { n: '2' })
   },
@@ -120,8 +120,8 @@ export const damageCases: Cases = {
     const unreadable = { code: 'FST_SESSION_RECORD' }
     const settled = async (answer: () => unknown): Promise<unknown> => answer()
     await assert.rejects(settled(() => harness.store.load(id)), unreadable)
-    await assert.rejects(settled(() => harness.commit(id, { set: new Map([['key', '2']]) })), unreadable)
-    await assert.rejects(settled(() => harness.store.renew(id, harness.id(id), harness.change({}))), unreadable)
+    await assert.rejects(settled(() => harness.commit(id, { set: { key: '2' } })), unreadable)
+    await assert.rejects(settled(() => harness.renewTo(id, harness.id(id))), unreadable)
     await assert.rejects(settled(() => harness.store.load(id)), unreadable)
   },
 }

@@ -8,12 +8,11 @@ export const renewalCases: Cases = {
       const record = harness.record({ a: '1', b: '2' }, { deleteSession, name: 'name', ttl: 5 })
       const id = await harness.create(record)
       const newId = harness.id(id)
-      assert.deepEqual(await harness.store.renew(id, newId, harness.change({})), { status: 'committed', increments: [] })
+      assert.deepEqual(await harness.renewTo(id, newId), { status: 'committed', increments: [] })
       await harness.assertRecord(newId, record)
       await harness.assertMoved(id, newId, 'renewed')
       await harness.assertRecord(newId, record)
-      const third = harness.id(id)
-      await harness.store.renew(newId, third, harness.change({}))
+      const third = await harness.renew(newId)
       await harness.assertMoved(id, newId, 'renewed')
       await harness.assertMoved(newId, third, 'renewed')
       assert.equal(await harness.store.end(third), true)
@@ -27,13 +26,12 @@ export const renewalCases: Cases = {
       const id = await harness.create(record)
       const newId = harness.id(id)
       const expiresAt = Date.now() + 2 * harness.lifetime
-      const change = harness.change({
-        expect: new Map([['a', '1']]), set: new Map([['a', '3']]), remove: ['b'], increment: new Map([['n', 1]]), expiresAt, ttl: 9,
-      })
-      assert.deepEqual(await harness.store.renew(id, newId, change), { status: 'committed', increments: [2] })
-      await harness.assertRecord(newId, { ...record, fields: new Map([['a', '3'], ['n', '2']]), expiresAt, ttl: 9 })
-      const third = harness.id(id)
-      assert.equal((await harness.store.renew(newId, third, harness.change({ clear: true, set: new Map([['c', '4']]) }))).status, 'committed')
+      const change = {
+        expect: { a: '1' }, set: { a: '3' }, remove: ['b'], increment: { n: 1 }, expiresAt, ttl: 9,
+      }
+      assert.deepEqual(await harness.renewTo(id, newId, change), { status: 'committed', increments: [2] })
+      await harness.assertRecord(newId, { ...record, fields: { a: '3', n: '2' }, expiresAt, ttl: 9 })
+      const third = await harness.renew(newId, { clear: true, set: { c: '4' } })
       await harness.assertData(third, { c: '4' })
     }
   },
@@ -49,9 +47,9 @@ export const renewalCases: Cases = {
       const record = harness.record({ a: '1', word: '"x"' }, { deleteSession })
       const id = await harness.create(record)
       const newId = harness.id(id)
-      const conflict = await harness.store.renew(id, newId, harness.change({ expect: new Map([['a', '2']]), set: new Map([['a', '3']]) }))
+      const conflict = await harness.renewTo(id, newId, { expect: { a: '2' }, set: { a: '3' } })
       assert.deepEqual(conflict, { status: 'conflict', current: new Map([['a', '1']]) })
-      const notANumber = await harness.store.renew(id, newId, harness.change({ set: new Map([['a', '3']]), increment: new Map([['word', 1]]) }))
+      const notANumber = await harness.renewTo(id, newId, { set: { a: '3' }, increment: { word: 1 } })
       assert.deepEqual(notANumber, { status: 'not-a-number', key: 'word' })
       assert.equal(await harness.store.load(newId), undefined)
       await harness.assertRecord(id, record)
@@ -60,7 +58,7 @@ export const renewalCases: Cases = {
   async 'renew: a missing session stays missing, under both ids' (harness) {
     const id = harness.id()
     const newId = harness.id(id)
-    assert.deepEqual(await harness.store.renew(id, newId, harness.change({ set: new Map([['a', '1']]) })), { status: 'missing' })
+    assert.deepEqual(await harness.renewTo(id, newId, { set: { a: '1' } }), { status: 'missing' })
     await harness.assertGone(id)
     await harness.assertGone(newId)
   },

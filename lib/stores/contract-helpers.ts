@@ -68,7 +68,7 @@ export const successorLife = 60_000
 export type OptionalInterface = 'list' | 'subjects' | 'restore' | 'watch' | 'track' | 'lease'
 
 /** The optional interfaces of a store. */
-interface OptionalInterfaces extends Record<OptionalInterface, SessionStore> {
+export interface OptionalInterfaces extends Record<OptionalInterface, SessionStore> {
   list: ListingStore
   subjects: SubjectStore
   restore: RestorableStore

@@ -3,10 +3,12 @@ import { StoreUnavailableError } from '../errors.js'
 import { attempt, type MaybePromise } from '../util/maybe-promise.js'
 
 /**
- * Calls the store and goes on with its answer. Only a failure of the store is translated, not one of `next`, where
- * the app's own functions may run.
+ * Calls the store and goes on with its answer, if there is a `next`. Only a failure of the store is translated, not one of `next`,
+ * where the app's own functions may run.
  */
-export function callStore<T, R> (call: () => MaybePromise<T>, next: (answer: T) => MaybePromise<R>): MaybePromise<R> {
+export function callStore<T> (call: () => MaybePromise<T>): MaybePromise<T>
+export function callStore<T, R> (call: () => MaybePromise<T>, next: (answer: T) => MaybePromise<R>): MaybePromise<R>
+export function callStore<T> (call: () => MaybePromise<T>, next: (answer: T) => unknown = (answer) => answer): unknown {
   return attempt(call, next, failStore)
 }
 

@@ -23,7 +23,7 @@ export async function claim (state: SessionState, key: string): Promise<unknown>
     if (identity === undefined) throw new SessionGoneError(state.context.route)
     parseValue(key, text) // a damaged value stays
     state.isReadOnly = false
-    const result = await callStore(() => store.commit(identity.id, change), (result) => result)
+    const result = await callStore(() => store.commit(identity.id, change))
     if (result.status === 'moved') {
       if (state.identity !== undefined) followRenewal(state, result)
       continue

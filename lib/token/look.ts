@@ -6,7 +6,7 @@ import { callStore } from './call-store.js'
 
 /** Reads a session with which no new request comes: to a store that drops the least used ones it is no use. */
 export function look (store: SessionStore, id: string): MaybePromise<SessionRecord | Successor | undefined> {
-  return callStore(() => store.load(id, true), (found) => found)
+  return callStore(() => store.load(id, true))
 }
 
 /**
@@ -23,7 +23,7 @@ export async function find (store: SessionStore, id: string, follow: (to: Succes
 
 /** Describes a session; loads its data only if the store cannot do without. */
 export function summaryOf (store: SessionStore | ListingStore, id: string): MaybePromise<SessionSummary | undefined> {
-  if ('describe' in store) return callStore(() => store.describe(id), (summary) => summary)
+  if ('describe' in store) return callStore(() => store.describe(id))
   return callStore(() => store.load(id, true), (found) => {
     if (found === undefined || 'successor' in found) return undefined
     return { ...found, size: found.fields.size, timeLeft: found.expiresAt === null ? null : Math.max(0, found.expiresAt - Date.now()) }

@@ -172,7 +172,7 @@ function saveNew (state: SessionState): Promise<void> | undefined {
 
 /** True if no client can receive the token that this save would create: then nothing of it is kept. A hint is dropped silently. */
 function isUnheard (state: SessionState): boolean {
-  if (state.canSendToken || state.isAnnounced) return false
+  if (state.context.canSendHeaders || state.isAnnounced) return false
   if (state.record === undefined && !state.isDirty) return true
   state.isUnheard = true
   state.warn('the client cannot receive the session\'s new token, because it has left, the headers were sent, or the reply was hijacked: nothing was saved. ' +

@@ -213,7 +213,7 @@ class RequestSession extends SessionState implements OpenSession<Promise<TokenSe
   /** A token may have been sent by `commit()` in the handler, before the reply's headers and status were final. */
   private protect (): void {
     const { reply } = this.context
-    if (reply !== undefined && this.canSendToken) (this.settings.transport as Partial<PlacedTransport>).protect?.(reply)
+    if (reply !== undefined && this.context.canSendHeaders) (this.settings.transport as Partial<PlacedTransport>).protect?.(reply)
   }
 
   /** @throws the store's error, unless the route's visitors are anonymous then */

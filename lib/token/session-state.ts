@@ -204,7 +204,7 @@ export class SessionState {
   private refuseNewToken (call: string): void {
     if (this.degradedBy !== undefined) throw this.degradedBy
     if (this.record?.generation !== undefined) throw new SharedTokenError()
-    if (!this.canSendToken) throw new SessionClosedError(call, this.context.route)
+    if (!this.context.canSendHeaders) throw new SessionClosedError(call, this.context.route)
   }
 
   /** Another request has renewed the session: continues under its new id. */
@@ -270,11 +270,6 @@ export class SessionState {
     return this.mustSlide || this.isTtlChanged || isSlideDue(record, expiry, this.lifetime.ttl, now) ? expiry : undefined
   }
 
-  /** True while the client can still be sent a token. */
-  get canSendToken (): boolean {
-    return this.context.canSendHeaders
-  }
-
   /**
    * Sends the token where it or its expiry has changed. That of a session that never expires is sent at every use: nothing
    * else would renew its cookie, and browsers drop every cookie after 400 days.
@@ -283,7 +278,7 @@ export class SessionState {
    */
   sendToken (token: string, expiresAt: number | null): void {
     const { reply } = this.context
-    if (reply === undefined || this.degradedBy !== undefined || this.isAnnounced || this.isSuperseded || !this.canSendToken) return
+    if (reply === undefined || this.degradedBy !== undefined || this.isAnnounced || this.isSuperseded || !this.context.canSendHeaders) return
     // A session that outlives its data keeps its token too.
     const isDeleted = this.record?.deleteSession ?? this.settings.deleteSession
     this.isTokenSent = true
@@ -294,7 +289,7 @@ export class SessionState {
 
   clearToken (): void {
     const { reply } = this.context
-    if (reply !== undefined && this.canSendToken && this.degradedBy === undefined && !this.isAnnounced) this.settings.transport.write(reply, undefined, null)
+    if (reply !== undefined && this.context.canSendHeaders && this.degradedBy === undefined && !this.isAnnounced) this.settings.transport.write(reply, undefined, null)
   }
 
   /** Sends the client now the token that `save` will make after the headers. */

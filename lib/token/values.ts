@@ -17,13 +17,9 @@ export function checkKey (key: unknown): asserts key is string {
   if (!isKey(key)) throw new KeyError(describeType(key))
 }
 
+/** True for a non-empty text without a lone surrogate: UTF-8 has none, so a store would return another character. */
 export function isKey (key: unknown): key is string {
-  return typeof key === 'string' && key !== '' && isWellFormed(key)
-}
-
-/** False for a text with a lone surrogate: UTF-8 has none, so a store would return another character. */
-function isWellFormed (text: string): boolean {
-  return !/\p{Surrogate}/u.test(text)
+  return typeof key === 'string' && key !== '' && key.isWellFormed()
 }
 
 /**
@@ -158,7 +154,7 @@ export function checkName (what: string, name: unknown): string {
 }
 
 export function isName (name: unknown): name is string {
-  return typeof name === 'string' && name !== '' && name.length <= maxLength && isWellFormed(name)
+  return typeof name === 'string' && name !== '' && name.length <= maxLength && name.isWellFormed()
 }
 
 /** The bytes of all keys and texts, in UTF-8. */

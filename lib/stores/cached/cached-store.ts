@@ -37,7 +37,7 @@ export function cached<S extends TrackableStore> (store: S, options?: CachedOpti
   const checked = cachedOptions(store, options)
   const layer = new CachedStore(requireInterface('track', store, 'cached()'), checked)
   const { replace } = store as Partial<CompleteStore>
-  return addOptionalMethods(layer, store, { replace: (id, record) => layer.write(() => replace?.call(store, id, record), id) }) as SessionStore as Layer<S>
+  return addOptionalMethods(layer, store, { replace: (id, record) => layer.write(() => replace?.call(store, id, record), [id]) }) as SessionStore as Layer<S>
 }
 
 /** Proofs within `maxAge` that no change was missed. */
@@ -97,48 +97,43 @@ class CachedStore implements SessionStore, TrackListener {
   }
 
   create (...args: Parameters<SessionStore['create']>): MaybePromise<boolean | 'limit'> {
-    return this.write(() => this.#store.create(...args), args[0])
+    return this.write(() => this.#store.create(...args), [args[0]])
   }
 
   /** Applies the change to the cached session as well, after the store, so that a session with occasional writes is not read again each time. */
   commit (id: string, change: SessionChange): MaybePromise<CommitResult> {
     const entry = this.#beginCommit(id)
-    return attempt(() => this.#store.commit(id, change), (result) => {
-      this.#noteChange(id)
-      if (entry === undefined || this.#entries.get(id) !== entry || !entry.endCommit(change, result)) this.#drop(id)
-      return result
-    }, (error) => {
-      this.#noteChange(id)
-      this.#drop(id)
-      throw error
-    })
+    return this.write(() => this.#store.commit(id, change), [id], (result) => entry !== undefined && this.#entries.get(id) === entry && entry.endCommit(change, result))
   }
 
   renew (id: string, newId: string, change: SessionChange): MaybePromise<CommitResult> {
-    return this.write(() => this.#store.renew(id, newId, change), id, newId)
+    return this.write(() => this.#store.renew(id, newId, change), [id, newId])
   }
 
   regenerate (...args: Parameters<SessionStore['regenerate']>): MaybePromise<boolean | 'limit'> {
-    return this.write(() => this.#store.regenerate(...args), args[0], args[1])
+    return this.write(() => this.#store.regenerate(...args), [args[0], args[1]])
   }
 
   end (...args: Parameters<SessionStore['end']>): MaybePromise<boolean | Successor> {
-    return this.write(() => this.#store.end(...args), args[0])
+    return this.write(() => this.#store.end(...args), [args[0]])
   }
 
-  /** Writes. The sessions are read again afterwards, even if the outcome is unknown. */
-  write<T> (call: () => MaybePromise<T>, ...ids: string[]): MaybePromise<T> {
-    const forget = (): void => {
+  /**
+   * Writes. The sessions are read again afterwards, even if the outcome is unknown.
+   * @param isCurrent returns true if the cached session has the change too, and stays
+   */
+  write<T> (call: () => MaybePromise<T>, ids: readonly string[], isCurrent: (answer: T) => boolean = () => false): MaybePromise<T> {
+    const written = (stays: boolean): void => {
       for (const id of ids) {
         this.#noteChange(id)
-        this.#drop(id)
+        if (!stays) this.#drop(id)
       }
     }
     return attempt(call, (answer) => {
-      forget()
+      written(isCurrent(answer))
       return answer
     }, (error) => {
-      forget()
+      written(false)
       throw error
     })
   }

@@ -83,13 +83,6 @@ export class Entry implements Link<Entry> {
     if (this.extra?.deleteSession === false && this.fields.length === 0) this.expiresAt = Infinity
   }
 
-  /** The record without its data. */
-  get description (): Omit<SessionRecord, 'fields'> {
-    const { createdAt, expiresAt, usedAfter } = this
-    const { ttl, maxAge, deleteSession, dataSince = createdAt, dataVersion, name, label, generation, subject } = this.extra ?? noExtra
-    return { createdAt, expiresAt: expiresAt === Infinity ? null : expiresAt, ttl, maxAge, deleteSession, dataSince, dataVersion, usedAt: createdAt + usedAfter, name, label, generation, subject }
-  }
-
   record (): SessionRecord {
     const fields = new Map<string, string>()
     for (let i = 0; i < this.fields.length; i += 2) fields.set(this.fields[i] as string, this.fields[i + 1] as string)

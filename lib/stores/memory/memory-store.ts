@@ -179,7 +179,9 @@ class MemoryStore implements CompleteStore, TrackableStore, LeasingStore {
 
   describe (id: string): SessionSummary | undefined {
     const entry = this.#live(id)
-    return entry && { ...entry.description, size: entry.fields.length / 2, timeLeft: entry.timeLeft(Date.now()) }
+    if (entry === undefined) return undefined
+    const { fields, ...summary } = entry.record()
+    return { ...summary, size: fields.size, timeLeft: entry.timeLeft(Date.now()) }
   }
 
   watch (id: string, listener: (event: StoreEvent) => void): StoreWatch | undefined {

@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { within } from '../../util/within.js'
 import { deadlinesOf, type Deadlines, type TimedCall } from '../../util/call-timeouts.js'
 import { OutcomeUnknownError, RecordError, StoreUnavailableError, StoreUnsupportedError } from '../../errors.js'
-import type { CommandName, Pipeline, RedisConnection, RedisServer, Replies } from './clients/connection.js'
+import type { CommandName, Pipeline, RedisConnection, RedisServer, Reply } from './clients/connection.js'
 import type { Effect, Script } from './script.js'
 import { hashSlotOf, parseInfo, type ServerInfo } from './servers.js'
 
@@ -142,10 +142,10 @@ export class RedisCommands {
       batch = new Batch(this.connection.pipeline(), () => this.#timedOut())
       this.#waiting.set(group, batch)
     }
-    Reflect.apply(batch.pipeline[name], batch.pipeline, [args])
+    batch.pipeline[name](args)
     const i = batch.size++
     return batch.replies.then((replies) => {
-      const [error, reply] = replies?.[i] ?? [new Error('the client gave no reply')]
+      const [error, reply] = replies[i] as Reply
       if (error === null) return reply
       const redirect = this.connection.redirect(error, name, args)
       if (redirect === undefined) throw error
@@ -193,9 +193,9 @@ class Batch implements TimedCall {
   began: number
   readonly pipeline: Pipeline
   size: number
-  readonly replies: Promise<Replies>
+  readonly replies: Promise<Reply[]>
   private readonly timedOut: () => Error
-  resolve!: (replies: Replies | Promise<Replies>) => void
+  resolve!: (replies: Reply[] | Promise<Reply[]>) => void
   reject!: (error: unknown) => void
 
   constructor (pipeline: Pipeline, timedOut: () => Error) {

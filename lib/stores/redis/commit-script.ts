@@ -73,22 +73,30 @@ function commitArgs (change: SessionChange, entry: IndexEntry | undefined, newId
   return args
 }
 
-const committed = Object.freeze({ result: Object.freeze({ status: 'committed', increments: Object.freeze([]) }) })
+const committed: CommitResult = Object.freeze({ status: 'committed', increments: Object.freeze([]) })
 
 /** A status and its details; 1 for a commit without increments. */
-type CommitReply = Int | [status: string, ...string[]] | ['obsolete', reply: [status: string, ...string[]], subject: string, tag: string]
+export type ResultReply = Int | [status: string, ...string[]]
+
+type CommitReply = ResultReply | ['obsolete', reply: [status: string, ...string[]], subject: string, tag: string]
 
 function readCommit (reply: CommitReply, change: SessionChange): CommitAnswer {
-  if (!Array.isArray(reply)) return committed
+  if (!Array.isArray(reply)) return { result: committed }
   const [status, first = '', second = '', third = ''] = reply
-  if (Array.isArray(first)) return { ...readCommit(first, change), obsoleteEntry: { subject: second, tag: third } }
+  if (Array.isArray(first)) return { result: readResult(first, change), obsoleteEntry: { subject: second, tag: third } }
+  if (status === 'index') return { missingEntry: { subject: first, timeLeft: second === '-' ? null : Number(second), isNew: third !== '' } }
+  return { result: readResult(reply as ResultReply, change) }
+}
+
+export function readResult (reply: ResultReply, change: SessionChange): CommitResult {
+  if (!Array.isArray(reply)) return committed
+  const [status, first = '', second = ''] = reply
   switch (status) {
-    case 'committed': return { result: { status, increments: reply.slice(1).map(Number) } }
-    case 'missing': return { result: { status } }
-    case 'moved': return { result: { status, how: first as Successor['how'], successor: second } }
-    case 'conflict': return { result: { status, current: new Map([...change.expect.keys()].map((key, i) => [key, reply[i + 1] as string || undefined])) } }
-    case 'not-a-number': return { result: { status, key: first } }
-    case 'index': return { missingEntry: { subject: first, timeLeft: second === '-' ? null : Number(second), isNew: third !== '' } }
+    case 'committed': return { status, increments: reply.slice(1).map(Number) }
+    case 'missing': return { status }
+    case 'moved': return { status, how: first as Successor['how'], successor: second }
+    case 'conflict': return { status, current: new Map([...change.expect.keys()].map((key, i) => [key, reply[i + 1] || undefined])) }
+    case 'not-a-number': return { status, key: first }
     default: throw new RecordError('its description is damaged, or of another version')
   }
 }

@@ -1,5 +1,6 @@
 import type { CommitResult, SessionChange } from '../store.js'
-import { luaAccess, luaPlus, script, type Int } from './script.js'
+import { luaAccess, luaPlus, script } from './script.js'
+import { readResult, type ResultReply } from './commit-script.js'
 import { formatTimeLeft, luaRecent, type StoredRecord } from './record-format.js'
 
 /** Maximum arguments that Lua may pass to one command. */
@@ -80,12 +81,7 @@ if written[1] then redis.call('HSET', KEYS[1], unpack(written)) end
 return sums[2] and sums or 1
 `, plainArgs, readPlainCommit)
 
-const committed: CommitResult = Object.freeze({ status: 'committed', increments: Object.freeze([]) })
-
-/** 1: committed. 0: left to `commitScript`. */
-type PlainReply = Int | [status: 'committed', ...sums: string[]] | [status: 'not-a-number', key: string]
-
-function readPlainCommit (reply: PlainReply): CommitResult | undefined {
-  if (!Array.isArray(reply)) return Number(reply) === 1 ? committed : undefined
-  return reply[0] === 'committed' ? { status: 'committed', increments: reply.slice(1).map(Number) } : { status: 'not-a-number', key: reply[1] }
+/** 0: left to `commitScript`. */
+function readPlainCommit (reply: ResultReply, change: SessionChange): CommitResult | undefined {
+  return Number(reply) === 0 ? undefined : readResult(reply, change)
 }

@@ -2,7 +2,7 @@ import { report, type Log } from '../../core/events.js'
 import { OptionError, SessionDataError } from '../../errors.js'
 import { atOnce, isPromise } from '../../util/maybe-promise.js'
 import { describeType, show } from '../../util/option-rules.js'
-import { isKey, isStorable, isStorableObject, parseValue, textOf } from '../values.js'
+import { isKey, isStorable, isStorableObject, parseValue } from '../values.js'
 import { describeIssues } from './issues.js'
 import { checkDataOptions, type CheckedDataOptions, type SchemaResult } from './options.js'
 
@@ -131,7 +131,7 @@ export class DataRules {
     for (const [key, value] of Object.entries(data as Data)) {
       if (value === undefined) continue
       if (!isKey(key) || !isStorable(value)) throw new SessionDataError(route, `${from} has returned a value for the key ${show(key)} that JSON does not preserve.`, '', 'invalid')
-      texts.set(key, textOf(key, value) as string)
+      texts.set(key, JSON.stringify(value))
     }
     return texts
   }

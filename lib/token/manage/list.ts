@@ -232,7 +232,7 @@ export async function endSessions ({ store }: SessionSettings, filter: EndFilter
   /** A session that was renewed since it was listed is ended under its new id; a session that has another subject by now stays. */
   async function end (id: string): Promise<boolean> {
     if (kept.has(id)) return false
-    const answer = await callStore(() => store.end(id, { subject }), (answer) => answer)
+    const answer = await callStore(() => store.end(id, { subject }))
     if (typeof answer === 'object') return end(answer.successor)
     // The subject of a damaged session is only known from the index.
     return answer || (subject !== undefined && await isDamaged(store, id) && endSession(store, id))

@@ -15,10 +15,10 @@ const ttl = 60
 export async function pingStore (settings: SessionSettings): Promise<void> {
   const { store, tokens } = settings
   if (store.full === true) {
-    await callStore(() => store.load(idOf(tokens.create())), (found) => found)
+    await callStore(() => store.load(idOf(tokens.create())))
     return
   }
   const { identity: { id } } = await createSession({ ...settings, deleteSession: true, data: undefined }, { ttl }, () => { throw new Error('a ping has no name') })
-  const found = await callStore(() => store.load(id), (found) => found)
+  const found = await callStore(() => store.load(id))
   if (!await endSession(store, id) || found === undefined) throw new StoreUnavailableError('the store does not find a session that it has just written')
 }

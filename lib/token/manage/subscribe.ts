@@ -68,7 +68,7 @@ export class Subscription {
     this.#watch = watch
     let found: SessionSummary | undefined
     try {
-      found = await callStore(() => watch.look(), (found) => found)
+      found = await callStore(() => watch.look())
       if (found !== undefined && this.#end === undefined) this.#expectEnd(found.timeLeft)
     } finally {
       if (found === undefined) await this.close()

@@ -4,12 +4,13 @@ export type CommandName = 'hgetall' | 'hget' | 'hlen' | 'pttl' | 'evalsha' | 'ev
 /** The arguments of a command, in a list: a call takes at most about 120,000. */
 export type CommandArgs = ReadonlyArray<string | number>
 
-export type Replies = Array<[error: Error | null, reply: unknown]> | null
+/** The reply to a command, or its error. */
+export type Reply = [error: Error | null, reply: unknown]
 
 /** Commands that are sent to a server together. Each method adds one. */
 export type Pipeline = Record<CommandName, (args: CommandArgs) => unknown> & {
   /** Sends them, unless they were sent already, and resolves with the reply or the error of each. */
-  exec (): Promise<Replies>
+  exec (): Promise<Reply[]>
 }
 
 /** One of the servers that have the keys. */

@@ -1,20 +1,11 @@
 import { nothing } from '../../../util/maybe-promise.js'
 import { findTransformed } from './ioredis-transformers.js'
-import { problemOfPrefix, type CommandArgs, type CommandName, type Pipeline, type RedisConnection, type RedisLink, type RedisServer, type RedisSubscriber } from './connection.js'
+import { problemOfPrefix, type CommandArgs, type CommandName, type Pipeline, type RedisConnection, type RedisLink, type RedisServer, type RedisSubscriber, type Reply } from './connection.js'
 
-/** The commands that the store sends, as an ioredis pipeline has them. */
-interface IoredisPipeline {
-  hgetall (key: string): unknown
-  hget (key: string, field: string): unknown
-  hlen (key: string): unknown
-  pttl (key: string): unknown
-  evalsha (sha: string, keys: number, ...args: string[]): unknown
-  eval (script: string, keys: number, ...args: string[]): unknown
-  scan (cursor: string, match: 'MATCH', pattern: string, count: 'COUNT', size: number): unknown
-  zscan (key: string, cursor: string, count: 'COUNT', size: number): unknown
-  zrem (key: string, ...members: string[]): unknown
-  info (): unknown
-  exec (): Promise<Array<[error: Error | null, reply: unknown]> | null>
+/** An ioredis pipeline. Its methods take their arguments in a list, too. */
+type IoredisPipeline = Record<CommandName, (...args: never[]) => unknown> & {
+  /** ioredis resolves with `null` in transactions only. */
+  exec (): Promise<Reply[] | null>
 }
 
 interface SharedClient {
@@ -105,9 +96,9 @@ function addressOf ({ options }: SharedClient): string {
 export function ioredisServer (client: IoredisServer): RedisServer {
   return {
     async send (name, args) {
-      const pipeline = client.pipeline()
-      Reflect.apply(pipeline[name], pipeline, [args])
-      const [error, reply] = (await pipeline.exec())?.[0] ?? [new Error('the client gave no reply')]
+      const pipeline = client.pipeline() as unknown as Pipeline
+      pipeline[name](args)
+      const [[error, reply]] = await pipeline.exec() as [Reply]
       if (error !== null) throw error
       return reply
     },

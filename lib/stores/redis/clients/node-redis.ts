@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { nothing } from '../../../util/maybe-promise.js'
-import { problemOfPrefix, type CommandArgs, type CommandName, type Pipeline, type RedisConnection, type RedisServer, type Replies } from './connection.js'
+import { problemOfPrefix, type CommandArgs, type CommandName, type Pipeline, type RedisConnection, type RedisServer, type Reply } from './connection.js'
 import { noMaster, SentinelMaster, type NodeRedisSentinel } from './node-redis-sentinel.js'
 import { refuseClosed, sendCommand, serverOf, typeMapping, type NodeRedisServer, type Send, type SendOptions, type SharedClient } from './node-redis-server.js'
 
@@ -133,7 +133,7 @@ function sentinel (client: NodeRedisSentinel, options: SendOptions): Kind {
 class NodeRedisPipeline implements Pipeline {
   readonly #send: Send
   readonly #keyPrefix: string
-  readonly #replies: Array<Promise<[Error | null, unknown]>> = []
+  readonly #replies: Array<Promise<Reply>> = []
 
   constructor (send: Send, keyPrefix: string) {
     this.#send = send
@@ -151,7 +151,7 @@ class NodeRedisPipeline implements Pipeline {
   zrem (args: CommandArgs): void { this.#add('zrem', args) }
   info (args: CommandArgs): void { this.#add('info', args) }
 
-  exec (): Promise<Replies> {
+  exec (): Promise<Reply[]> {
     return Promise.all(this.#replies)
   }
 
