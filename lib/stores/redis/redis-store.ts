@@ -22,8 +22,8 @@ import { KeyTracking } from './tracking.js'
  * `HGETALL` to read, one script to write, expiry by Redis itself. The app owns the client: the store does not close it.
  * While sessions are watched there is one more connection, by the client's `duplicate()`.
  *
- * Commands of one turn of the event loop are sent together. A write with a lost reply is sent again and applied once, with any
- * options of the client.
+ * Commands of one turn of the event loop are sent together. A write with a lost reply is sent again, with any options of the
+ * client. It adds up once; if it only sets and removes keys, it overwrites what others have written to them meanwhile.
  *
  * @param client an ioredis `Redis` or `Cluster`, or a node-redis client of `createClient()`, `createCluster()` or `createSentinel()`
  * @throws OptionError (`FST_SESSION_OPTION`)
@@ -97,7 +97,7 @@ class RedisStore implements CompleteStore, TrackableStore, LeasingStore {
    * @param again for a repeated commit: its nonce, and the index entry that was written for it
    */
   async commit (id: string, change: SessionChange, newId?: string, again?: { nonce: string | undefined, entry: IndexEntry }): Promise<CommitResult> {
-    // A commit that only sets and removes has the same result when it is applied twice.
+    // A commit that only sets and removes writes the same when it is sent twice.
     const isRepeatable = change.expect.size + change.increment.size === 0 && change.dataVersion === undefined && (change.subject === undefined || change.expectSubject === undefined)
     const nonce = again !== undefined ? again.nonce : isRepeatable ? undefined : newNonce()
     const record = newId === undefined && again === undefined ? plainRecordOf(change) : undefined
