@@ -202,7 +202,7 @@ export interface OpenSession<Exposed> {
   commit? (): MaybePromise<void>
   /** Called twice a second while the session is open and its reply's headers are not sent: extends a session that would expire. */
   pulse? (): void
-  /** Drops the work. */
+  /** Drops the work. A rejection is logged; with an `OutcomeUnknownError` the outcome is unknown, as of a commit. */
   rollback? (): MaybePromise<void>
   /** Frees the session's resources, and makes later use fail. Always called, after a failed commit too. */
   close (): MaybePromise<void>

@@ -198,8 +198,7 @@ export class Scope implements SessionScope, OpenContext, OpenEntry<Scope>, Follo
     if (this.settling !== undefined) return this.settling.catch(nothing)
     if (this.state !== 'open') return undefined
     this.state = commit ? 'committing' : 'rolling-back'
-    this.settling = commit ? this.step('commit', this.onCommitted) : this.step('rollback', this.onRolledBack)
-    return this.settling
+    return (this.settling = commit ? this.step('commit', this.onCommitted) : this.step('rollback', this.onRolledBack))
   }
 
   /** Settles an unsettled session and closes it. Never rejects: no caller waits, so failures are logged. */
@@ -265,18 +264,19 @@ export class Scope implements SessionScope, OpenContext, OpenEntry<Scope>, Follo
   private onRolledBack (this: Scope, error?: unknown): void {
     this.settling = undefined
     const { failedBy, degradedBy } = this.opened as OpenSession<unknown>
-    this.countUnkept()
+    this.countUnkept(error)
+    this.followUps?.start(this.outcome)
     if (error !== undefined) this.cleanUpFailed('rolling back', error)
     if (channels.rollback.hasSubscribers) channels.rollback.publish(this.event(error ?? failedBy ?? degradedBy))
   }
 
-  /** @param commitError the error of its commit, if that is why nothing was kept */
-  private countUnkept (commitError?: unknown): void {
+  /** @param stepError the error of its commit or rollback, if it has failed */
+  private countUnkept (stepError?: unknown): void {
     const { failedBy, degradedBy } = this.opened as OpenSession<unknown>
     let outcome: 'failed' | 'unknown' | 'anonymous' | 'rolled-back' = 'rolled-back'
     if (failedBy !== undefined) outcome = 'failed'
-    else if ((commitError as { code?: unknown } | undefined)?.code === 'FST_SESSION_OUTCOME_UNKNOWN') outcome = 'unknown'
-    else if (commitError === undefined && degradedBy !== undefined) outcome = 'anonymous'
+    else if ((stepError as { code?: unknown } | undefined)?.code === 'FST_SESSION_OUTCOME_UNKNOWN') outcome = 'unknown'
+    else if (stepError === undefined && degradedBy !== undefined) outcome = 'anonymous'
     this.state = this.outcome = outcome
     this.sessions[outcome === 'rolled-back' ? 'rolledBack' : outcome]++
   }

@@ -4,8 +4,8 @@ import { findProperty, overrideMethod, type Method } from '../util/method-overri
 
 /** Called when a handler uses its transaction. */
 export interface TransactionObserver {
-  /** The handler commits the transaction itself. */
-  onCommit (committed: Promise<void>): void
+  /** The handler commits the transaction itself. `isSent`: the transaction was open, so the driver may send the commit. */
+  onCommit (committed: Promise<void>, isSent: boolean): void
   /** The handler rolls the transaction back itself. */
   onRollback (): void
   /** The handler runs a query. */
@@ -28,9 +28,10 @@ const methods = {
     this[kObserver].onRun(result)
     return result
   },
-  commit: (commit: Method) => function (this: Observed) {
+  commit: (commit: Method) => function (this: Observed & Neo4jTransaction) {
+    const isSent = this.isOpen()
     const committed = Reflect.apply(commit, this, []) as Promise<void>
-    this[kObserver].onCommit(committed)
+    this[kObserver].onCommit(committed, isSent)
     return committed
   },
   rollback: (rollback: Method) => function (this: Observed & Neo4jTransaction) {

@@ -1,4 +1,4 @@
-import { AlreadyCommittedError, CommitError } from '../errors.js'
+import { AlreadyCommittedError, CommitError, OutcomeUnknownError } from '../errors.js'
 import type { ErrorReplies, ErrorReply, OpenContext, OpenSession } from '../core/provider.js'
 import { nothing } from '../util/maybe-promise.js'
 import { within } from '../util/within.js'
@@ -18,7 +18,7 @@ export interface TransactionStart {
   readonly config: NonNullable<Parameters<Neo4jSession['beginTransaction']>[0]>
 }
 
-/** Milliseconds that a reply waits for a rollback, if the server hangs. */
+/** Milliseconds that a reply waits for a rollback, or for the answer to the handler's own commit, if the server hangs. */
 const rollbackTimeout = 1000
 
 /**
@@ -34,7 +34,9 @@ export class ScopedTransaction implements OpenSession<Neo4jTransactionPromise>, 
   /** The result of each `await` of the transaction. */
   #begun: Promise<Neo4jTransaction> | undefined
   readonly #results = new Results()
+  /** The first call of the driver's `commit()`, by the handler or at the end. */
   #committed: Promise<void> | undefined
+  #isCommitSent = false
   #ending: Promise<void> | undefined
 
   constructor (start: TransactionStart, context: OpenContext) {
@@ -51,13 +53,10 @@ export class ScopedTransaction implements OpenSession<Neo4jTransactionPromise>, 
   async commit (): Promise<void> {
     this.#refuseStreams()
     if (this.#results.areUnfinished && this.#committed === undefined) await this.#finishQueries()
-    const sent = this.#committed !== undefined || this.session.isOpen()
     try {
       await (this.#committed ?? this.session.commit())
     } catch (error) {
-      if (!await this.#hasBegun()) throw this.#beginError(error)
-      if (sent) throw commitError(error, this.#route)
-      throw new CommitError(`the transaction of ${this.#route} had failed before: ${(error as Error).message}`, { cause: error })
+      throw await this.#commitError(error)
     }
   }
 
@@ -67,7 +66,7 @@ export class ScopedTransaction implements OpenSession<Neo4jTransactionPromise>, 
    * a server that does not answer.
    */
   async rollback (): Promise<void> {
-    if (this.#committed !== undefined) return this.#committed.then(() => { throw new AlreadyCommittedError() }, nothing)
+    if (this.#committed !== undefined) return within(rollbackTimeout, this.#refuseCommitted(this.#committed), () => { throw this.#unansweredError() })
     const begun = this.#hasBegun()
     const ended = this.close()
     ended.catch(nothing) // `close()` reports it
@@ -83,8 +82,10 @@ export class ScopedTransaction implements OpenSession<Neo4jTransactionPromise>, 
     return replyToDriverError(error, this.#start.ownsSession)
   }
 
-  onCommit (committed: Promise<void>): void {
-    this.#committed ??= committed
+  onCommit (committed: Promise<void>, isSent: boolean): void {
+    if (this.#committed !== undefined) return
+    this.#committed = committed
+    this.#isCommitSent = isSent
   }
 
   onRollback (): void {
@@ -101,6 +102,30 @@ export class ScopedTransaction implements OpenSession<Neo4jTransactionPromise>, 
       (transaction) => (this.loaded = observeBegun(transaction, this)),
       (error: unknown) => { throw this.#beginError(error) })
     return this.#begun
+  }
+
+  /** Throws if the handler's own commit has kept the work, or may have kept it. */
+  async #refuseCommitted (committed: Promise<void>): Promise<void> {
+    let failure: unknown
+    try {
+      await committed
+      failure = new AlreadyCommittedError()
+    } catch (error) {
+      failure = await this.#commitError(error)
+      if (!(failure instanceof OutcomeUnknownError)) return
+    }
+    throw failure
+  }
+
+  /** Translates the error of a commit, also of the handler's own one. */
+  async #commitError (error: unknown): Promise<unknown> {
+    if (!await this.#hasBegun()) return this.#beginError(error)
+    if (this.#isCommitSent) return commitError(error, this.#route)
+    return new CommitError(`the transaction of ${this.#route} had failed before: ${(error as Error).message}`, { cause: error })
+  }
+
+  #unansweredError (): OutcomeUnknownError {
+    return new OutcomeUnknownError(`the server did not answer the commit of ${this.#route} within ${rollbackTimeout} milliseconds after the request had failed.`)
   }
 
   #beginError (error: unknown): unknown {

@@ -27,6 +27,7 @@ interface Linked extends Routed {
 export function firstHook (registration: Registration) {
   return function begin (request: FastifyRequest & Linked, reply: FastifyReply, done: HookHandlerDoneFunction): void {
     request[kReply] = reply
+    if (request[kSessions] !== undefined) request[kSessions].reply = reply // the session was used before this hook
     const { config } = request[kContext] ?? contextOf(request)
     const settings = (config && Reflect.get(config, registration.key) as ScopeSettings | undefined) ?? missingSettings(request, registration)
     if ((settings.opener?.early || settings.opener?.admit) && !registration.isHiddenIn(request.server)) admit(scopeOf(request, registration)).then(() => done(), done)

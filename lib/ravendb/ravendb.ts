@@ -140,13 +140,26 @@ class ScopedDocumentSession implements OpenSession<IDocumentSession> {
    */
   commit (): Promise<void> | void {
     const idle = this.#guard.whenIdle()
-    return idle === undefined ? this.#save() : idle.then(() => this.#save())
+    return idle === undefined ? this.#save() : this.#saveAfter(idle)
+  }
+
+  /** A call that fails drops the work: until the session is closed, a hook could still save it. */
+  async #saveAfter (calls: Promise<void>): Promise<void> {
+    try {
+      await calls
+    } catch (error) {
+      this.rollback()
+      throw error
+    }
+    await this.#save()
   }
 
   #save (): Promise<void> | void {
-    const saved = this.#tracks || this.#guard.mayHaveChanges ? this.session.saveChanges() : undefined
-    this.#guard.settle()
-    return saved
+    try {
+      return this.#tracks || this.#guard.mayHaveChanges ? this.session.saveChanges() : undefined
+    } finally {
+      this.#guard.settle()
+    }
   }
 
   rollback (): void {

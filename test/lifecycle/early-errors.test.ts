@@ -58,3 +58,21 @@ t.test('what an error page does there is settled by its own reply, and closed', 
   await first.provider.allClosed()
   t.strictSame([...first.kept], ['/good'])
 })
+
+for (const answers of ['at-once', 'later'] as const) {
+  t.test(`a session that an earlier plugin's hook has used is committed after a hijacked reply; the provider answers ${answers}`, async (t) => {
+    const app = Fastify()
+    t.teardown(() => app.close())
+    app.addHook('onRequest', async ({ first }) => { first.add('hook') })
+    const { kept } = await registerFake(app, 'first', { answers })
+    app.get('/', async (request, reply) => {
+      request.first.add('handler')
+      reply.hijack()
+      reply.raw.end('done')
+    })
+    const origin = await app.listen({ port: 0, host: '127.0.0.1' })
+    t.equal(await (await fetch(origin)).text(), 'done')
+    await app.close()
+    t.strictSame([...kept], ['hook', 'handler'])
+  })
+}

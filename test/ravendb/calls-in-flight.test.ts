@@ -156,4 +156,26 @@ t.test('the commit waits for calls of its session', async (t) => {
     t.equal(await load('notes/lost'), null)
     t.match(statsOf(hasty), { open: 0, unknown: 0, rolledBack: 1 })
   })
+
+  await t.test('after such a failure no later save brings the work back', async (t) => {
+    const hasty = await documentsApp(t, ravenSessions(store, { commitTimeout: 100 }))
+    const late = barrier()
+    let code: unknown
+    hasty.addHook('onResponse', async ({ documents }) => {
+      code = await documents.saveChanges().then(() => 'saved', (error: unknown) => (error as { code?: unknown }).code)
+      late.open()
+    })
+    hasty.get('/', async ({ documents }) => {
+      await documents.store({ text: 'lost' } satisfies Note, 'notes/back')
+      documents.load('notes/1').catch(() => {})
+      return 'ok'
+    })
+    Object.assign(held, { hold: /\/docs\?/, gate: barrier(), held: barrier() })
+    t.equal((await hasty.inject('/')).statusCode, 503)
+    held.hold = undefined
+    held.gate.open()
+    await late.opened
+    t.equal(code, 'FST_SESSION_CLOSED')
+    t.equal(await load('notes/back'), null)
+  })
 })

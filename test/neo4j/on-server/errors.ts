@@ -2,7 +2,7 @@ import type { Driver } from 'neo4j-driver'
 import type { Test } from 'tap'
 import { neo4jSessions, neo4jTransactions } from '../../../lib/index.js'
 import { barrier } from '../../support/barrier.js'
-import { graphApp, sessionOf, transactionOf } from '../../support/neo4j/app.js'
+import { graphApp, scopeOf, sessionOf, transactionOf } from '../../support/neo4j/app.js'
 import { assertNothingOpen, count, driverForTest, openTransactions, query } from '../../support/neo4j/driver.js'
 import { proxyForTest } from '../../support/neo4j/proxy.js'
 
@@ -140,6 +140,48 @@ export async function errors (t: Test, url: string, observer: Driver): Promise<v
       t.equal((await app.inject({ method: 'HEAD', url: '/' })).statusCode, 503)
     })
   }
+
+  await t.test('a commit of the handler\'s own without an answer, and then its failure: the reply comes, and the outcome is unknown', async (t) => {
+    const proxy = await proxyForTest(t, url)
+    const driver = driverForTest(t, proxy.url)
+    const { app, stats, allClosed } = await graphApp(t, neo4jTransactions(driver))
+    const followed: string[] = []
+    let answer = (): void => {}
+    const ways = { lost: () => { proxy.loseNextAnswer() }, held: () => { answer = proxy.holdAnswers() } }
+    app.get<{ Params: { way: keyof typeof ways } }>('/:way', async (request) => {
+      const { way } = request.params
+      scopeOf(request).afterUnknown(() => { followed.push(way) })
+      await transactionOf(request).run(create, { key: `own ${way}` })
+      ways[way]()
+      transactionOf(request).commit().catch(() => {})
+      throw new Error('the app\'s own')
+    })
+    let unknown = 0
+    for (const way of Object.keys(ways)) {
+      t.match((await app.inject(`/${way}`)).json(), { statusCode: 500, message: 'the app\'s own' }, way)
+      answer()
+      await allClosed()
+      t.match(stats(), { committed: 0, rolledBack: 0, unknown: ++unknown }, way)
+      while ((await openTransactions(observer)).length > 0);
+      t.equal(await count(observer, `own ${way}`), 1, way)
+    }
+    await app.close()
+    t.strictSame(followed, ['lost', 'held'])
+    await assertNothingOpen(t, driver, observer)
+  })
+
+  await t.test('a commit of the handler\'s own in a transaction that has failed is certain to keep nothing', async (t) => {
+    const driver = driverForTest(t, url)
+    const { app, stats, allClosed } = await graphApp(t, neo4jTransactions(driver))
+    app.get('/', async (request) => {
+      await transactionOf(request).run('RETURN 1 / 0').catch(() => {})
+      await transactionOf(request).commit().catch(() => {})
+      return 'ok'
+    })
+    t.match((await app.inject('/')).json(), { statusCode: 500, code: 'FST_SESSION_COMMIT' })
+    await allClosed()
+    t.match(stats(), { committed: 0, rolledBack: 1, unknown: 0 })
+  })
 
   await t.test('the error of the app is what the client gets, never that of the rollback', async (t) => {
     const proxy = await proxyForTest(t, url)

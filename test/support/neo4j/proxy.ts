@@ -9,11 +9,14 @@ export interface Proxy {
   loseNextAnswer (): void
   /** From now on the connection is cut in place of the client's next message. */
   loseNextMessage (): void
+  /** From now on the server's answers are held back, until the returned function is called. */
+  holdAnswers (): () => void
 }
 
 export async function proxyForTest (t: Test, url: string): Promise<Proxy> {
   const { hostname, port } = new URL(url)
   const sockets = new Set<Socket>()
+  let held: Array<() => void> | undefined
   let lose: 'nothing' | 'message' | 'answer' = 'nothing'
 
   const server = createServer((client) => {
@@ -43,7 +46,8 @@ export async function proxyForTest (t: Test, url: string): Promise<Proxy> {
     })
     upstream.on('data', (chunk) => {
       if (losesAnswer) cut()
-      else client.write(chunk)
+      else if (held === undefined) client.write(chunk)
+      else held.push(() => { client.write(chunk) })
     })
   }).listen(0, '127.0.0.1')
   await once(server, 'listening')
@@ -56,5 +60,12 @@ export async function proxyForTest (t: Test, url: string): Promise<Proxy> {
     url: `bolt://127.0.0.1:${(server.address() as AddressInfo).port}`,
     loseNextAnswer: () => { lose = 'answer' },
     loseNextMessage: () => { lose = 'message' },
+    holdAnswers: () => {
+      const answers = held = []
+      return () => {
+        held = undefined
+        for (const answer of answers as Array<() => void>) answer()
+      }
+    },
   }
 }
