@@ -32,8 +32,7 @@ export interface SessionProvider<Exposed = unknown, RouteOptions = never, CallOp
   readonly commits: 'always' | 'success'
   /**
    * Checks one route's options, merged over the provider's own. Called once per route at boot.
-   * Throws `OptionError` (`FST_SESSION_OPTION`), with `where` (the route) in its message. `others` are the options that the plugin
-   * takes at the same place, for an error that lists what is allowed.
+   * Throws `OptionError` (`FST_SESSION_OPTION`), with `where` (the route) in its message. Its list of allowed options includes `others`.
    */
   forRoute(options: RouteOptions | undefined, where: string, others?: readonly string[]): SessionOpener<Exposed>
   /** The same for the options of one `getSession()` call. */
