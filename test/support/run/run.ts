@@ -33,7 +33,7 @@ const running = new Set<ChildProcess>()
 function filesIn (name: string): string[] {
   if (statSync(join(root, name)).isFile()) return [name]
   const files = readdirSync(join(root, name), { recursive: true, encoding: 'utf8' }).map((file) => join(name, file))
-  return files.filter((file) => file.endsWith('.test.ts')).sort()
+  return files.filter((file) => file.endsWith('.test.ts') && !file.includes('node_modules')).sort()
 }
 
 /** Runs a compiled test. @returns its TAP */
