@@ -141,6 +141,7 @@ t.test('a failover that leaves the old master alive: what follows a session foll
     updates.push(update)
     if (update.type === 'changed' && update.keys?.includes('n')) heard.open()
   })
+  await direct(t, master).call('WAIT', 1, 0) // until the replica has the session
   const ask = direct(t, { url: `redis://127.0.0.1:${sentinel?.port}` })
   while (await ask.call('SENTINEL', 'FAILOVER', name).catch(() => undefined) !== 'OK') await delay(100) // it has not seen the replica yet
   while (client.getMasterNode()?.port !== replica.port) await delay(5)
