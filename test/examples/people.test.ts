@@ -10,7 +10,7 @@ import { prepare, type Graph } from '../../examples/people/people.js'
 import { barrier } from '../support/barrier.js'
 import { runDemo } from '../support/demo.js'
 import { openDrawer, stepsOf } from '../support/drawer.js'
-import { assertNothingOpen } from '../support/neo4j/driver.js'
+import { assertNoneInUse } from '../support/neo4j/driver.js'
 import { checkPage } from '../support/page-check.js'
 import { chromiumForTest, neo4jForTest } from '../support/servers/require.js'
 
@@ -28,7 +28,7 @@ t.test('the people', async (t) => {
   await t.test('the routes', (t) => routes(t, app))
   await t.test('the page', (t) => page(t, app))
   await t.test('the drawer', async (t) => underTheHood(t, await buildApp(neogma)))
-  await assertNothingOpen(t, neogma.driver, neogma.driver)
+  await assertNoneInUse(t, neogma.driver)
 
   await t.test('a start tells what takes its time', async (t) => {
     const demo = runDemo(t, ['people'], {})

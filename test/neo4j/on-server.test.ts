@@ -27,7 +27,7 @@ const parts = isLong ? [mix] : [lifecycle, transactions, tenants, parallel, call
 // All tests that need a real server share one, since a JVM takes its time and its memory. They run one after the other,
 // since they count the server's transactions.
 t.test('on a real Neo4j', async (t) => {
-  const server = await neo4jForTest(t)
+  const server = await neo4jForTest(t, { alone: true })
   if (!server) return
   const observer = driverForTest(t, server.url)
   const clean = () => query(observer, 'MATCH (n:Kept|Mixed|Restarted) CALL { WITH n DETACH DELETE n } IN TRANSACTIONS OF 1000 ROWS')

@@ -82,7 +82,7 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
 }
 
 await compile(queue, folder)
-const stops = positionals.length > 0 ? [] : await Promise.all([share('RAVENDB_URL', openRavenDB), share('NEO4J_URL', openNeo4j)])
+const stops = positionals.length > 0 ? [] : await Promise.all([share('RAVENDB_URL', openRavenDB), share('SHARED_NEO4J_URL', openNeo4j)])
 const report = new Report((text) => { process.stdout.write(`${text}\n`) })
 try {
   await Promise.all(Array.from({ length: availableParallelism() + 1 }, async () => {

@@ -44,9 +44,13 @@ export async function startNeo4j (options: Neo4jOptions = {}): Promise<OwnServer
   })
 }
 
-/** The Neo4j that `NEO4J_URL` names (it may hold other data: use labels of your own), else one of one's own. */
-export async function openNeo4j (options?: Neo4jOptions): Promise<Server> {
-  const url = process.env['NEO4J_URL']
+/**
+ * The Neo4j that `NEO4J_URL` names, or the one that all tests share (they may hold other data: use labels of your own), else one of
+ * one's own.
+ * @param options `alone`: not the shared one, for a test that counts what the server does
+ */
+export async function openNeo4j ({ alone = false, ...options }: Neo4jOptions & { alone?: boolean } = {}): Promise<Server> {
+  const url = process.env['NEO4J_URL'] || (!alone && process.env['SHARED_NEO4J_URL'])
   return url ? { url, stop: async () => {} } : startNeo4j(options)
 }
 

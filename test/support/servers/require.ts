@@ -37,9 +37,9 @@ export async function redisForTest (t: Test): Promise<Server | undefined> {
   return withServer(t, openRedis)
 }
 
-/** The Neo4j of `NEO4J_URL`, else one of the test's own. */
-export async function neo4jForTest (t: Test): Promise<Server | undefined> {
-  return withServer(t, openNeo4j)
+/** The Neo4j of `NEO4J_URL`, else the one that all tests share, unless the test must be alone on it, or one of the test's own. */
+export async function neo4jForTest (t: Test, { alone = false } = {}): Promise<Server | undefined> {
+  return withServer(t, () => openNeo4j({ alone }))
 }
 
 /** A fresh database on the RavenDB of `RAVENDB_URL`, else on one of the test's own. */
